@@ -1,0 +1,24 @@
+import type { Migration } from "./migrate.ts";
+
+/**
+ * Consumed events that could not be counted: those that wait for their user (retry_at), and those given up (retry_at null).
+ * The event is kept as the bytes that came: JSONB and TEXT refuse NUL and lone surrogates.
+ */
+export const up: Migration = async ({ context: { sql } }) => {
+  await sql(`
+    CREATE TABLE dead_letters (
+      id BIGSERIAL PRIMARY KEY,
+      key VARCHAR(255) NOT NULL UNIQUE,
+      topic VARCHAR(255) NOT NULL,
+      event BYTEA NOT NULL,
+      code TEXT NOT NULL,
+      message TEXT NOT NULL,
+      retry_count INTEGER NOT NULL DEFAULT 0,
+      retry_at TIMESTAMPTZ,
+      failed_at TIMESTAMPTZ NOT NULL DEFAULT now()
+    )
+  `);
+  await sql("CREATE INDEX idx_dead_letters_retry_at ON dead_letters (retry_at) WHERE retry_at IS NOT NULL");
+};
+
+export const down: Migration = ({ context: { sql } }) => sql("DROP TABLE dead_letters");

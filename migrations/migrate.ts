@@ -1,0 +1,82 @@
+import pg from "pg";
+import { type InputMigrations, Umzug } from "umzug";
+
+/** What a migration gets: SQL, in the one transaction that all of a run share. The schema is the search path. */
+export type MigrationContext = { sql(text: string, values?: unknown[]): Promise<pg.QueryResult> };
+export type Migration = (params: { context: MigrationContext }) => Promise<unknown>;
+
+/** Where to migrate: pg's connection settings, and the schema that all tables live in. */
+export type Target = pg.ClientConfig & { schema: string };
+
+/** Serializes the migrations of all nodes on one database; any constant would do. */
+const LOCK = 8_300_301;
+
+/** Runs what is pending; two nodes that start at once migrate once. Returns the names of what it ran. */
+export const migrateUp = (target: Target): Promise<string[]> =>
+  withUmzug(target, async (umzug) => (await umzug.up()).map(({ name }) => name));
+
+/** Reverts the newest migration. Returns its name in a list, or none. */
+export const migrateDown = (target: Target): Promise<string[]> =>
+  withUmzug(target, async (umzug) => (await umzug.down()).map(({ name }) => name));
+
+/** The names of the migrations that have not run; changes nothing. */
+export const pendingMigrations = (target: Target): Promise<string[]> =>
+  withUmzug(target, async (umzug) => (await umzug.pending()).map(({ name }) => name), "READ ONLY");
+
+/** One connection, one transaction, one lock: a run is done whole or not at all, whatever dies. */
+async function withUmzug<Result>(
+  { schema, ...connection }: Target,
+  work: (umzug: Umzug<MigrationContext>) => Promise<Result>,
+  mode = "READ WRITE",
+): Promise<Result> {
+  const client = new pg.Client({ connectionTimeoutMillis: 2_000, ...connection });
+  client.on("error", () => {}); // the query under way rejects with it
+  await client.connect();
+  try {
+    await client.query(`BEGIN ${mode}`);
+    await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
+    if (mode === "READ WRITE") await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    await client.query(`SET LOCAL search_path = ${schema}, public`);
+    const result = await work(createUmzug({ sql: (text, values) => client.query(text, values) }));
+    await client.query("COMMIT");
+    return result;
+  } finally {
+    await client.end();
+  }
+}
+
+const createUmzug = (context: MigrationContext) =>
+  new Umzug<MigrationContext>({
+    migrations: migrationFiles,
+    context,
+    storage: {
+      logMigration: ({ name }) =>
+        context.sql("INSERT INTO migrations (name) VALUES ($1)", [name]).then(() => {}),
+      unlogMigration: ({ name }) =>
+        context.sql("DELETE FROM migrations WHERE name = $1", [name]).then(() => {}),
+      executed: () => executed(context),
+    },
+    logger: undefined,
+  });
+
+/** The names are without extension, so that the sources and the build agree on what has run. */
+const migrationFiles: InputMigrations<MigrationContext> = {
+  glob: ["2*.{ts,js}", { cwd: import.meta.dirname, ignore: "**/*.d.ts" }],
+  resolve: ({ name, path }) => {
+    const load = (): Promise<{ up: Migration; down: Migration }> => import(`file://${path}`);
+    return {
+      name: name.replace(/\.[tj]s$/, ""),
+      up: async (params) => (await load()).up(params),
+      down: async (params) => (await load()).down(params),
+    };
+  },
+};
+
+async function executed({ sql }: MigrationContext): Promise<string[]> {
+  const { rows } = await sql("SELECT to_regclass('migrations') IS NOT NULL AS exists");
+  if (!rows[0].exists) {
+    if ((await sql("SHOW transaction_read_only")).rows[0].transaction_read_only === "on") return [];
+    await sql("CREATE TABLE migrations (name TEXT PRIMARY KEY, run_at TIMESTAMPTZ NOT NULL DEFAULT now())");
+  }
+  return (await sql("SELECT name FROM migrations ORDER BY name")).rows.map(({ name }) => name);
+}

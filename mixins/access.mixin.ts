@@ -1,0 +1,38 @@
+import type { Context, ServiceSchema } from "moleculer";
+import type { UserRow } from "../models/user.ts";
+import { type Access, callerOf, demandOwnership, demandRole, type Meta } from "../services/shared/caller.ts";
+import { UserNotFound } from "../services/shared/errors.ts";
+import { findUser } from "../services/shared/user-row.ts";
+
+/** For the handler of an action with `access: "owner"`: the user whose `id` was given, as the access check read it. */
+export const userOf = (ctx: Pick<Context, "locals">): UserRow => ctx.locals.user;
+
+type Checked = Context<{ id: string; keycloakId: string }, Meta, { user?: UserRow }>;
+
+/**
+ * Each action declares who may call it, and here it is enforced: inside the action, on the validated params that it
+ * got, whoever sent them (SPEC 12). Order: caller, existence (404), ownership (403).
+ */
+export async function checkAccess(ctx: Checked): Promise<void> {
+  const access = ctx.action?.access as Access;
+  const caller = callerOf(ctx.meta);
+  demandRole(access, caller);
+  if (access === "keycloak-owner") demandOwnership(ctx.params.keycloakId, caller);
+  if (access !== "owner") return;
+  const user = await findUser(ctx.params.id);
+  if (!user) throw new UserNotFound("ID", ctx.params.id);
+  demandOwnership(user.keycloakId, caller);
+  ctx.locals.user = user;
+}
+
+/** An action that forgot to say who may call it stops the start. */
+function demandDeclarations(schema: Partial<ServiceSchema>): void {
+  for (const [name, action] of Object.entries(schema.actions ?? {}))
+    if (typeof action === "object" && !action.access)
+      throw new Error(`The action ${schema.name}.${name} does not declare its access`);
+}
+
+export const AccessMixin: Partial<ServiceSchema> & { merged: typeof demandDeclarations } = {
+  merged: demandDeclarations,
+  hooks: { before: { "*": checkAccess as (ctx: Context) => Promise<void> } },
+};

@@ -1,0 +1,101 @@
+import { type CreationOptional, DataTypes, type InferAttributes, Model } from "sequelize";
+import type { PreferencesPatch } from "../services/shared/contracts.ts";
+import { sequelize } from "./database.ts";
+
+/** The table `users` (SPEC 5). Every service reads it; each column is written by the one service that owns it. */
+export class User extends Model<InferAttributes<User>> {
+  declare id: CreationOptional<string>;
+  declare keycloakId: string;
+  declare email: string;
+  declare fullName: string;
+  declare companyName: string | null;
+  declare phone: string | null;
+  declare bio: string | null;
+  /** Only what differs from the defaults. */
+  declare preferences: PreferencesPatch;
+  declare avatarUrl: string | null;
+  /** What the objects of the picture are named by. */
+  declare avatarKey: string | null;
+  /** Bytes, all sizes together. */
+  declare avatarSize: number;
+  /** Counters may be negative for a while, as events come in any order: they are clamped where they are shown. */
+  declare interviewsCreated: number;
+  declare interviewsActive: number;
+  declare candidatesTotal: number;
+  /** Bytes. */
+  declare storageUsed: number;
+  declare maxInterviews: number;
+  /** Bytes. */
+  declare maxStorage: number;
+  declare createdAt: Date;
+  declare updatedAt: Date;
+  declare deletedAt: Date | null;
+  /** Grows with each change of the row. */
+  declare version: number;
+}
+
+/** A row of `users` as plain data. */
+export type UserRow = InferAttributes<User>;
+
+/** The columns that add up from events. */
+export type Counter = "interviewsCreated" | "interviewsActive" | "candidatesTotal" | "storageUsed";
+
+/** Which service writes which column. `row` is what every change moves. */
+export const OWNED = {
+  users: [
+    "id",
+    "keycloakId",
+    "email",
+    "fullName",
+    "companyName",
+    "phone",
+    "bio",
+    "preferences",
+    "createdAt",
+    "deletedAt",
+  ],
+  stats: [
+    "interviewsCreated",
+    "interviewsActive",
+    "candidatesTotal",
+    "storageUsed",
+    "maxInterviews",
+    "maxStorage",
+  ],
+  avatars: ["avatarUrl", "avatarKey", "avatarSize"],
+  row: ["updatedAt", "version"],
+} as const satisfies Record<string, readonly (keyof UserRow)[]>;
+
+export type Owner = Exclude<keyof typeof OWNED, "row">;
+
+User.init(
+  {
+    id: { type: DataTypes.UUID, primaryKey: true },
+    keycloakId: DataTypes.STRING,
+    email: DataTypes.STRING,
+    fullName: DataTypes.STRING,
+    companyName: DataTypes.STRING,
+    phone: DataTypes.STRING(50),
+    bio: DataTypes.TEXT,
+    preferences: DataTypes.JSONB,
+    avatarUrl: DataTypes.TEXT,
+    avatarKey: DataTypes.TEXT,
+    avatarSize: DataTypes.BIGINT,
+    interviewsCreated: DataTypes.INTEGER,
+    interviewsActive: DataTypes.INTEGER,
+    candidatesTotal: DataTypes.BIGINT,
+    storageUsed: DataTypes.BIGINT,
+    maxInterviews: DataTypes.INTEGER,
+    maxStorage: DataTypes.BIGINT,
+    createdAt: DataTypes.DATE,
+    updatedAt: DataTypes.DATE,
+    deletedAt: DataTypes.DATE,
+    version: DataTypes.BIGINT,
+  },
+  { sequelize, tableName: "users", underscored: true, timestamps: false },
+);
+
+/** Every column under its attribute's name, for statements written by hand. */
+export const USER_COLUMNS = Object.entries(User.getAttributes())
+  .map(([attribute, { field }]) => `${field} AS "${attribute}"`)
+  .join(", ");

@@ -1,0 +1,41 @@
+import { Forbidden, Unauthorized } from "./errors.ts";
+
+/** Who is calling: nobody (`{internal: false}`), a signed-in user, another service, or a service for a user. */
+export type Caller = {
+  /** A service of ours: it came with the internal token, or from inside the cluster. */
+  internal: boolean;
+  user?: { sub: string; email?: string; admin: boolean };
+};
+
+/** What every call of the gateway carries beside its params (SPEC 12). */
+export type Meta = { caller?: Caller };
+
+/**
+ * Who may call an action; each action declares one (SPEC 2, "Who may").
+ * - `anyone`
+ * - `owner`: whose `id` it is; admin, internal
+ * - `keycloak-owner`: whose `keycloakId` it is; admin, internal
+ * - `admin`: admin, internal
+ * - `internal`: other services only
+ */
+export type Access = "anyone" | "owner" | "keycloak-owner" | "admin" | "internal";
+
+/** A call from inside the cluster names no caller: the cluster is the boundary of trust (SPEC 12). */
+export const callerOf = (meta: Meta): Caller => meta.caller ?? { internal: true };
+
+/**
+ * What can be decided before the params are looked at (SPEC 3: "caller" comes before "validation").
+ * @throws Unauthorized for nobody, Forbidden where no user, or only admins, may
+ */
+export function demandRole(access: Access, caller: Caller): void {
+  if (access === "anyone" || caller.internal) return;
+  if (!caller.user) throw new Unauthorized();
+  if (access === "internal") throw new Forbidden("For internal services only");
+  if (access === "admin" && !caller.user.admin) throw new Forbidden("For administrators only");
+}
+
+/** @throws Forbidden for a user whose data these are not */
+export function demandOwnership(keycloakId: string, caller: Caller): void {
+  if (caller.internal || caller.user?.admin || caller.user?.sub === keycloakId) return;
+  throw new Forbidden("Access to another user's data is denied");
+}

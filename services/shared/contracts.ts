@@ -1,0 +1,155 @@
+import type { Readable } from "node:stream";
+
+/** What other TypeScript services import: `import type { Actions, Events } from "user-service/contracts"` (SPEC 12). */
+
+/** SPEC 1. Sizes are in bytes, times are ISO 8601. */
+export type User = {
+  id: string;
+  keycloakId: string;
+  email: string;
+  profile: {
+    fullName: string;
+    companyName: string | null;
+    phone: string | null;
+    bio: string | null;
+    avatarUrl: string | null;
+  };
+  stats: { interviewsCreated: number; storageUsed: number };
+  quotas: { maxInterviews: number; maxStorage: number };
+  createdAt: string;
+  updatedAt: string;
+};
+
+export type UserPage = { items: User[]; nextCursor: string | null };
+
+export type Stats = {
+  interviewsCreated: number;
+  interviewsActive: number;
+  candidatesTotal: number;
+  storageUsed: number;
+  storageUsedFormatted: string;
+};
+
+export type Quota = { used: number; limit: number; remaining: number; exceeded: boolean };
+export type Quotas = { interviews: Quota; storage: Quota };
+
+export type Preferences = {
+  language: string;
+  timezone: string;
+  notifications: {
+    email: boolean;
+    interviewInvitation: boolean;
+    interviewReminder: boolean;
+    analysisReady: boolean;
+    quotaWarning: boolean;
+    marketing: boolean;
+  };
+};
+export type PreferencesPatch = Partial<Omit<Preferences, "notifications">> & {
+  notifications?: Partial<Preferences["notifications"]>;
+};
+
+/** A whole profile; what is omitted is null. */
+export type Profile = {
+  fullName: string;
+  companyName?: string | null;
+  phone?: string | null;
+  bio?: string | null;
+};
+
+export type ListParams = {
+  limit?: number;
+  cursor?: string;
+  sort?: string;
+  search?: string;
+  email?: string;
+  keycloakId?: string;
+  companyName?: string;
+  /** ISO 8601, both inclusive */
+  createdFrom?: string;
+  createdTo?: string;
+};
+
+/** An image as it is served; `etag` is the quoted HTTP entity tag. */
+export type AvatarImage = { body: Buffer; contentType: string; etag: string; version: string };
+
+type Action<Params, Result> = { params: Params; result: Result };
+
+/** The actions that other services and the REPL call (SPEC 12). */
+export type Actions = {
+  "users.create": Action<{ keycloakId: string; email: string; profile: Profile }, User>;
+  "users.get": Action<{ id: string }, User>;
+  "users.getByKeycloakId": Action<{ keycloakId: string }, User>;
+  "users.getByEmail": Action<{ email: string }, User>;
+  "users.list": Action<ListParams, UserPage>;
+  "users.update": Action<{ id: string; profile?: Partial<Profile> }, User>;
+  "users.replaceProfile": Action<{ id: string } & Profile, User>;
+  "users.changeEmail": Action<{ id: string; email: string }, User>;
+  "users.remove": Action<{ id: string }, { message: string }>;
+  "users.getPreferences": Action<{ id: string }, Preferences>;
+  "users.updatePreferences": Action<{ id: string } & PreferencesPatch, Preferences>;
+  "stats.get": Action<{ id: string }, Stats>;
+  "stats.incrementInterviews": Action<{ id: string }, Stats>;
+  "stats.getQuotas": Action<{ id: string }, Quotas>;
+  "stats.setQuotas": Action<{ id: string; maxInterviews?: number; maxStorage?: number }, Quotas>;
+  /** The file comes as the call's `stream`. */
+  "avatars.upload": Action<{ id: string }, { avatarUrl: string }>;
+  "avatars.get": Action<{ id: string; size?: number }, AvatarImage>;
+  "avatars.remove": Action<{ id: string }, { message: string }>;
+};
+
+/** What only the services of this project call among themselves. */
+export type InternalActions = {
+  /** Counts consumed events, each exactly once, and says of each what became of it. */
+  "stats.apply": Action<{ events: CountedEvent[] }, Outcome[]>;
+};
+
+/** A consumed event as `stats.apply` takes it: `key` is its identity in processed_events. */
+export type CountedEvent = {
+  key: string;
+  topic: string;
+  userId: string;
+  eventType: ConsumedEventType;
+  /** fileSize in bytes, or completedCandidates; 0 for an event that carries no amount */
+  amount: number;
+};
+export type ConsumedEventType =
+  | "interview.created"
+  | "interview.completed"
+  | "media.uploaded"
+  | "media.deleted";
+export type Outcome = "applied" | "duplicate" | "deleted-user" | "unknown-user";
+
+/** The `data` of the events that this service publishes (SPEC 7). */
+export type Events = {
+  "user.created": { keycloakId: string; email: string; fullName: string; createdAt: string };
+  "user.updated": { changes: Partial<Profile> & { email?: string } };
+  "user.avatar_uploaded": { avatarUrl: string; fileSize: number };
+  "user.avatar_deleted": { fileSize: number };
+  "user.deleted": {
+    deletedAt: string;
+    reason: "user_request" | "admin_request" | "internal_request";
+  };
+  "user.preferences_updated": { changes: PreferencesPatch };
+  "user.quota_warning": QuotaMark;
+  "user.quota_exceeded": QuotaMark;
+};
+export type QuotaMark = {
+  resource: "interviews" | "storage";
+  used: number;
+  limit: number;
+  percent: number;
+};
+
+/** A published event, as it stands on Kafka and as a Moleculer listener gets it in `ctx.params`. */
+export type Envelope<Type extends keyof Events = keyof Events> = {
+  eventId: string;
+  eventType: Type;
+  timestamp: string;
+  userId: string;
+  data: Events[Type];
+  metadata: { service: "user-service"; version: string; correlationId: string; causationId?: string };
+};
+
+/** The stream of an upload. */
+export type FileStream = Readable;

@@ -1,0 +1,97 @@
+import { Errors } from "moleculer";
+
+const { MoleculerClientError, MoleculerRetryableError } = Errors;
+
+/**
+ * Every error the service answers with on purpose (SPEC 3 and 12). `code` is the HTTP status; `code`, `type`
+ * and `data` survive the way from node to node, the class does not: tell errors apart by `type`.
+ */
+
+/** What is wrong with one field; `field` is dotted, such as `profile.fullName`. */
+export type FieldError = { field: string; message: string };
+
+export class ValidationFailed extends MoleculerClientError {
+  constructor(details: FieldError[]) {
+    super("Validation failed", 400, "VALIDATION_ERROR", details);
+  }
+}
+
+/** A request that can't be read at all: broken JSON, another content type, a malformed form. */
+export class BadRequest extends MoleculerClientError {
+  constructor(message: string) {
+    super(message, 400, "BAD_REQUEST");
+  }
+}
+
+export class Unauthorized extends MoleculerClientError {
+  constructor(message = "Authentication required") {
+    super(message, 401, "UNAUTHORIZED");
+  }
+}
+
+export class Forbidden extends MoleculerClientError {
+  constructor(message = "Access denied") {
+    super(message, 403, "FORBIDDEN");
+  }
+}
+
+export class UserNotFound extends MoleculerClientError {
+  constructor(key: "ID" | "Keycloak ID" | "email", value: string) {
+    super(`User with ${key} ${value} not found`, 404, "USER_NOT_FOUND");
+  }
+}
+
+export class AvatarNotFound extends MoleculerClientError {
+  constructor() {
+    super("Avatar not found", 404, "AVATAR_NOT_FOUND");
+  }
+}
+
+export class RouteNotFound extends MoleculerClientError {
+  constructor() {
+    super("Route not found", 404, "ROUTE_NOT_FOUND");
+  }
+}
+
+export class MethodNotAllowed extends MoleculerClientError {
+  constructor(allow: string[]) {
+    super("Method not allowed", 405, "METHOD_NOT_ALLOWED", { allow });
+  }
+}
+
+export class EmailTaken extends MoleculerClientError {
+  constructor(email: string) {
+    super(`User with email ${email} already exists`, 409, "EMAIL_TAKEN");
+  }
+}
+
+export class KeycloakIdTaken extends MoleculerClientError {
+  constructor(keycloakId: string) {
+    super(`User with Keycloak ID ${keycloakId} already exists`, 409, "KEYCLOAK_ID_TAKEN");
+  }
+}
+
+export class BodyTooLarge extends MoleculerClientError {
+  constructor() {
+    super("Request body exceeds 1MB limit", 413, "BODY_TOO_LARGE");
+  }
+}
+
+export class AvatarTooLarge extends MoleculerClientError {
+  constructor() {
+    super("Avatar file size exceeds 5MB limit", 413, "AVATAR_TOO_LARGE");
+  }
+}
+
+export class UnsupportedImage extends MoleculerClientError {
+  constructor() {
+    super("Only JPEG and PNG images are supported", 415, "UNSUPPORTED_IMAGE");
+  }
+}
+
+/** Something the service stands on is out of reach or too slow for now; the same call may succeed later. */
+export class DependencyUnavailable extends MoleculerRetryableError {
+  constructor(dependency: string) {
+    super(`The ${dependency} is unavailable for now`, 503, "DEPENDENCY_UNAVAILABLE", { dependency });
+  }
+}

@@ -1,0 +1,36 @@
+import type { ConsumedEventType, Envelope, Events } from "./contracts.ts";
+
+/** The catalogue of events (SPEC 7): what we publish, what we consume and from where. */
+
+/** An event of ours on its way into the outbox. */
+export type DomainEvent = {
+  [Type in keyof Events]: { eventType: Type; userId: string; data: Events[Type] };
+}[keyof Events];
+
+/** What an event says of its origin: the trace it belongs to, and the event that caused it. */
+export type Cause = { correlationId: string; causationId?: string };
+
+/** The cause of what an action does: the trace of its call, which Moleculer carries as the requestID. */
+export const causeOf = ({ requestID }: { requestID: string | null }): Cause => ({
+  correlationId: requestID ?? newTraceId(),
+});
+
+/** A trace id as W3C trace context wants it: 32 hex digits. */
+export const newTraceId = (): string => crypto.randomUUID().replaceAll("-", "");
+
+export const CONSUMED: Record<ConsumedEventType, { topic: "interview-events" | "media-events" }> = {
+  "interview.created": { topic: "interview-events" },
+  "interview.completed": { topic: "interview-events" },
+  "media.uploaded": { topic: "media-events" },
+  "media.deleted": { topic: "media-events" },
+};
+
+/** Wraps an event into the published envelope. Its eventId is new: call it once for each event. */
+export const toEnvelope = (event: DomainEvent, cause: Cause, now: Date): Envelope => ({
+  eventId: crypto.randomUUID(),
+  eventType: event.eventType,
+  timestamp: now.toISOString(),
+  userId: event.userId,
+  data: event.data,
+  metadata: { service: "user-service", version: "1.0.0", ...cause },
+});

@@ -1,0 +1,40 @@
+import untyped from "fastest-validator";
+import type { FieldError } from "./errors.ts";
+
+/** The package types its ES build, Node loads the CommonJS one, whose export is the class itself. */
+export const Validator = untyped as unknown as typeof untyped.default;
+
+/** One rule set for the broker's params, for consumed events and for the environment. Null is a value: a field says itself whether it takes it. */
+export const VALIDATOR_OPTIONS = {
+  useNewCustomCheckerFunction: true,
+  considerNullAsAValue: true,
+  messages: {
+    required: "is required",
+    string: "must be a string",
+    number: "must be a number",
+    numberInteger: "must be an integer",
+    numberMin: "must be at least {expected}",
+    numberMax: "must be at most {expected}",
+    boolean: "must be true or false",
+    object: "must be an object",
+    date: "must be an ISO 8601 date",
+    enumValue: "must be one of {expected}",
+  },
+};
+
+/** fastest-validator's own form of an error. */
+export type RuleError = { type: string; field?: string; message?: string; actual?: unknown };
+
+/**
+ * fastest-validator's errors in the form of SPEC 3, one for each unknown field.
+ * The offending value is left out: it may be anything, and it is nobody else's business.
+ */
+export function toDetails(errors: RuleError[]): FieldError[] {
+  return errors.flatMap(({ type, field = "", message = "is not valid", actual }) => {
+    if (type !== "objectStrict") return [{ field, message }];
+    const prefix = field ? `${field}.` : "";
+    return String(actual)
+      .split(", ")
+      .map((name) => ({ field: prefix + name.slice(0, 100), message: "is not a known field" }));
+  });
+}

@@ -1,0 +1,26 @@
+import { literal, Op, type WhereOptions } from "sequelize";
+import type { Reader } from "../../mixins/database.mixin.ts";
+import { sequelize, translate } from "../../models/database.ts";
+import type { User, UserRow } from "../../models/user.ts";
+import { UserNotFound } from "../shared/errors.ts";
+
+/** A user's e-mail, compared in lower case by the database alone, as its unique index does. */
+export const byEmail = (email: string): WhereOptions =>
+  literal(`lower(email) = lower(${sequelize.escape(email)})`) as unknown as WhereOptions;
+
+/** @throws UserNotFound, DependencyUnavailable */
+export const findByEmail = (reader: Reader<User>, email: string): Promise<UserRow> =>
+  findOne(reader, byEmail(email), new UserNotFound("email", email));
+
+/** @throws UserNotFound, DependencyUnavailable */
+export const findByKeycloakId = (reader: Reader<User>, keycloakId: string): Promise<UserRow> =>
+  findOne(reader, { keycloakId }, new UserNotFound("Keycloak ID", keycloakId));
+
+async function findOne({ adapter }: Reader<User>, is: WhereOptions, missing: UserNotFound): Promise<UserRow> {
+  const where = { [Op.and]: [{ deletedAt: null }, is] };
+  const user = await adapter.findOne({ where }).catch((error) => {
+    throw translate(error);
+  });
+  if (!user) throw missing;
+  return user.get();
+}

@@ -1,0 +1,119 @@
+import type { UserRow } from "../../models/user.ts";
+import type { Caller } from "../shared/caller.ts";
+import type { Events, Preferences, PreferencesPatch, Profile } from "../shared/contracts.ts";
+import type { DomainEvent } from "../shared/events.ts";
+import type { Change } from "../shared/user-row.ts";
+
+/** A user who is yet to be stored. */
+export type NewUser = Pick<
+  UserRow,
+  "id" | "keycloakId" | "email" | "fullName" | "companyName" | "phone" | "bio" | "createdAt"
+>;
+
+/** What the users' actions decide: pure functions from the row and the wish to the change. */
+
+const DEFAULT_PREFERENCES: Preferences = {
+  language: "en",
+  timezone: "UTC",
+  notifications: {
+    email: true,
+    interviewInvitation: true,
+    interviewReminder: true,
+    analysisReady: true,
+    quotaWarning: true,
+    marketing: false,
+  },
+};
+
+type Wish = { keycloakId: string; email: string; profile: Profile };
+
+/** A new user, and the event that tells of it. */
+export function newUser(
+  { keycloakId, email, profile }: Wish,
+  id: string,
+  now: Date,
+): { user: NewUser; event: DomainEvent } {
+  const { fullName, companyName = null, phone = null, bio = null } = profile;
+  return {
+    user: { id, keycloakId, email, fullName, companyName, phone, bio, createdAt: now },
+    event: {
+      eventType: "user.created",
+      userId: id,
+      data: { keycloakId, email, fullName, createdAt: now.toISOString() },
+    },
+  };
+}
+
+/** A user's preferences, whole: what is stored over the defaults. */
+export const preferencesOf = ({ preferences }: Pick<UserRow, "preferences">): Preferences => ({
+  ...DEFAULT_PREFERENCES,
+  ...preferences,
+  notifications: { ...DEFAULT_PREFERENCES.notifications, ...preferences.notifications },
+});
+
+/** The entries of `wish` that differ from what is; what `wish` leaves out does not. */
+function differing<Fields extends object>(wish: Partial<Fields>, current: Fields): Partial<Fields> {
+  const differs = (field: keyof Fields) => wish[field] !== undefined && wish[field] !== current[field];
+  return Object.fromEntries(
+    Object.entries(wish).filter(([field]) => differs(field as keyof Fields)),
+  ) as Partial<Fields>;
+}
+
+const isEmpty = (object: object) => Object.keys(object).length === 0;
+
+/** PATCH: omitted keeps, null clears. Nothing changed, no event (SPEC 7). */
+export function updateProfile(user: UserRow, wish: Partial<Profile> = {}): Change | undefined {
+  const changes = differing<Partial<Profile>>(wish, user);
+  if (isEmpty(changes)) return undefined;
+  return { set: changes, events: [{ eventType: "user.updated", userId: user.id, data: { changes } }] };
+}
+
+/** PUT: what is omitted is cleared. */
+export const replaceProfile = (
+  user: UserRow,
+  { fullName, companyName, phone, bio }: Profile,
+): Change | undefined =>
+  updateProfile(user, { fullName, companyName: companyName ?? null, phone: phone ?? null, bio: bio ?? null });
+
+/** Keycloak's change of address, brought here. */
+export function changeEmail(user: UserRow, email: string): Change | undefined {
+  if (email === user.email) return undefined;
+  return {
+    set: { email },
+    events: [{ eventType: "user.updated", userId: user.id, data: { changes: { email } } }],
+  };
+}
+
+export function updatePreferences(user: UserRow, wish: PreferencesPatch): Change | undefined {
+  const current = preferencesOf(user);
+  const { notifications = {}, ...rest } = wish;
+  const changes: PreferencesPatch = differing(rest, current);
+  const switched = differing(notifications, current.notifications);
+  if (!isEmpty(switched)) changes.notifications = switched;
+  if (isEmpty(changes)) return undefined;
+  const preferences = {
+    ...user.preferences,
+    ...changes,
+    notifications: { ...user.preferences.notifications, ...switched },
+  };
+  return {
+    set: { preferences },
+    events: [{ eventType: "user.preferences_updated", userId: user.id, data: { changes } }],
+  };
+}
+
+/** Soft: the row stays, and no longer counts as a user. */
+export const remove = (user: UserRow, reason: Events["user.deleted"]["reason"], now: Date): Change => ({
+  set: { deletedAt: now },
+  events: [{ eventType: "user.deleted", userId: user.id, data: { deletedAt: now.toISOString(), reason } }],
+});
+
+/** Why a user is deleted: on whose word. */
+export function removalReason(caller: Caller, keycloakId: string): Events["user.deleted"]["reason"] {
+  if (caller.internal) return "internal_request";
+  return caller.user?.sub === keycloakId ? "user_request" : "admin_request";
+}
+
+/** Who signs up with a token that holds an e-mail signs up with that e-mail (SPEC 2). */
+export const mayCreateWith = (email: string, { internal, user }: Caller): boolean =>
+  internal || !user || user.admin || !user.email || user.email.toLowerCase() === email.toLowerCase();
