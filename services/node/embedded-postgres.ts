@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { chmod, chown, lstat, mkdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -89,14 +89,17 @@ async function chooseHome(dataDir: string): Promise<{ home: string; account: Acc
 async function chooseAccount(home: string): Promise<Account> {
   const us = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   if (us.uid !== 0) return us;
-  const cluster = path.join(home, "cluster");
-  if (existsSync(cluster)) return stat(cluster);
 
-  const accounts = readFileSync("/etc/passwd", "utf8").split("\n");
-  const line = ["postgres:", "nobody:"].map((name) => accounts.find((entry) => entry.startsWith(name)));
-  const [, , uid, gid] = (line[0] ?? line[1] ?? "").split(":");
-  if (!uid || !gid)
-    throw new Error("PostgreSQL does not run as root, and there is no account postgres or nobody");
+  const cluster = path.join(home, "cluster");
+  if (existsSync(cluster)) {
+    const { uid, gid } = await stat(cluster);
+    return { uid, gid };
+  }
+
+  const accounts = (await readFile("/etc/passwd", "utf8")).split("\n").map((line) => line.split(":"));
+  const named = (wanted: string) => accounts.find(([name]) => name === wanted);
+  const [, , uid, gid] = named("postgres") ?? named("nobody") ?? [];
+  if (!uid || !gid) throw new Error("PostgreSQL refuses root, and there is no account postgres or nobody");
   return { uid: Number(uid), gid: Number(gid) };
 }
 

@@ -94,7 +94,8 @@ export type Actions = {
   "stats.setQuotas": Action<{ id: string; maxInterviews?: number; maxStorage?: number }, Quotas>;
   /** The file comes as the call's `stream`. */
   "avatars.upload": Action<{ id: string }, { avatarUrl: string }>;
-  "avatars.get": Action<{ id: string; size?: number }, AvatarImage>;
+  /** `webp`: the caller takes that format too. */
+  "avatars.get": Action<{ id: string; size?: number; webp?: boolean }, AvatarImage>;
   "avatars.remove": Action<{ id: string }, { message: string }>;
 };
 
@@ -112,6 +113,9 @@ export type CountedEvent = {
   eventType: ConsumedEventType;
   /** fileSize in bytes, or completedCandidates; 0 for an event that carries no amount */
   amount: number;
+  /** The event's own id and correlation, for the events that follow from it. */
+  causationId?: string;
+  correlationId?: string;
 };
 export type ConsumedEventType =
   | "interview.created"

@@ -26,7 +26,7 @@ export const CONSUMED: Record<ConsumedEventType, { topic: "interview-events" | "
 };
 
 /** Wraps an event into the published envelope. Its eventId is new: call it once for each event. */
-export const toEnvelope = (event: DomainEvent, cause: Cause, now: Date): Envelope => ({
+export const toEnvelope = (event: DomainEvent, cause: Cause, now = new Date()): Envelope => ({
   eventId: crypto.randomUUID(),
   eventType: event.eventType,
   timestamp: now.toISOString(),

@@ -54,11 +54,6 @@ export const actionDuration = new Histogram({
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   registers,
 });
-export const outboxLag = new Gauge({
-  name: "user_service_outbox_lag_seconds",
-  help: "Age of the oldest event that waits to be published, 0 where none does",
-  registers,
-});
 const storageUsed = new Gauge({
   name: "user_service_storage_used_bytes",
   help: "Storage used, by the users who changed most recently",

@@ -1,24 +1,20 @@
 import { EventEmitter, once } from "node:events";
 import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
-import { type Cause, type DomainEvent, toEnvelope } from "./events.ts";
+import type { Envelope } from "./contracts.ts";
 
 /**
  * The only way to publish an event: it is committed with the change that it tells of (SPEC 7), and the outbox
  * service takes it from there. Lock the user's row first: then the ids are in order for each user.
  */
-export async function enqueue(tx: Transaction, events: DomainEvent[], cause: Cause): Promise<void> {
+export async function enqueue(tx: Transaction, events: Envelope[]): Promise<void> {
   if (events.length === 0) return;
-  const now = new Date();
   await query(
     {
       name: "enqueue",
       text: "INSERT INTO outbox (user_id, envelope) SELECT * FROM unnest($1::uuid[], $2::json[])",
     },
-    [
-      events.map(({ userId }) => userId),
-      events.map((event) => JSON.stringify(toEnvelope(event, cause, now))),
-    ],
+    [events.map(({ userId }) => userId), events.map((event) => JSON.stringify(event))],
     tx,
   );
 }

@@ -4,7 +4,7 @@ import { query, transaction } from "../../models/database.ts";
 import { type Counter, OWNED, type Owner, USER_COLUMNS, User, type UserRow } from "../../models/user.ts";
 import { config } from "./config.ts";
 import { UserNotFound } from "./errors.ts";
-import type { Cause, DomainEvent } from "./events.ts";
+import { type Cause, type DomainEvent, toEnvelope } from "./events.ts";
 import { observeStorage } from "./metrics.ts";
 import { enqueue, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
@@ -90,7 +90,10 @@ async function changeLocked(
   if (change.set) row.updatedAt = new Date(); // counters alone do not move it (SPEC 1)
   await user.update(row, { fields: fieldsOf(owner, add), transaction: tx });
   const all = [...events, ...quotaEvents(before, row)];
-  await enqueue(tx, all, cause);
+  await enqueue(
+    tx,
+    all.map((event) => toEnvelope(event, cause)),
+  );
   if (row.storageUsed !== before.storageUsed) observeStorage(id, row.storageUsed);
   return { row, told: all.length > 0 };
 }

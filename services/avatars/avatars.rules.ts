@@ -1,0 +1,43 @@
+import type { UserRow } from "../../models/user.ts";
+import { AvatarNotFound } from "../shared/errors.ts";
+import type { Change } from "../shared/user-row.ts";
+import type { Avatar, Fallback, Format } from "./avatars.images.ts";
+
+/** What becomes of a user's row when the picture changes, and how the objects of a picture are named. */
+
+/** What all objects of a picture are named by; nothing of it comes from the client. */
+export const keyOf = (userId: string, { hash, fallback }: Avatar): string => `${userId}/${hash}.${fallback}`;
+
+export const objectName = (key: string, size: number, format: Format): string => `${key}/${size}.${format}`;
+
+/** A key's parts: the picture's version, as `?v=` in its address, and what it is where WebP is not taken. */
+export function partsOf(key: string): { version: string; fallback: Fallback } {
+  const [, version = "", fallback] = /\/(\w+)\.(jpeg|png)$/.exec(key) ?? [];
+  return { version, fallback: fallback as Fallback };
+}
+
+/** The new picture takes the old one's place; storage moves by the difference (SPEC 2). The same picture again: no change. */
+export function replaceAvatar(
+  user: UserRow,
+  key: string,
+  avatarUrl: string,
+  fileSize: number,
+): Change | undefined {
+  if (user.avatarKey === key) return undefined;
+  return {
+    set: { avatarKey: key, avatarUrl, avatarSize: fileSize },
+    add: { storageUsed: fileSize - user.avatarSize },
+    events: [{ eventType: "user.avatar_uploaded", userId: user.id, data: { avatarUrl, fileSize } }],
+  };
+}
+
+/** @throws AvatarNotFound where there is none */
+export function removeAvatar(user: UserRow): Change {
+  if (!user.avatarKey) throw new AvatarNotFound();
+  const fileSize = user.avatarSize;
+  return {
+    set: { avatarKey: null, avatarUrl: null, avatarSize: 0 },
+    add: { storageUsed: -fileSize },
+    events: [{ eventType: "user.avatar_deleted", userId: user.id, data: { fileSize } }],
+  };
+}

@@ -1,0 +1,48 @@
+import type { Counter, UserRow } from "../../models/user.ts";
+import type { ConsumedEventType, CountedEvent } from "../shared/contracts.ts";
+import type { Change } from "../shared/user-row.ts";
+
+/** What is added to which counter. */
+export type Sums = Partial<Record<Counter, number>>;
+
+/** What one consumed event does to its user's counters (SPEC 7); `amount` is its fileSize or completedCandidates. */
+const EFFECT: Record<ConsumedEventType, (amount: number) => Sums> = {
+  "interview.created": () => ({ interviewsCreated: 1, interviewsActive: 1 }),
+  "interview.completed": (completedCandidates) => ({
+    interviewsActive: -1,
+    candidatesTotal: completedCandidates,
+  }),
+  "media.uploaded": (fileSize) => ({ storageUsed: fileSize }),
+  "media.deleted": (fileSize) => ({ storageUsed: -fileSize }),
+};
+
+export const effectOf = ({ eventType, amount }: Pick<CountedEvent, "eventType" | "amount">): Sums =>
+  EFFECT[eventType](amount);
+
+/** The events' effects added up for each user, so that each row is written once. */
+export function sumByUser(events: CountedEvent[]): Map<string, Required<Sums>> {
+  const sums = new Map<string, Required<Sums>>();
+  for (const event of events) {
+    const sum = sums.get(event.userId) ?? {
+      interviewsCreated: 0,
+      interviewsActive: 0,
+      candidatesTotal: 0,
+      storageUsed: 0,
+    };
+    for (const [counter, n] of Object.entries(effectOf(event))) sum[counter as Counter] += n;
+    sums.set(event.userId, sum);
+  }
+  return sums;
+}
+
+/** New limits; those left out stay. Undefined where nothing changes. */
+export function setQuotas(
+  user: UserRow,
+  {
+    maxInterviews = user.maxInterviews,
+    maxStorage = user.maxStorage,
+  }: { maxInterviews?: number; maxStorage?: number },
+): Change | undefined {
+  const changed = maxInterviews !== user.maxInterviews || maxStorage !== user.maxStorage;
+  return changed ? { set: { maxInterviews, maxStorage } } : undefined;
+}

@@ -1,0 +1,77 @@
+import type { Transaction } from "sequelize";
+import { query } from "../../models/database.ts";
+import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
+import type { CountedEvent } from "../shared/contracts.ts";
+import type { Sums } from "./stats.rules.ts";
+
+/** The consumer's name in processed_events (SPEC 5). */
+const CONSUMER = "user-service";
+
+/** The rows of these users, deleted ones included, locked in the order of their ids: so no two batches deadlock. */
+export async function lockUsers(tx: Transaction, ids: string[]): Promise<Map<string, UserRow>> {
+  const rows = await query<UserRow>(
+    {
+      name: "lock-users",
+      text: `SELECT ${USER_COLUMNS} FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`,
+    },
+    [ids],
+    tx,
+  );
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Notes the events as processed and returns the keys of those that were not yet: each key once. */
+export async function insertProcessed(tx: Transaction, events: CountedEvent[]): Promise<Set<string>> {
+  const rows = await query<{ key: string }>(
+    {
+      name: "insert-processed",
+      text: `
+        INSERT INTO processed_events (event_id, service_name, topic)
+        SELECT key, $3, topic FROM unnest($1::text[], $2::text[]) AS event (key, topic) ORDER BY key
+        ON CONFLICT DO NOTHING
+        RETURNING event_id AS key`,
+    },
+    [events.map(({ key }) => key), events.map(({ topic }) => topic), CONSUMER],
+    tx,
+  );
+  return new Set(rows.map(({ key }) => key));
+}
+
+/** A BIGINT counter stays where it is at the end of its range: an absurd sum must not jam a batch for ever. */
+const saturated = (sum: string) =>
+  `least(greatest(${sum}, -9223372036854775808::numeric), 9223372036854775807::numeric)::bigint`;
+
+/** Adds to the counters of many users at once; returns their rows as they are then. */
+export async function addToCounters(tx: Transaction, sums: Map<string, Required<Sums>>): Promise<UserRow[]> {
+  const added = [...sums.values()];
+  return query<UserRow>(
+    {
+      name: "add-to-counters",
+      text: `
+        UPDATE users SET
+          interviews_created = interviews_created + added.created,
+          interviews_active = interviews_active + added.active,
+          candidates_total = ${saturated("candidates_total + added.candidates")},
+          storage_used = ${saturated("storage_used + added.bytes")},
+          version = version + 1
+        FROM unnest($1::uuid[], $2::int[], $3::int[], $4::numeric[], $5::numeric[])
+          AS added (user_id, created, active, candidates, bytes)
+        WHERE id = added.user_id
+        RETURNING ${USER_COLUMNS}`,
+    },
+    [
+      [...sums.keys()],
+      added.map((sum) => sum.interviewsCreated),
+      added.map((sum) => sum.interviewsActive),
+      added.map((sum) => sum.candidatesTotal),
+      added.map((sum) => sum.storageUsed),
+    ],
+    tx,
+  );
+}
+
+/** Events stay on their topics for 7 days: what was processed 30 days ago can't come again (SPEC 5). */
+export async function purgeProcessed(): Promise<void> {
+  const text = "DELETE FROM processed_events WHERE processed_at < now() - interval '30 days'";
+  await query({ name: "purge-processed", text }, []);
+}

@@ -1,0 +1,197 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import pg from "pg";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../services/node/embedded-postgres.ts";
+import { findBinaries } from "../../services/node/postgres-binaries.ts";
+
+const folders: string[] = [];
+let sharedFolder: string;
+let dataDir: string;
+let started: EmbeddedPostgres[];
+let processes: ChildProcess[];
+
+beforeAll(async () => {
+  sharedFolder = await newFolder(); // most tests do without an initdb of their own, which takes a second
+});
+
+beforeEach(() => {
+  dataDir = sharedFolder;
+  started = [];
+  processes = [];
+});
+
+afterEach(async () => {
+  for (const child of processes) child.kill("SIGKILL");
+  for (const postgres of started) await postgres.stop();
+});
+
+afterAll(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, maxRetries: 5 });
+});
+
+test("a committed row survives kill -9 of PostgreSQL, which is back within two seconds, time and again", async () => {
+  const postgres = await start();
+  await query(postgres, "CREATE TABLE crash AS SELECT 'survived' AS row");
+
+  for (let kills = 0; kills < 3; kills += 1) {
+    process.kill(await serverPid(), "SIGKILL");
+    await within(2_000, async () =>
+      expect(await query(postgres, "TABLE crash")).toEqual([{ row: "survived" }]),
+    );
+  }
+});
+
+test("a committed row survives kill -9 of Node, and the server follows Node into death", async () => {
+  const { node, postgres } = await startInAnotherProcess();
+  await query(postgres, "CREATE TABLE orphaned AS SELECT 'survived' AS row");
+
+  node.kill("SIGKILL");
+  await within(2_000, () => expectDown(postgres));
+
+  expect(await query(await start(), "TABLE orphaned")).toEqual([{ row: "survived" }]);
+});
+
+test("a server that was started again follows Node into death as well", async () => {
+  const { node, postgres } = await startInAnotherProcess();
+  process.kill(await serverPid(), "SIGKILL");
+  await within(2_000, () => query(postgres, "SELECT 1"));
+
+  node.kill("SIGKILL");
+  await within(2_000, () => expectDown(postgres));
+});
+
+test("a start right after kill -9 of Node waits for the old server to go", async () => {
+  const { node } = await startInAnotherProcess();
+  node.kill("SIGKILL");
+  expect(await query(await start(), "SELECT 1 AS one")).toEqual([{ one: 1 }]);
+});
+
+test("two starters at once on a new folder share one server, and whichever is left keeps it up", async () => {
+  dataDir = await newFolder();
+  const [one, other] = await Promise.all([start(), start()]);
+  await query(one, "CREATE TABLE met AS SELECT 'here' AS row");
+  expect(await query(other, "TABLE met")).toEqual([{ row: "here" }]);
+
+  await one.stop();
+  await within(2_000, async () => expect(await query(other, "TABLE met")).toEqual([{ row: "here" }]));
+});
+
+test("a starter that shares a server does not stop it", async () => {
+  const postgres = await start();
+  const pid = await serverPid();
+  const late = await start();
+
+  await late.stop();
+  await query(postgres, "SELECT 1");
+  expect(await serverPid()).toBe(pid);
+});
+
+test("kill -9 during initdb leaves nothing that hinders the next start", async () => {
+  dataDir = await newFolder();
+  const node = spawnStarter();
+  await within(5_000, async () => expect(await draftedFiles()).toContain("PG_VERSION"));
+  process.kill(-Number(node.pid), "SIGKILL"); // its process group: initdb as well
+
+  expect(await query(await start(), "SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  expect(await readdir(dataDir)).toEqual(["cluster"]);
+});
+
+test("stop() stops the server for good, and a second stop() is harmless", async () => {
+  const postgres = await start();
+  await postgres.stop();
+  await expectDown(postgres);
+
+  await postgres.stop();
+  await sleep(1_000); // a supervisor that goes on would have started it by now
+  await expectDown(postgres);
+});
+
+test("settings reach PostgreSQL", async () => {
+  const postgres = await start({ work_mem: "5MB" });
+  expect(await query(postgres, "SHOW work_mem")).toEqual([{ work_mem: "5MB" }]);
+});
+
+test("an unsupported platform is told about DATABASE_HOST", () => {
+  expect(() => findBinaries("win32", "x64")).toThrow(
+    "No embedded PostgreSQL for win32-x64: set DATABASE_HOST to a PostgreSQL of yours",
+  );
+});
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), "embedded-postgres-"));
+  await chmod(folder, 0o755); // PostgreSQL's account enters it when root runs the tests
+  folders.push(folder);
+  return folder;
+}
+
+async function start(settings: Record<string, string> = {}): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres({ dataDir, database: "users", settings });
+  started.push(postgres);
+  return postgres;
+}
+
+/** Starts PostgreSQL in a Node process of its own, which tells how to connect. */
+async function startInAnotherProcess(): Promise<{ node: ChildProcess; postgres: EmbeddedPostgres }> {
+  const node = spawnStarter();
+  const [line] = await once(node.stdout, "data");
+  return { node, postgres: JSON.parse(line) };
+}
+
+function spawnStarter() {
+  const launcher = new URL("../../services/node/embedded-postgres.ts", import.meta.url);
+  const script = `
+    import { startEmbeddedPostgres } from "${launcher}";
+    console.log(JSON.stringify(await startEmbeddedPostgres({ dataDir: "${dataDir}", database: "users" })));
+    setInterval(() => {}, 1_000);
+  `;
+  const node = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    detached: true, // it leads a process group
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  processes.push(node);
+  return node;
+}
+
+async function query(postgres: EmbeddedPostgres, sql: string): Promise<unknown[]> {
+  const { host, port, user, password, database } = postgres;
+  const client = new pg.Client({ host, port, user, password, database });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function serverPid(): Promise<number> {
+  return Number.parseInt(await readFile(path.join(dataDir, "cluster/data/postmaster.pid"), "utf8"), 10);
+}
+
+async function draftedFiles(): Promise<string[]> {
+  const draft = (await readdir(dataDir)).find((name) => name.startsWith("cluster.draft-"));
+  return draft ? readdir(path.join(dataDir, draft, "data")) : [];
+}
+
+async function expectDown(postgres: EmbeddedPostgres): Promise<void> {
+  await expect(query(postgres, "SELECT 1")).rejects.toThrow("ENOENT"); // its socket is gone
+}
+
+/** Repeats a check until it passes; throws its error when it still fails after so many milliseconds. */
+async function within(milliseconds: number, check: () => unknown): Promise<void> {
+  const end = Date.now() + milliseconds;
+  for (;;) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await sleep(20);
+    }
+  }
+}
