@@ -1,4 +1,7 @@
-const sources = {
+/** The sources run as they are: ES modules, with their types stripped. */
+export const project = (name, options = {}) => ({
+  displayName: name,
+  testMatch: [`<rootDir>/test/${name}/**/*.spec.ts`],
   extensionsToTreatAsEsm: [".ts"],
   transform: {
     "\\.ts$": [
@@ -6,20 +9,17 @@ const sources = {
       { jsc: { parser: { syntax: "typescript" }, target: "es2024" }, module: { type: "es6" } },
     ],
   },
-};
-
-const project = (name, options = {}) => ({
-  displayName: name,
-  testMatch: [`<rootDir>/test/${name}/**/*.spec.ts`],
-  ...sources,
   ...options,
 });
 
 export default {
   testTimeout: 20_000,
+  silent: true, // the service prints its welcome
   projects: [
     project("unit"),
-    project("integration", { globalSetup: "<rootDir>/test/helpers/global-setup.ts" }),
-    project("e2e"),
+    project("integration", {
+      globalSetup: "<rootDir>/test/helpers/global-setup.ts",
+      globalTeardown: "<rootDir>/test/helpers/global-teardown.ts",
+    }),
   ],
 };

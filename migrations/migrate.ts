@@ -63,7 +63,7 @@ const createUmzug = (context: MigrationContext) =>
 const migrationFiles: InputMigrations<MigrationContext> = {
   glob: ["2*.{ts,js}", { cwd: import.meta.dirname, ignore: "**/*.d.ts" }],
   resolve: ({ name, path }) => {
-    const load = (): Promise<{ up: Migration; down: Migration }> => import(`file://${path}`);
+    const load = (): Promise<{ up: Migration; down: Migration }> => import(String(path));
     return {
       name: name.replace(/\.[tj]s$/, ""),
       up: async (params) => (await load()).up(params),

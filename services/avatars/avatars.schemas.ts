@@ -1,13 +1,24 @@
-import { flag, integer, optional, params, uuid } from "../shared/fields.ts";
+import { flag, optional, params, type Rule, uuid } from "../shared/fields.ts";
+import type { RuleError } from "../shared/validator.ts";
 import { SIZES } from "./avatars.images.ts";
 
-/** What the actions of `avatars` take (SPEC 2). */
+/** What the actions and events of `avatars` take (SPEC 2). */
 
 export const byId = params({ id: uuid() });
 
+const size: Rule = {
+  type: "number",
+  convert: true,
+  nullable: false,
+  default: 512,
+  custom: (value: number, errors: RuleError[]) => {
+    if (!SIZES.includes(value)) errors.push({ type: "size", message: `must be one of ${SIZES.join(", ")}` });
+    return value;
+  },
+};
+
 /** `webp`: whether the client takes that format, which is the smaller one. */
-export const get = params({
-  id: uuid(),
-  size: { ...integer(1, 512, { convert: true }), enum: SIZES, default: 512 },
-  webp: optional(flag()),
-});
+export const get = params({ id: uuid(), size, webp: optional(flag()) });
+
+/** Of an event only what is needed is looked at. */
+export const deletion = { userId: uuid() };

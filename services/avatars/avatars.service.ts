@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
-import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
+import { AccessMixin } from "../../mixins/access.mixin.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
@@ -65,7 +65,6 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, object, object> = {
       logAs: "avatar_delete",
       params: schemas.byId,
       async handler(ctx: Ctx<"avatars.remove">): Promise<{ message: string }> {
-        if (!userOf(ctx).avatarKey) throw new AvatarNotFound();
         const old = await change(ctx, removeAvatar);
         if (old) await store.removeAll(old);
         return { message: "Avatar deleted successfully" };
@@ -75,8 +74,9 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, object, object> = {
 
   events: {
     /** Deleting a user erases the picture, without an event of its own. */
-    async "user.deleted"(ctx: Context<Envelope<"user.deleted">>) {
-      await store.removeAll(ctx.params.userId);
+    "user.deleted": {
+      params: schemas.deletion,
+      handler: (ctx: Context<Envelope<"user.deleted">>) => store.removeAll(ctx.params.userId),
     },
   },
 };

@@ -4,7 +4,14 @@ import { chmod, chown, lstat, mkdir, readFile, realpath, stat, writeFile } from 
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { type Account, createWhole, findBinaries, provideBinaries, run } from "./postgres-binaries.ts";
+import {
+  type Account,
+  createWhole,
+  findBinaries,
+  provideBinaries,
+  run,
+  succeeds,
+} from "./postgres-binaries.ts";
 import { PostgresServer } from "./postgres-server.ts";
 
 /** A real PostgreSQL for a machine that has only Node and npm. */
@@ -77,7 +84,8 @@ async function chooseHome(dataDir: string): Promise<{ home: string; account: Acc
   await mkdir(dataDir, { recursive: true });
   const wanted = await realpath(dataDir); // one name for siblings that come by different links
   const account = await chooseAccount(wanted);
-  if (await canEnter(wanted, account)) return { home: wanted, account };
+  const canEnter = await succeeds("/bin/sh", ["-c", 'cd "$0"', wanted], account);
+  if (canEnter) return { home: wanted, account };
 
   const elsewhere = `/var/lib/user-service/${fingerprint(wanted)}`;
   await mkdir(elsewhere, { recursive: true });
@@ -85,7 +93,7 @@ async function chooseHome(dataDir: string): Promise<{ home: string; account: Acc
   return { home: elsewhere, account: await chooseAccount(elsewhere) };
 }
 
-/** Chooses ourselves, unless we are root, whom PostgreSQL refuses: then the cluster's owner, postgres or nobody. */
+/** Chooses us, unless we are root, whom PostgreSQL refuses: then the cluster's owner, postgres or nobody. */
 async function chooseAccount(home: string): Promise<Account> {
   const us = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   if (us.uid !== 0) return us;
@@ -103,22 +111,16 @@ async function chooseAccount(home: string): Promise<Account> {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-async function canEnter(folder: string, account: Account): Promise<boolean> {
-  return run("/bin/sh", ["-c", 'cd "$0"', folder], account).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** A cluster and the password to it appear together or not at all. */
 async function provideCluster(home: string, binaries: string, account: Account): Promise<string> {
   const cluster = path.join(home, "cluster");
   await createWhole(cluster, account, async (draft) => {
     const data = path.join(draft, "data");
     const passwordFile = path.join(draft, "password");
-    await writeFile(passwordFile, randomBytes(24).toString("hex"), { mode: 0o600 });
+    await writeFile(passwordFile, randomBytes(24).toString("hex"), { mode: 0o600, flush: true });
     await chown(passwordFile, account.uid, account.gid);
     const access = ["--username", USER, "--pwfile", passwordFile, "--auth", "scram-sha-256"];
+    // The built-in locale orders text the same on every system and in every version.
     const language = [
       "--encoding=UTF8",
       "--locale=C",
@@ -158,7 +160,7 @@ async function provideDatabase(connection: pg.ClientConfig, database: string): P
       if (rowCount === 0) await client.query(`CREATE DATABASE ${client.escapeIdentifier(database)}`);
       return;
     } catch (error) {
-      // A sibling creates it too, or its server, which we share, just goes down: there is one again in a second.
+      // A sibling creates it too, or its server, which we share, just goes down: soon there is one again.
       if (attempt === 10) throw error;
       await sleep(200);
     } finally {

@@ -64,13 +64,8 @@ async function addLinks(binaries: string): Promise<void> {
 }
 
 async function canRun(binaries: string, account: Account): Promise<boolean> {
-  try {
-    await run(`${binaries}/bin/postgres`, ["--version"], account);
-    await run(`${binaries}/bin/initdb`, ["--version"], account);
-    return true;
-  } catch {
-    return false;
-  }
+  const postgres = await succeeds(`${binaries}/bin/postgres`, ["--version"], account);
+  return postgres && succeeds(`${binaries}/bin/initdb`, ["--version"], account);
 }
 
 /**
@@ -80,6 +75,14 @@ async function canRun(binaries: string, account: Account): Promise<boolean> {
  */
 export async function run(program: string, args: string[], account: Account): Promise<void> {
   await promisify(execFile)(program, args, { ...account, cwd: "/", env: programEnv });
+}
+
+/** Runs a program to its end; tells whether it did well. */
+export async function succeeds(program: string, args: string[], account: Account): Promise<boolean> {
+  return run(program, args, account).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
@@ -113,6 +116,6 @@ async function removeAll(prefix: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const entry = path.join(parent, name);
     if (!entry.startsWith(prefix)) continue;
-    await rm(entry, { recursive: true, force: true }).catch(() => {}); // still written to: the next start's work
+    await rm(entry, { recursive: true, force: true }).catch(() => {}); // still written to: next time
   }
 }

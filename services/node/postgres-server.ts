@@ -18,13 +18,13 @@ export type ServerOptions = {
   settings: Record<string, string>;
 };
 
-const CHECK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 200;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 const STOP_PATIENCE_MS = 8_000;
 
 /** How many launches may fail, within about 5 s, before start() gives up. */
-const PATIENT_LAUNCHES = 5;
+const PATIENT_LAUNCHES = 6;
 
 /** Higher than any that Linux and macOS give. */
 const IMPOSSIBLE_PID = "4194305";
@@ -39,8 +39,9 @@ const LAUNCH = `exec 3<&0 </dev/null; ( (cat <&3; kill -INT $$) >/dev/null 2>&1 
 export class PostgresServer {
   readonly #options: ServerOptions;
   #process: ChildProcess | undefined;
-  #launches = 0;
   #timer: NodeJS.Timeout | undefined;
+  #launchesInARow = 0;
+  #nextLaunch = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -53,9 +54,9 @@ export class PostgresServer {
    * @throws Error when it cannot be launched
    */
   async start(): Promise<void> {
-    this.#keepUp();
-    while (!this.#find()?.isReady) {
-      if (this.#launches > PATIENT_LAUNCHES) {
+    this.#timer = setInterval(() => this.#keepUp(), LOOK_EVERY_MS).unref();
+    while (!this.#keepUp()) {
+      if (this.#launchesInARow > PATIENT_LAUNCHES) {
         throw new Error(`PostgreSQL does not start: see ${this.#options.logFile}`);
       }
       await sleep(10);
@@ -64,7 +65,7 @@ export class PostgresServer {
 
   /** Resolves when the server is down, if it is ours; a sibling's goes on. May be called again. */
   async stop(): Promise<void> {
-    clearTimeout(this.#timer);
+    clearInterval(this.#timer);
     const server = this.#process;
     if (!isRunning(server)) return;
     server.kill("SIGINT"); // a fast shutdown, which does not wait for its clients
@@ -73,41 +74,44 @@ export class PostgresServer {
     clearTimeout(force);
   }
 
-  /** Looks after the server, now and from now on. */
-  #keepUp(): void {
+  /** Launches the server when there is none; tells whether it is ready. */
+  #keepUp(): boolean {
     const server = this.#find();
-    if (server?.isReady) this.#launches = 0;
-    if (!server && !isRunning(this.#process)) this.#launch();
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#launches, LONGEST_PAUSE_MS);
-    this.#timer = setTimeout(() => this.#keepUp(), server?.isReady ? CHECK_EVERY_MS : pause).unref();
+    if (server?.isReady) this.#launchesInARow = 0;
+    const isMissing = !server && !isRunning(this.#process);
+    if (isMissing && performance.now() >= this.#nextLaunch) this.#launch();
+    return server?.isReady ?? false;
   }
 
   /** Finds the server that runs on the data folder, whoever launched it. */
   #find(): { isReady: boolean } | undefined {
     const { data } = this.#options;
-    const lines = readIfThere(path.join(data, "postmaster.pid"))?.split("\n") ?? [];
+    const lines = readIfThere(path.join(data, "postmaster.pid"))?.split("\n");
+    if (!lines) return undefined;
     const pid = Number(lines[0]);
     const isOurs = isRunning(this.#process) && this.#process.pid === pid;
-    if (!isOurs && !commandOf(pid).includes(data)) return undefined;
+    if (!isOurs && !servesData(pid, data)) return undefined;
     return { isReady: lines[7]?.startsWith("ready") ?? false };
   }
 
   #launch(): void {
-    this.#launches += 1;
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#launchesInARow, LONGEST_PAUSE_MS);
+    this.#nextLaunch = performance.now() + pause;
+    this.#launchesInARow += 1;
     try {
       this.#process = launch(this.#options);
     } catch {
-      // The disk is full, say: the next look tries again.
+      // The disk is full, say: the next launch may do better.
     }
   }
 }
 
 function launch({ binaries, data, socketFolder, logFile, account, settings }: ServerOptions): ChildProcess {
-  freeLock(path.join(data, "postmaster.pid"));
-  freeLock(path.join(socketFolder, ".s.PGSQL.5432.lock"));
+  freeLock(path.join(data, "postmaster.pid"), data);
+  freeLock(path.join(socketFolder, ".s.PGSQL.5432.lock"), data);
 
   const flags = Object.entries({
-    unix_socket_directories: socketFolder,
+    unix_socket_directories: `"${socketFolder}"`, // a list: quoted, a comma in a name is a comma
     listen_addresses: "", // nothing on the network, and no port to choose
     log_min_messages: "log", // a statement's error may hold a person's data, and reaches its caller anyway
     ...settings,
@@ -122,20 +126,22 @@ function launch({ binaries, data, socketFolder, logFile, account, settings }: Se
     stdio: ["pipe", log, log],
   });
   closeSync(log);
-  server.on("error", () => {}); // no process to be had: the next look tries again
+  server.on("error", () => {}); // no process to be had: the next launch may do better
   server.unref();
   return server;
 }
 
 /**
- * Frees a lock file whose process died, but whose process id is taken: by another program since, or by a
- * zombie. PostgreSQL would take either for a live server. The rest of the file stays: by it PostgreSQL sees
- * whether connections of the dead server are still at work on the data.
+ * Frees a lock file that would mislead PostgreSQL: the server that wrote it is dead, but its process id is
+ * taken, by another program since or by a zombie; or it died before it wrote anything. The rest of the file
+ * stays: by it PostgreSQL sees whether connections of the dead server are still at work on the data.
  */
-function freeLock(lockFile: string): void {
+function freeLock(lockFile: string, data: string): void {
   const content = readIfThere(lockFile);
-  if (content === undefined || !isTaken(Number.parseInt(content, 10))) return;
-  writeFileSync(lockFile, content.replace(/^\d+/, IMPOSSIBLE_PID));
+  if (content === undefined) return;
+  const pid = Number.parseInt(content, 10);
+  const misleads = content === "" || (isTaken(pid) && !servesData(pid, data));
+  if (misleads) writeFileSync(lockFile, content.replace(/^\d*/, IMPOSSIBLE_PID));
 }
 
 function isTaken(pid: number): boolean {
@@ -150,10 +156,14 @@ function isRunning(child: ChildProcess | undefined): child is ChildProcess {
   return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
-/** The command line of a process; empty when there is none, or a zombie. */
-function commandOf(pid: number): string {
+function servesData(pid: number, data: string): boolean {
+  return commandLine(pid).includes(data);
+}
+
+/** Empty for a process that does not exist, or is a zombie. */
+function commandLine(pid: number): string {
   if (existsSync("/proc/self/cmdline")) return readIfThere(`/proc/${pid}/cmdline`) ?? "";
-  return spawnSync("ps", ["-o", "command=", "-p", `${pid}`], { encoding: "utf8" }).stdout ?? "";
+  return spawnSync("ps", ["-ww", "-o", "command=", "-p", `${pid}`], { encoding: "utf8" }).stdout ?? "";
 }
 
 function readIfThere(file: string): string | undefined {

@@ -1,0 +1,153 @@
+import http, { type ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import ApiGateway from "moleculer-web";
+import { HEALTH_ROUTES } from "../node/health.routes.ts";
+import { sendError } from "../shared/answer.ts";
+import { demandRole, type Meta } from "../shared/caller.ts";
+import { config } from "../shared/config.ts";
+import { MethodNotAllowed, RouteNotFound } from "../shared/errors.ts";
+import { ROUTES } from "./api.routes.ts";
+import { authenticate } from "./authenticate.ts";
+import { printWelcome } from "./development-token.ts";
+import type { Binding, Request } from "./gateway.types.ts";
+import { parseQuery, readParams } from "./request.ts";
+import { traceIdOf } from "./trace-context.ts";
+
+type Alias = Partial<Binding> & { method: string; match(url: string): object | false };
+type State = { server: http.Server; aliases: Alias[]; httpHandler: http.RequestListener };
+
+/** A request has this long to arrive, in ms: who sends a byte a second is cut off. */
+const ARRIVE_WITHIN = { headers: 10_000, whole: 20_000 };
+/** While stopping: how long connections are told to close, and how long requests may take, in ms. */
+const DRAIN = { announce: 300, limit: 6_000 };
+
+const NO_LOGS = { logRequest: null, logRequestParams: null, logResponse: null, logRouteRegistration: null };
+
+/** REST onto actions (SPEC 2), by moleculer-web: it only says who is calling; the actions check the right. */
+const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
+  name: "api",
+  mixins: [ApiGateway as unknown as Partial<ServiceSchema>],
+
+  settings: {
+    port: config.port,
+    ...NO_LOGS,
+    optimizeOrder: false,
+    $secureSettings: ["routes", "rootCallOptions"],
+    rootCallOptions: (options: { requestID?: string }, req: Request) => {
+      options.requestID = traceIdOf(req.headers.traceparent);
+    },
+    routes: [
+      {
+        path: "/api/v1",
+        aliases: ROUTES,
+        bodyParsers: false,
+        mergeParams: false,
+        mappingPolicy: "restrict",
+        pathToRegexpOptions: { sensitive: true },
+        onBeforeCall,
+        onAfterCall,
+      },
+      {
+        path: "/",
+        aliases: HEALTH_ROUTES,
+        bodyParsers: false,
+        mappingPolicy: "restrict",
+      },
+    ],
+  } as ServiceSettingSchema,
+
+  // moleculer-web lets any node of the cluster add a route to the gateway
+  actions: { listAliases: false, addRoute: false, removeRoute: false },
+
+  methods: {
+    createServer() {
+      const { headers: headersTimeout, whole: requestTimeout } = ARRIVE_WITHIN;
+      const limits = { headersTimeout, requestTimeout, connectionsCheckingInterval: 1_000 };
+      this.server = http.createServer(limits, this.httpHandler);
+    },
+
+    /** Splits the request's target. No trailing slashes, and OPTIONS is a method like any other (SPEC 2). */
+    parseQueryString(req: Request) {
+      const [url = "", query = ""] = split(req.url ?? "", "?");
+      if (url.length > 1 && url.endsWith("/")) throw new RouteNotFound();
+      if (req.method === "OPTIONS") req.headers["access-control-request-method"] = "OPTIONS";
+      return { url, query: parseQuery(query) };
+    },
+
+    /** @throws RouteNotFound, MethodNotAllowed */
+    resolveAlias(url: string, method: string) {
+      const found = this.aliases
+        .map((alias) => ({ alias, params: alias.match(url) }))
+        .filter(({ params }) => params !== false);
+      const wanted = method === "HEAD" ? "GET" : method;
+      const match = found.find(({ alias }) => alias.method === wanted);
+      if (match) return match;
+      const methods = new Set(found.map(({ alias }) => alias.method));
+      if (methods.size === 0) throw new RouteNotFound();
+      throw new MethodNotAllowed([...methods].flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name])));
+    },
+
+    encodeResponse(_req: Request, res: ServerResponse, data: unknown) {
+      const json = JSON.stringify(data);
+      res.setHeader("Content-Length", Buffer.byteLength(json)); // for HEAD too
+      return json;
+    },
+
+    errorHandler(req: Request, res: ServerResponse, err: Error) {
+      if (sendError(req, res, err) === 500)
+        this.logger.error({ err, traceId: req.$ctx?.requestID }, "Request failed");
+    },
+
+    /** Answers what was accepted and takes nothing more; resolves when the last answer is out. */
+    async drain() {
+      this.server.prependListener("request", (_req, res) => res.setHeader("Connection", "close"));
+      await sleep(DRAIN.announce);
+      const closed = new Promise((resolve) => this.server.close(resolve));
+      await Promise.race([closed, sleep(DRAIN.limit, undefined, { ref: false })]);
+      this.server.closeAllConnections();
+    },
+  },
+
+  started() {
+    if (!config.auth.issuer) this.waitForServices(["users"]).then(printWelcome);
+  },
+};
+
+/** The order of the checks (SPEC 3): who is calling, what may be said before the params, then the params. */
+async function onBeforeCall(
+  this: Service,
+  ctx: Context<unknown, Meta>,
+  _route: unknown,
+  req: Request,
+  res: ServerResponse,
+  alias: Binding,
+): Promise<void> {
+  const access = req.$action?.access ?? "internal";
+  ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers);
+  demandRole(access, ctx.meta.caller);
+  const { params: path } = req.$params as { params: Record<string, unknown> };
+  req.$params = alias.streamsBody ? path : await readParams(req, res, req.query, path);
+}
+
+function onAfterCall(
+  this: Service,
+  ctx: Context<unknown, Meta & { $statusCode?: number; $location?: string }>,
+  _route: unknown,
+  req: Request & { $alias: Binding },
+  _res: ServerResponse,
+  data: { id: string },
+): unknown {
+  if (req.$alias.status === 201) {
+    ctx.meta.$statusCode = 201;
+    ctx.meta.$location = `/api/v1/users/${data.id}`;
+  }
+  return data;
+}
+
+function split(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+export default ApiService;

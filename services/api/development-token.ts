@@ -1,0 +1,70 @@
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
+import { config } from "../shared/config.ts";
+
+/** Without a realm the service signs tokens itself, for development only (SPEC 9). */
+
+export const DEVELOPMENT_ISSUER = "urn:user-service:development";
+const ALGORITHM = "ES256";
+
+/** The key is kept beside the embedded database, so that a token outlives a restart. */
+const file = join(config.dataDir, "development-key.json");
+
+let keyPair: Promise<{ sign: CryptoKey; verify: CryptoKey }> | undefined;
+const keys = () => {
+  keyPair ??= loadKeys();
+  return keyPair;
+};
+
+/** What tokens of developmentToken are verified with. */
+export const developmentKey = async (): Promise<CryptoKey> => (await keys()).verify;
+
+/** A token that is good for a day. */
+export async function developmentToken(claims: {
+  sub: string;
+  email?: string;
+  roles?: string[];
+}): Promise<string> {
+  const { sub, email, roles = [] } = claims;
+  return new SignJWT({ email, realm_access: { roles } })
+    .setProtectedHeader({ alg: ALGORITHM })
+    .setIssuer(DEVELOPMENT_ISSUER)
+    .setAudience(config.auth.audience)
+    .setSubject(sub)
+    .setIssuedAt()
+    .setExpirationTime("1 day")
+    .sign((await keys()).sign);
+}
+
+async function loadKeys() {
+  const jwk = await readKey().catch(createKey);
+  const { d: _, ...publicJwk } = jwk;
+  const [sign, verify] = await Promise.all([importJWK(jwk, ALGORITHM), importJWK(publicJwk, ALGORITHM)]);
+  return { sign: sign as CryptoKey, verify: verify as CryptoKey };
+}
+
+const readKey = async (): Promise<JWK> => JSON.parse(readFileSync(file, "utf8"));
+
+async function createKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
+  const jwk = await exportJWK(privateKey);
+  mkdirSync(config.dataDir, { recursive: true });
+  writeFileSync(file, JSON.stringify(jwk), { mode: 0o600 });
+  chmodSync(file, 0o600);
+  return jwk;
+}
+
+/** Prints a token of an administrator and a call that works, on plain lines of the terminal. */
+export async function printWelcome(): Promise<void> {
+  const token = await developmentToken({ sub: "development-admin", roles: ["admin"] });
+  console.log(`
+User Service on http://localhost:${config.port}. No AUTH_ISSUER is set, so here is an admin token, good for a day:
+
+${token}
+
+Try it:
+
+curl -H "Authorization: Bearer ${token}" http://localhost:${config.port}/api/v1/users
+`);
+}

@@ -1,0 +1,36 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ActionSchema, Context } from "moleculer";
+import type { Meta } from "../shared/caller.ts";
+import type { Actions } from "../shared/contracts.ts";
+
+/** What moleculer-web adds to a request, as far as we use it; its own types leave most of it open. */
+
+export type Request = IncomingMessage & {
+  originalUrl: string;
+  query: Record<string, unknown>;
+  $ctx: Context<unknown, Meta>;
+  $action?: ActionSchema;
+  /** Of the path, the query and the body, as moleculer-web found them; of all, once they were read. */
+  $params: Record<string, unknown>;
+};
+
+export type Gateway = { sendResponse(req: Request, res: ServerResponse, data: unknown): void };
+
+/** A route's handler: it answers, or calls `next` to have the action called, or to tell an error. */
+export type Handler = (
+  this: Gateway,
+  req: Request,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/** What a route is bound to. */
+export type Binding = {
+  action: keyof Actions;
+  /** The status of a success, where it is not 200. */
+  status?: 201;
+  /** Runs before the action, or answers in its place. */
+  handler?: Handler;
+  /** The handler reads the body itself. */
+  streamsBody?: true;
+};

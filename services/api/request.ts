@@ -1,0 +1,85 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import ApiGateway from "moleculer-web";
+import { BadRequest, BodyTooLarge, ValidationFailed } from "../shared/errors.ts";
+
+/** What a request says, as an action's params: each field from one place, and none that nobody asked for. */
+
+type Fields = Record<string, unknown>;
+
+const LIMIT = 2 ** 20; // bytes (SPEC 3)
+
+const parseJson = promisify(
+  ApiGateway.bodyParser.json({ limit: LIMIT, strict: false, type: () => true, reviver: refuseProto }),
+) as (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+
+/** JSON may hold a key that would change an object's prototype once it is copied. */
+function refuseProto(key: string, value: unknown): unknown {
+  if (key === "__proto__") throw new SyntaxError("__proto__");
+  return value;
+}
+
+/**
+ * GET takes the query, everything else a JSON body; the path's fields join them and are never overridden.
+ * @throws BadRequest, BodyTooLarge, ValidationFailed
+ */
+export async function readParams(
+  req: IncomingMessage & { body?: unknown },
+  res: ServerResponse,
+  query: Fields,
+  path: Fields,
+): Promise<Fields> {
+  const takesQuery = req.method === "GET" || req.method === "HEAD";
+  if (!takesQuery) refuse(Object.keys(query), "does not belong in the query");
+  const given = takesQuery ? query : await readBody(req, res);
+  if (takesQuery && hasBody(req)) throw new BadRequest("A GET request takes no body");
+  refuse(
+    Object.keys(path).filter((field) => Object.hasOwn(given, field)),
+    "is given by the path",
+  );
+  return { ...given, ...path };
+}
+
+function refuse(fields: string[], message: string): void {
+  if (fields.length > 0) throw new ValidationFailed(fields.map((field) => ({ field, message })));
+}
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+
+async function readBody(req: IncomingMessage & { body?: unknown }, res: ServerResponse): Promise<Fields> {
+  if (!hasBody(req)) return {};
+  if (!/^application\/json\s*(;|$)/i.test(req.headers["content-type"] ?? ""))
+    throw new BadRequest("Content-Type must be application/json");
+  await parseJson(req, res).catch((error) => {
+    throw toBodyError(error);
+  });
+  const { body = {} } = req;
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new BadRequest("Request body must be a JSON object");
+  return body as Fields;
+}
+
+function toBodyError({ type }: { type?: string }) {
+  if (type === "entity.too.large") return new BodyTooLarge();
+  if (type === "entity.parse.failed") return new BadRequest("Request body is not valid JSON");
+  return new BadRequest("Request body could not be read");
+}
+
+/**
+ * The query's fields; each may stand there once.
+ * @throws ValidationFailed
+ */
+export function parseQuery(query: string): Fields {
+  const fields = [...new URLSearchParams(query)];
+  const names = fields.map(([name]) => name);
+  refuse(
+    names.filter((name, index) => names.indexOf(name) !== index),
+    "is given more than once",
+  );
+  refuse(
+    names.filter((name) => name === "__proto__"),
+    "is not a known field",
+  );
+  return Object.fromEntries(fields);
+}

@@ -1,0 +1,61 @@
+import type { IncomingMessage } from "node:http";
+import { PassThrough, type Readable } from "node:stream";
+import { Busboy, type BusboyHeaders } from "@fastify/busboy";
+import { AvatarTooLarge, BadRequest } from "../shared/errors.ts";
+
+/** A multipart form with one file and nothing else (SPEC 2). */
+
+const MAX_FILE = 5 * 1024 * 1024; // bytes
+
+/**
+ * Hands the form's file to `take` as a stream while it arrives, and resolves with what `take` makes of it. The stream
+ * ends only when the whole form was good; a fault destroys it, so that nothing half is taken for whole.
+ * @throws BadRequest for any fault of the form, AvatarTooLarge the moment the limit is passed, what `take` throws
+ */
+export function receiveFile<Result>(
+  req: IncomingMessage,
+  take: (file: Readable) => Promise<Result>,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const form = parseForm(req);
+    const file = new PassThrough();
+    let taken: Promise<Result> | undefined;
+
+    const fail = (fault: Error) => {
+      req.unpipe(form);
+      form.removeAllListeners().on("error", () => {});
+      file.on("error", () => {}).destroy(fault);
+      reject(fault);
+    };
+
+    form.on("file", (field, part) => {
+      part.on("error", fail);
+      if (taken) return fail(new BadRequest("Only one file can be uploaded"));
+      if (field !== "file") return fail(new BadRequest("The file must be in the field 'file'"));
+      part.on("limit", () => fail(new AvatarTooLarge()));
+      part.pipe(file, { end: false });
+      taken = take(file);
+      taken.catch(fail);
+    });
+    form.on("field", () => fail(new BadRequest("The form must hold a file and no other field")));
+    form.on("error", () => fail(new BadRequest("The multipart form is malformed")));
+    form.on("finish", () => {
+      if (!taken) return fail(new BadRequest("The form holds no file"));
+      file.end();
+      taken.then(resolve, reject);
+    });
+    req.on("close", () => req.complete || fail(new BadRequest("The request was cut off")));
+    req.pipe(form);
+  });
+}
+
+function parseForm({ headers }: IncomingMessage) {
+  if (!/^multipart\/form-data\s*;/i.test(headers["content-type"] ?? ""))
+    throw new BadRequest("Content-Type must be multipart/form-data, with a boundary");
+  try {
+    const limits = { fileSize: MAX_FILE + 1, files: 2, fields: 1, parts: 3 };
+    return new Busboy({ headers: headers as BusboyHeaders, limits });
+  } catch {
+    throw new BadRequest("The multipart form has no boundary");
+  }
+}

@@ -1,0 +1,33 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { sendError, sendJson } from "../shared/answer.ts";
+import { DependencyUnavailable } from "../shared/errors.ts";
+import { registry } from "../shared/metrics.ts";
+import { demandReady, healthReport } from "./health.ts";
+
+/** What anyone may ask a node about itself (SPEC 6): on PORT, and on each node's METRICS_PORT. */
+
+type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<unknown>;
+
+const health: Handler = async (req, res) => {
+  const report = await healthReport();
+  if (report.status === "ok") sendJson(req, res, 200, report);
+  else sendError(req, res, new DependencyUnavailable("database"), report);
+};
+
+export const live: Handler = async (req, res) => sendJson(req, res, 200, { status: "ok" });
+
+export const ready: Handler = (req, res) =>
+  demandReady().then(
+    () => sendJson(req, res, 200, { status: "ok" }),
+    (error) => sendError(req, res, error),
+  );
+
+export const metrics: Handler = async (_req, res) =>
+  res.setHeader("Content-Type", registry.contentType).end(await registry.metrics());
+
+export const HEALTH_ROUTES: Record<string, Handler> = {
+  "GET /health": health,
+  "GET /health/live": live,
+  "GET /health/ready": ready,
+  "GET /metrics": metrics,
+};

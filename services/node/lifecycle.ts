@@ -1,0 +1,60 @@
+import type { Middleware, ServiceBroker } from "moleculer";
+import { config } from "../shared/config.ts";
+import { closeDatabase, openDatabase, StartRefused } from "./database.ts";
+import { notReady, nowReady } from "./health.ts";
+
+/** The whole stop, in ms (SPEC 6). */
+const STOP_WITHIN = 9_500;
+
+type Gateway = { drain(): Promise<void> };
+
+/**
+ * How a node starts and stops: the database first and last; in between, on the way out, the gateway answers what it
+ * accepted before anything that it needs goes away.
+ */
+export const Lifecycle: Middleware = {
+  name: "Lifecycle",
+
+  async starting(broker) {
+    onSignal(broker);
+    if (!config.needsDatabase) return nowReady("database") as never;
+    const logger = broker.getLogger("database");
+    await openDatabase({
+      ready: () => nowReady("database"),
+      waiting: (error) => logger.warn(error),
+      fatal: endStart,
+    }).catch(endStart);
+  },
+
+  async started() {
+    nowReady("start");
+  },
+
+  async stopping(broker) {
+    notReady("stop");
+    await (broker.getLocalService("api") as unknown as Gateway | undefined)?.drain();
+  },
+
+  async stopped() {
+    if (config.needsDatabase) await closeDatabase();
+  },
+};
+
+/** One line for what the operator can mend, all of the error for what they can't. */
+function endStart(error: Error): never {
+  console.error(error instanceof StartRefused ? error.message : error);
+  process.exit(1);
+}
+
+/** The first signal stops the node in order, a second one at once. */
+function onSignal(broker: ServiceBroker): void {
+  let stopping = false;
+  const stop = async () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    setTimeout(() => process.exit(1), STOP_WITHIN).unref();
+    await broker.stop();
+    process.exit(0);
+  };
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+}

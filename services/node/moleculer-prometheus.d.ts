@@ -1,0 +1,4 @@
+declare module "moleculer-prometheus" {
+  const mixin: Partial<import("moleculer").ServiceSchema>;
+  export default mixin;
+}

@@ -1,0 +1,38 @@
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
+import Prometheus from "moleculer-prometheus";
+import { config } from "../shared/config.ts";
+import { registry } from "../shared/metrics.ts";
+import { live, ready } from "./health.routes.ts";
+
+type Polka = {
+  server?: http.Server;
+  get(path: string, handler: (req: IncomingMessage, res: ServerResponse) => unknown): void;
+};
+type State = { server: Polka; register: { metrics(): Promise<string> } };
+
+/** Each node's own metrics and probes, on METRICS_PORT: moleculer-prometheus's server, with our figures beside its own. */
+export const PrometheusService: ServiceSchema<ServiceSettingSchema, object, State> = {
+  name: "prometheus",
+  mixins: [Prometheus],
+  settings: { port: config.metricsPort, collectDefaultMetrics: false } as ServiceSettingSchema,
+
+  created() {
+    this.server.server = http.createServer().on("error", (error: NodeJS.ErrnoException) => {
+      console.error(
+        `METRICS_PORT: ${config.metricsPort} can't be listened on (${error.code}): a free port is allowed`,
+      );
+      process.exit(1);
+    });
+    this.server.get("/health/live", live);
+    this.server.get("/health/ready", ready);
+  },
+
+  started() {
+    // its own route is written for an older prom-client, whose metrics() was synchronous
+    this.server.get("/metrics", async (_req, res) => {
+      res.setHeader("Content-Type", registry.contentType);
+      res.end((await registry.metrics()) + (await this.register.metrics()));
+    });
+  },
+};

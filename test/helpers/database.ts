@@ -1,0 +1,64 @@
+import pg from "pg";
+
+/** The address of the test server, as test/helpers/global-setup.ts left it. */
+const server = (): pg.ClientConfig => JSON.parse(process.env.TEST_DATABASE ?? "{}");
+
+async function asAdmin<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  const client = new pg.Client({ ...server(), database: "postgres" });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+export type TestDatabase = {
+  /** The environment that points a service at this database. */
+  env: Record<string, string>;
+  /** Runs SQL on it, with the service's schema as the search path; returns the rows. */
+  sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** Cuts every connection to it but our own, as a restart of the server would. */
+  cutConnections(): Promise<void>;
+  drop(): Promise<void>;
+};
+
+/** A database of one's own: a clone of the migrated one, or (`migrated: false`) an empty one. */
+export async function createDatabase({ migrated = true } = {}): Promise<TestDatabase> {
+  const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
+  const template = migrated ? "template_users" : "template1";
+  // CREATE DATABASE … TEMPLATE refuses while another clone is under way
+  await asAdmin(async (client) => {
+    await client.query("SELECT pg_advisory_lock(1)");
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  });
+  const { host, port, user, password } = server();
+  const pool = new pg.Pool({
+    ...server(),
+    database: name,
+    max: 2,
+    options: "-c search_path=user_service,public",
+  });
+  pool.on("error", () => {});
+  return {
+    env: {
+      DATABASE_HOST: String(host),
+      DATABASE_PORT: String(port),
+      DATABASE_USER: String(user),
+      DATABASE_PASSWORD: String(password),
+      DATABASE_NAME: name,
+    },
+    sql: async (text, values) => (await pool.query(text, values)).rows,
+    cutConnections: () =>
+      asAdmin(async (client) => {
+        await client.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'user-service'",
+          [name],
+        );
+      }),
+    async drop() {
+      await pool.end();
+      await asAdmin((client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
+    },
+  };
+}

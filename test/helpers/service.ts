@@ -1,0 +1,84 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ServiceBroker, ServiceSchema } from "moleculer";
+import supertest from "supertest";
+import { createDatabase, type TestDatabase } from "./database.ts";
+
+export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
+
+export type TestService = {
+  broker: ServiceBroker;
+  database: TestDatabase;
+  url: string;
+  /** The metrics port's address. */
+  nodeUrl: string;
+  /** Requests over HTTP, as nobody. */
+  http: ReturnType<typeof supertest>;
+  /** The headers of a signed-in user. */
+  user(sub: string, claims?: { email?: string; roles?: string[] }): Promise<{ authorization: string }>;
+  /** The headers of an administrator. */
+  admin(): Promise<{ authorization: string }>;
+  /** The headers of another service. */
+  internal: { "x-internal-token": string };
+  stop(): Promise<void>;
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/**
+ * The whole service in this process, over HTTP on ports of its own, on a database and a folder of its own.
+ * Once per test file: the configuration is read when the modules are loaded. `services` join it, as listeners do.
+ */
+export async function startService(
+  options: { env?: Record<string, string>; services?: ServiceSchema[] } = {},
+): Promise<TestService> {
+  const database = await createDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), "user-service-data-"));
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  Object.assign(process.env, {
+    ...database.env,
+    PORT: String(port),
+    METRICS_PORT: String(metricsPort),
+    DATA_DIR: dataDir,
+    INTERNAL_TOKEN,
+    LOG_LEVEL: "fatal",
+    ...options.env,
+  });
+
+  const { ServiceBroker } = await import("moleculer");
+  const { default: config } = await import("../../moleculer.config.ts");
+  const { developmentToken } = await import("../../services/api/development-token.ts");
+  const broker = new ServiceBroker(config);
+  for (const name of ["users", "stats", "avatars", "outbox", "ingest", "api"])
+    broker.createService((await import(`../../services/${name}/${name}.service.ts`)).default);
+  for (const schema of options.services ?? []) broker.createService(schema);
+  await broker.start();
+
+  const url = `http://127.0.0.1:${port}`;
+  const user: TestService["user"] = async (sub, claims = {}) => ({
+    authorization: `Bearer ${await developmentToken({ sub, ...claims })}`,
+  });
+  return {
+    broker,
+    database,
+    url,
+    nodeUrl: `http://127.0.0.1:${metricsPort}`,
+    http: supertest(url),
+    user,
+    admin: () => user("an-admin", { roles: ["admin"] }),
+    internal: { "x-internal-token": INTERNAL_TOKEN },
+    async stop() {
+      await broker.stop();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
