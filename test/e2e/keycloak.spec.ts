@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { startNode, type TestNode } from "../helpers/node.ts";
+
+/** The service as it is started by hand, on a real PostgreSQL, with tokens of a real Keycloak. */
+
+let node: TestNode;
+const tokens: Record<string, string> = {};
+const issuer = process.env.AUTH_ISSUER ?? "";
+
+async function signIn(name: string, client = "user-service"): Promise<string> {
+  const form = new URLSearchParams({ grant_type: "password", client_id: client, username: name, password: name });
+  const answer = await fetch(`${issuer}/protocol/openid-connect/token`, { method: "POST", body: form });
+  const { access_token } = (await answer.json()) as { access_token: string };
+  return access_token;
+}
+
+const subjectOf = (token: string): string =>
+  JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
+
+beforeAll(async () => {
+  if (!issuer) throw new Error("AUTH_ISSUER is not set: the end-to-end tests need the real stack (README.md)");
+  node = await startNode();
+  for (const name of ["anna", "ben", "root"]) tokens[name] = await signIn(name);
+});
+afterAll(() => node?.stop());
+
+const as = (name: string) => ({ authorization: `Bearer ${tokens[name]}` });
+
+test("Anna signs up with her Keycloak token, and reads what is hers", async () => {
+  const keycloakId = subjectOf(tokens.anna ?? "");
+  const body = { keycloakId, email: "anna@example.com", profile: { fullName: "Anna Meyer" } };
+  const created = await node.http.post("/api/v1/users").set(as("anna")).send(body).expect(201);
+  const me = await node.http.get("/api/v1/users/me").set(as("anna")).expect(200);
+  expect(me.body).toEqual(created.body);
+});
+
+test("Ben can't read Anna's data, and root can", async () => {
+  const me = await node.http.get("/api/v1/users/me").set(as("anna")).expect(200);
+  await node.http.get(`/api/v1/users/${me.body.id}`).set(as("ben")).expect(403);
+  await node.http.get(`/api/v1/users/${me.body.id}`).set(as("root")).expect(200);
+  await node.http.get("/api/v1/users").set(as("ben")).expect(403);
+  await node.http.get("/api/v1/users").set(as("root")).expect(200);
+});
+
+test("A user whose token names another e-mail can't sign up with this one", async () => {
+  const keycloakId = subjectOf(tokens.ben ?? "");
+  const body = { keycloakId, email: "someone@example.com", profile: { fullName: "Ben Okafor" } };
+  await node.http.post("/api/v1/users").set(as("ben")).send(body).expect(403);
+});
+
+test("A token for another audience is refused", async () => {
+  const token = await signIn("anna", "another-app");
+  const answer = await node.http.get("/api/v1/users/me").set({ authorization: `Bearer ${token}` }).expect(401);
+  expect(answer.body.message).toBe("Invalid token");
+});

@@ -1,0 +1,59 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import supertest from "supertest";
+
+/** One node as an operator starts it: a process of its own, on the environment that the tests were given. */
+export type TestNode = {
+  url: string;
+  http: ReturnType<typeof supertest>;
+  /** Ends it as an operator would; resolves with its exit code. */
+  stop(): Promise<number | null>;
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts a node, on a schema of its own in the database, and resolves when it is ready. */
+export async function startNode(env: Record<string, string> = {}): Promise<TestNode> {
+  const dataDir = await mkdtemp(join(tmpdir(), "user-service-node-"));
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const child = spawn("npm", ["start", "--silent"], {
+    env: {
+      ...process.env,
+      PORT: String(port),
+      METRICS_PORT: String(metricsPort),
+      DATA_DIR: dataDir,
+      DATABASE_SCHEMA: `e2e_${crypto.randomUUID().replaceAll("-", "")}`,
+      LOG_LEVEL: "warn",
+      NODE_OPTIONS: "",
+      ...env,
+    },
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true, // a group of its own, so that the signal reaches the service below npm
+  });
+  const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const url = `http://127.0.0.1:${port}`;
+  const end = Date.now() + 30_000;
+  while (!(await fetch(`${url}/health/ready`).catch(() => undefined))?.ok) {
+    if (child.exitCode !== null || Date.now() > end) throw new Error("The node did not become ready");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    url,
+    http: supertest(url),
+    async stop() {
+      process.kill(-(child.pid ?? 0), "SIGTERM");
+      const code = await exited;
+      await rm(dataDir, { recursive: true, force: true });
+      return code;
+    },
+  };
+}
