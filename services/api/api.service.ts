@@ -95,8 +95,8 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
     },
 
     errorHandler(req: Request, res: ServerResponse, err: Error) {
-      if (sendError(req, res, err) === 500)
-        this.logger.error({ err, traceId: req.$ctx?.requestID }, "Request failed");
+      const status = sendError(req, res, err);
+      if (status >= 500) this.logger.error({ err, traceId: req.$ctx?.requestID }, "Request failed");
     },
 
     /** Answers what was accepted and takes nothing more; resolves when the last answer is out. */

@@ -1,11 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
 import { Busboy, type BusboyHeaders } from "@fastify/busboy";
-import { AvatarTooLarge, BadRequest } from "../shared/errors.ts";
+import { AVATAR_LIMIT, AvatarTooLarge, BadRequest } from "../shared/errors.ts";
 
 /** A multipart form with one file and nothing else (SPEC 2). */
-
-const MAX_FILE = 5 * 1024 * 1024; // bytes
 
 /**
  * Hands the form's file to `take` as a stream while it arrives, and resolves with what `take` makes of it. The stream
@@ -53,7 +51,7 @@ function parseForm({ headers }: IncomingMessage) {
   if (!/^multipart\/form-data\s*;/i.test(headers["content-type"] ?? ""))
     throw new BadRequest("Content-Type must be multipart/form-data, with a boundary");
   try {
-    const limits = { fileSize: MAX_FILE + 1, files: 2, fields: 1, parts: 3 };
+    const limits = { fileSize: AVATAR_LIMIT, files: 2, fields: 1, parts: 3 };
     return new Busboy({ headers: headers as BusboyHeaders, limits });
   } catch {
     throw new BadRequest("The multipart form has no boundary");

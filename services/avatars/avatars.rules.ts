@@ -1,6 +1,6 @@
 import type { UserRow } from "../../models/user.ts";
+import type { Change } from "../../models/user-row.ts";
 import { AvatarNotFound } from "../shared/errors.ts";
-import type { Change } from "../shared/user-row.ts";
 import type { Avatar, Fallback, Format } from "./avatars.images.ts";
 
 /** What becomes of a user's row when the picture changes, and how the objects of a picture are named. */

@@ -3,13 +3,13 @@ import type { Readable } from "node:stream";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
 import type { UserRow } from "../../models/user.ts";
+import { changeUser, findUser } from "../../models/user-row.ts";
 import type { Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
 import type { Actions, AvatarImage, Envelope } from "../shared/contracts.ts";
-import { AvatarNotFound, AvatarTooLarge, UserNotFound } from "../shared/errors.ts";
+import { AVATAR_LIMIT, AvatarNotFound, AvatarTooLarge, UserNotFound } from "../shared/errors.ts";
 import { causeOf } from "../shared/events.ts";
 import { avatarsUploaded } from "../shared/metrics.ts";
-import { changeUser, findUser } from "../shared/user-row.ts";
 import { type Avatar, makeAvatar } from "./avatars.images.ts";
 import { keyOf, objectName, partsOf, removeAvatar, replaceAvatar } from "./avatars.rules.ts";
 import * as schemas from "./avatars.schemas.ts";
@@ -81,15 +81,13 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, object, object> = {
   },
 };
 
-const MAX_FILE = 5 * 1024 * 1024; // bytes
-
 /** @throws AvatarTooLarge the moment the limit is passed; what the stream was destroyed with */
 async function readFile(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_FILE) throw new AvatarTooLarge();
+    if (length > AVATAR_LIMIT) throw new AvatarTooLarge();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { transaction } from "../../models/database.ts";
-import { nextCommit } from "../shared/outbox.ts";
+import { nextCommit } from "../../models/outbox.ts";
 import { becomeRelay, deletePublished, findPending, type Pending } from "./outbox.store.ts";
 
 /** How many events are published in one go. */

@@ -77,6 +77,9 @@ export class BodyTooLarge extends MoleculerClientError {
   }
 }
 
+/** The largest file that is taken for an avatar, in bytes. */
+export const AVATAR_LIMIT = 5 * 1024 * 1024;
+
 export class AvatarTooLarge extends MoleculerClientError {
   constructor() {
     super("Avatar file size exceeds 5MB limit", 413, "AVATAR_TOO_LARGE");

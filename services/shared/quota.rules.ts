@@ -1,4 +1,3 @@
-import type { UserRow } from "../../models/user.ts";
 import type { DomainEvent } from "./events.ts";
 
 /** The marks of use, in percent, that are told of; the last one is `exceeded` (SPEC 7). */
@@ -12,7 +11,14 @@ export function percentUsed(used: number, limit: number): number {
 
 const highestMark = (percent: number) => MARKS.findLast((mark) => percent >= mark) ?? 0;
 
-type Usage = Pick<UserRow, "id" | "interviewsCreated" | "maxInterviews" | "storageUsed" | "maxStorage">;
+/** What a user uses of what they may: storage in bytes. */
+type Usage = {
+  id: string;
+  interviewsCreated: number;
+  maxInterviews: number;
+  storageUsed: number;
+  maxStorage: number;
+};
 
 /**
  * The events of a change of use or limit: one for each resource that first reaches a mark, for the highest mark passed.

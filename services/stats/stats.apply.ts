@@ -1,10 +1,10 @@
 import { transaction } from "../../models/database.ts";
+import { enqueue, wakeRelay } from "../../models/outbox.ts";
+import { forgetUsers } from "../../models/user-row.ts";
 import type { CountedEvent, Outcome } from "../shared/contracts.ts";
 import { type Cause, toEnvelope } from "../shared/events.ts";
 import { observeStorage } from "../shared/metrics.ts";
-import { enqueue, wakeRelay } from "../shared/outbox.ts";
 import { quotaEvents } from "../shared/quota.rules.ts";
-import { forgetUsers } from "../shared/user-row.ts";
 import { sumByUser } from "./stats.rules.ts";
 import { addToCounters, insertProcessed, lockUsers } from "./stats.store.ts";
 

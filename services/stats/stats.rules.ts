@@ -1,6 +1,6 @@
 import type { Counter, UserRow } from "../../models/user.ts";
+import type { Change } from "../../models/user-row.ts";
 import type { ConsumedEventType, CountedEvent } from "../shared/contracts.ts";
-import type { Change } from "../shared/user-row.ts";
 
 /** What is added to which counter. */
 export type Sums = Partial<Record<Counter, number>>;

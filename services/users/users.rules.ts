@@ -1,8 +1,8 @@
 import type { UserRow } from "../../models/user.ts";
+import type { Change } from "../../models/user-row.ts";
 import type { Caller } from "../shared/caller.ts";
 import type { Events, Preferences, PreferencesPatch, Profile } from "../shared/contracts.ts";
 import type { DomainEvent } from "../shared/events.ts";
-import type { Change } from "../shared/user-row.ts";
 
 /** A user who is yet to be stored. */
 export type NewUser = Pick<

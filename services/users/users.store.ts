@@ -1,8 +1,8 @@
 import { query, sqlState } from "../../models/database.ts";
+import { wakeRelay } from "../../models/outbox.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import { EmailTaken, KeycloakIdTaken } from "../shared/errors.ts";
 import { type Cause, type DomainEvent, toEnvelope } from "../shared/events.ts";
-import { wakeRelay } from "../shared/outbox.ts";
 import type { NewUser } from "./users.rules.ts";
 
 /** Row and event in one statement: half the cost of a transaction of two (DESIGN.md). */

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import type { Transaction } from "sequelize";
-import { query } from "../../models/database.ts";
-import type { Envelope } from "./contracts.ts";
+import type { Envelope } from "../services/shared/contracts.ts";
+import { query } from "./database.ts";
 
 /**
  * The only way to publish an event: it is committed with the change that it tells of (SPEC 7), and the outbox

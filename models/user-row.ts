@@ -1,13 +1,13 @@
 import { LRUCache } from "lru-cache";
 import type { Transaction } from "sequelize";
-import { query, transaction } from "../../models/database.ts";
-import { type Counter, OWNED, type Owner, USER_COLUMNS, User, type UserRow } from "../../models/user.ts";
-import { config } from "./config.ts";
-import { UserNotFound } from "./errors.ts";
-import { type Cause, type DomainEvent, toEnvelope } from "./events.ts";
-import { observeStorage } from "./metrics.ts";
+import { config } from "../services/shared/config.ts";
+import { UserNotFound } from "../services/shared/errors.ts";
+import { type Cause, type DomainEvent, toEnvelope } from "../services/shared/events.ts";
+import { observeStorage } from "../services/shared/metrics.ts";
+import { quotaEvents } from "../services/shared/quota.rules.ts";
+import { query, transaction } from "./database.ts";
 import { enqueue, wakeRelay } from "./outbox.ts";
-import { quotaEvents } from "./quota.rules.ts";
+import { type Counter, OWNED, type Owner, USER_COLUMNS, User, type UserRow } from "./user.ts";
 
 /** The one row that every service reads, and of which each writes its own columns. */
 

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { closeDatabase, locateDatabase } from "../services/node/database.ts";
-import { migrateDown, migrateUp } from "./migrate.ts";
+import { migrateDown, migrateUp } from "../../migrations/migrate.ts";
+import { closeDatabase, locateDatabase } from "./database.ts";
 
 /** `npm run migration:run`, `migration:revert` and `migration:generate -- Name` (SPEC 11). */
 
