@@ -8,7 +8,12 @@ const tokens: Record<string, string> = {};
 const issuer = process.env.AUTH_ISSUER ?? "";
 
 async function signIn(name: string, client = "user-service"): Promise<string> {
-  const form = new URLSearchParams({ grant_type: "password", client_id: client, username: name, password: name });
+  const form = new URLSearchParams({
+    grant_type: "password",
+    client_id: client,
+    username: name,
+    password: name,
+  });
   const answer = await fetch(`${issuer}/protocol/openid-connect/token`, { method: "POST", body: form });
   const { access_token } = (await answer.json()) as { access_token: string };
   return access_token;
@@ -18,7 +23,8 @@ const subjectOf = (token: string): string =>
   JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
 
 beforeAll(async () => {
-  if (!issuer) throw new Error("AUTH_ISSUER is not set: the end-to-end tests need the real stack (README.md)");
+  if (!issuer)
+    throw new Error("AUTH_ISSUER is not set: the end-to-end tests need the real stack (README.md)");
   node = await startNode();
   for (const name of ["anna", "ben", "root"]) tokens[name] = await signIn(name);
 });
@@ -50,6 +56,9 @@ test("A user whose token names another e-mail can't sign up with this one", asyn
 
 test("A token for another audience is refused", async () => {
   const token = await signIn("anna", "another-app");
-  const answer = await node.http.get("/api/v1/users/me").set({ authorization: `Bearer ${token}` }).expect(401);
+  const answer = await node.http
+    .get("/api/v1/users/me")
+    .set({ authorization: `Bearer ${token}` })
+    .expect(401);
   expect(answer.body.message).toBe("Invalid token");
 });

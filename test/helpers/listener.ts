@@ -1,0 +1,31 @@
+import type { Context, ServiceSchema } from "moleculer";
+import type { Envelope, Events } from "../../services/shared/contracts.ts";
+import type { TestService } from "./service.ts";
+import { waitFor } from "./wait-for.ts";
+
+/** A Moleculer service that listens to our events, and what it heard. */
+export function createListener() {
+  let heard: Envelope[] = [];
+  const schema: ServiceSchema = {
+    name: "listener",
+    events: { "user.**": (ctx: Context<Envelope>) => void heard.push(ctx.params) },
+  };
+  return {
+    schema,
+    /**
+     * The events of a user since it was last asked for, as [type, data]. Those that wait in the outbox are waited for,
+     * so that an event too many shows as well as one too few.
+     */
+    async eventsOf({ database }: TestService, userId: string): Promise<[keyof Events, unknown][]> {
+      await waitFor(async () => {
+        const waiting = await database.sql("SELECT 1 FROM outbox WHERE user_id = $1", [userId]);
+        return waiting.length === 0;
+      });
+      const events = heard.filter((event) => event.userId === userId);
+      heard = heard.filter((event) => event.userId !== userId);
+      return events.map(({ eventType, data }) => [eventType, data]);
+    },
+  };
+}
+
+export type Listener = ReturnType<typeof createListener>;

@@ -1,0 +1,43 @@
+import http, { type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
+import { json, text } from "node:stream/consumers";
+
+export type Asked = {
+  method?: string;
+  /** Sent as it stands: no client mends it. */
+  path: string;
+  headers?: OutgoingHttpHeaders;
+  /** Sent as it stands; an object as JSON. */
+  body?: string | Buffer | object;
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
+export type Answered = { status: number; headers: IncomingHttpHeaders; body: any };
+
+/** One request on a connection of its own, without the help of a client library. */
+export function request(url: string, { method = "GET", path, headers = {}, body }: Asked): Promise<Answered> {
+  const isJson = body !== undefined && typeof body !== "string" && !Buffer.isBuffer(body);
+  const payload = isJson ? JSON.stringify(body) : body;
+  const type = payload === undefined ? {} : { "content-type": "application/json" };
+  const length = payload === undefined ? {} : { "content-length": Buffer.byteLength(payload) };
+  return new Promise((resolve, reject) => {
+    let answered = false;
+    const asking = http.request(url, {
+      method,
+      path,
+      headers: { ...type, ...length, ...headers },
+      agent: false,
+    });
+    asking.on("response", (res) => {
+      answered = true;
+      const isJsonAnswer = /json/.test(res.headers["content-type"] ?? "") && method !== "HEAD";
+      const read = isJsonAnswer ? json(res) : text(res);
+      read.then(
+        (content) => resolve({ status: res.statusCode ?? 0, headers: res.headers, body: content }),
+        reject,
+      );
+    });
+    // who answers before it read everything may close while we still write
+    asking.on("error", (error) => answered || reject(error));
+    asking.end(payload);
+  });
+}
