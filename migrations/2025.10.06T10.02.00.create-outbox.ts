@@ -1,12 +1,13 @@
 import type { Migration } from "./migrate.ts";
 
-/** Events that are committed and yet to be published; a published one is deleted. JSON, not JSONB: it goes out as it came in. */
+/** Records that are committed and yet to be published; a published one is deleted. JSON, not JSONB: it goes out as it came in. */
 export const up: Migration = ({ context: { sql } }) =>
   sql(`
     CREATE TABLE outbox (
       id BIGSERIAL PRIMARY KEY,
-      user_id UUID NOT NULL,
-      envelope JSON NOT NULL,
+      topic TEXT NOT NULL,
+      key TEXT,
+      value JSON NOT NULL,
       created_at TIMESTAMPTZ NOT NULL DEFAULT now()
     )
   `);

@@ -3,6 +3,7 @@ import type { Migration } from "./migrate.ts";
 /**
  * Consumed events that could not be counted: those that wait for their user (retry_at), and those given up (retry_at null).
  * The event is kept as the bytes that came: JSONB and TEXT refuse NUL and lone surrogates.
+ * Partition and offset are null for an event that was emitted natively.
  */
 export const up: Migration = async ({ context: { sql } }) => {
   await sql(`
@@ -10,6 +11,8 @@ export const up: Migration = async ({ context: { sql } }) => {
       id BIGSERIAL PRIMARY KEY,
       key VARCHAR(255) NOT NULL UNIQUE,
       topic VARCHAR(255) NOT NULL,
+      partition INTEGER,
+      "offset" BIGINT,
       event BYTEA NOT NULL,
       code TEXT NOT NULL,
       message TEXT NOT NULL,

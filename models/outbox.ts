@@ -1,29 +1,49 @@
 import { EventEmitter, once } from "node:events";
 import type { Transaction } from "sequelize";
 import type { Envelope } from "../services/shared/contracts.ts";
+import { USER_EVENTS } from "../services/shared/events.ts";
 import { query } from "./database.ts";
 
+/** A record on its way to a topic: `value` as JSON; records of one key stay in order. */
+export type OutboxRecord = { topic: string; key: string | null; value: string };
+
+/** An event of ours as the record that tells of it (SPEC 7). */
+export const toRecord = (event: Envelope): OutboxRecord => ({
+  topic: USER_EVENTS,
+  key: event.userId,
+  value: JSON.stringify(event),
+});
+
 /**
- * The only way to publish an event: it is committed with the change that it tells of (SPEC 7), and the outbox
- * service takes it from there. Lock the user's row first: then the ids are in order for each user.
+ * The only way to publish: what is enqueued is committed with the change that it tells of, and the outbox service
+ * takes it from there. Lock the user's row first: then the ids are in order for each user.
  */
-export async function enqueue(tx: Transaction, events: Envelope[]): Promise<void> {
-  if (events.length === 0) return;
+export async function enqueue(tx: Transaction, records: OutboxRecord[]): Promise<void> {
+  if (records.length === 0) return;
   await query(
     {
       name: "enqueue",
-      text: "INSERT INTO outbox (user_id, envelope) SELECT * FROM unnest($1::uuid[], $2::json[])",
+      text: `
+        INSERT INTO outbox (topic, key, value)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::json[])`,
     },
-    [events.map(({ userId }) => userId), events.map((event) => JSON.stringify(event))],
+    [records.map(({ topic }) => topic), records.map(({ key }) => key), records.map(({ value }) => value)],
     tx,
   );
 }
 
 const commits = new EventEmitter();
+let unseen = false;
 
-/** Tells the relay of this process, if there is one, that events were committed. */
-export const wakeRelay = (): boolean => commits.emit("commit");
+/** Tells the relay of this process, if there is one, that records were committed. */
+export function wakeRelay(): void {
+  unseen = true; // it may be at work just now, on what it found before
+  commits.emit("commit");
+}
 
-/** Waits until events were committed in this process, or `ms` have passed, or `signal` says to stop. */
-export const nextCommit = (ms: number, signal: AbortSignal): Promise<unknown> =>
-  once(commits, "commit", { signal: AbortSignal.any([signal, AbortSignal.timeout(ms)]) }).catch(() => {});
+/** Waits until records were committed in this process since the last wait, `ms` have passed, or `signal` says to stop. */
+export async function nextCommit(ms: number, signal: AbortSignal): Promise<void> {
+  const end = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+  if (!unseen) await once(commits, "commit", { signal: end }).catch(() => {});
+  unseen = false;
+}

@@ -6,7 +6,7 @@ import { type Cause, type DomainEvent, toEnvelope } from "../services/shared/eve
 import { observeStorage } from "../services/shared/metrics.ts";
 import { quotaEvents } from "../services/shared/quota.rules.ts";
 import { query, transaction } from "./database.ts";
-import { enqueue, wakeRelay } from "./outbox.ts";
+import { enqueue, toRecord, wakeRelay } from "./outbox.ts";
 import { type Counter, OWNED, type Owner, USER_COLUMNS, User, type UserRow } from "./user.ts";
 
 /** The one row that every service reads, and of which each writes its own columns. */
@@ -92,7 +92,7 @@ async function changeLocked(
   const all = [...events, ...quotaEvents(before, row)];
   await enqueue(
     tx,
-    all.map((event) => toEnvelope(event, cause)),
+    all.map((event) => toRecord(toEnvelope(event, cause))),
   );
   if (row.storageUsed !== before.storageUsed) observeStorage(id, row.storageUsed);
   return { row, told: all.length > 0 };

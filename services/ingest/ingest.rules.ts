@@ -5,7 +5,7 @@ import { isStorable, UUID } from "../shared/fields.ts";
 
 /** What becomes of a message from a neighbour (SPEC 7, "Consumed"): pure, from its text to the event that it tells of. */
 
-export type DeadLetterCode = "INVALID_JSON" | "VALIDATION_ERROR" | "USER_NOT_FOUND";
+import type { DeadLetterCode } from "./dead-letter.ts";
 
 export type Reading =
   | { kind: "event"; event: CountedEvent }

@@ -1,68 +1,110 @@
 import { createHash } from "node:crypto";
 import type { Context } from "moleculer";
+import type { Incoming } from "../../mixins/kafka-topics.ts";
 import { transaction } from "../../models/database.ts";
+import { wakeRelay } from "../../models/outbox.ts";
 import { call } from "../shared/call.ts";
 import type { CountedEvent, Outcome } from "../shared/contracts.ts";
 import { deadLetters, eventsConsumed } from "../shared/metrics.ts";
-import { readMessage } from "./ingest.rules.ts";
-import { insertDeadLetter, lockDue, postpone, removeWaiting } from "./ingest.store.ts";
+import type { DeadLetter } from "./dead-letter.ts";
+import { type Reading, readMessage } from "./ingest.rules.ts";
+import { keepDeadLetters, lockDue, postpone, removeWaiting, type Waiting } from "./ingest.store.ts";
 
 /** When an event for an unknown user is tried again, in ms after the last try (SPEC 7); then it is given up. */
 const RETRY_AFTER = [500, 1_000, 2_000, 4_000, 8_000];
-const RETRY_BATCH = 100;
+/** Events that are counted in one transaction; as a call they stay well below Kafka's limit of a message. */
+const BATCH = 1_000;
 
 type Caller = Pick<Context, "call">;
 
+/** A message of a topic: from Kafka, or emitted natively, which has no place there. */
+export type Message = Pick<Incoming, "topic" | "value"> & { partition: number | null; offset: string | null };
+
+type Read<Kind extends Reading["kind"]> = { message: Message; reading: Extract<Reading, { kind: Kind }> };
+
 /**
- * Takes one message: counts it, skips it, or keeps it as a dead letter. Returns the event that was read, if it was one.
- * @throws DependencyUnavailable: the message is not dealt with
+ * Deals with messages: each is counted once, skipped, or kept as a dead letter. Resolves when that is committed.
+ * @throws DependencyUnavailable: it can't be told how many; safe to repeat
  */
-export async function ingest(ctx: Caller, topic: string, message: Buffer): Promise<CountedEvent | undefined> {
-  const reading = readMessage(topic, message.toString());
-  if (reading.kind === "skip") {
-    eventsConsumed.inc({ topic, outcome: "skipped" });
-  } else if (reading.kind === "dead") {
-    const { code, message: reason } = reading;
-    const key = `${topic}:${createHash("sha256").update(message).digest("hex")}`;
-    await insertDeadLetter({ key, topic, event: message, code, message: reason, retryAt: null });
-    deadLetters.inc({ topic, code });
-  } else {
-    await count(ctx, reading.event, message);
-    return reading.event;
-  }
+export async function ingest(ctx: Caller, messages: Message[]): Promise<void> {
+  for (let start = 0; start < messages.length; start += BATCH)
+    await ingestBatch(ctx, messages.slice(start, start + BATCH));
 }
 
-async function count(ctx: Caller, event: CountedEvent, message: Buffer): Promise<void> {
-  const [outcome] = await call(ctx, "stats.apply", { events: [event] });
-  if (outcome === "unknown-user") await waitForUser(event, message);
-  eventsConsumed.inc({ topic: event.topic, outcome });
+async function ingestBatch(ctx: Caller, messages: Message[]): Promise<void> {
+  const read = messages.map((message) => ({ message, reading: readMessage(message.topic, textOf(message)) }));
+  const events = read.filter((one): one is Read<"event"> => one.reading.kind === "event");
+  const dead = read.filter((one): one is Read<"dead"> => one.reading.kind === "dead");
+  const skipped = read.filter(({ reading }) => reading.kind === "skip");
+
+  const outcomes = await count(ctx, events);
+  const unknown = events.filter((_, index) => outcomes[index] === "unknown-user");
+  await keepDeadLetters([...dead.map(toPoison), ...unknown.map(toWaiting)]);
+
+  for (const [index, { event }] of events.map(({ reading }) => reading).entries())
+    eventsConsumed.inc({ topic: event.topic, outcome: outcomes[index] });
+  for (const { message } of skipped) eventsConsumed.inc({ topic: message.topic, outcome: "skipped" });
+  for (const { message, reading } of dead) deadLetters.inc({ topic: message.topic, code: reading.code });
+}
+
+const textOf = ({ value }: Message): string | null => value?.toString() ?? null;
+
+const count = (ctx: Caller, events: Read<"event">[]): Promise<Outcome[]> =>
+  events.length === 0
+    ? Promise.resolve([])
+    : call(ctx, "stats.apply", { events: events.map(({ reading }) => reading.event) });
+
+/** Given up at once. Two that are the same are still two, where they stand in different places. */
+function toPoison({ message, reading }: Read<"dead">): DeadLetter & { retryAt: null } {
+  const { topic, partition, offset } = message;
+  const event = message.value ?? Buffer.alloc(0);
+  const digest = createHash("sha256").update(event).digest("hex");
+  const key = `${topic}:${partition ?? ""}:${offset ?? ""}:${digest}`;
+  const { code, message: reason } = reading;
+  return { key, topic, partition, offset, event, code, message: reason, retryCount: 0, retryAt: null };
 }
 
 /** The user may be about to sign up: the event waits beside the stream, and holds up nothing. */
-function waitForUser({ key, topic, userId }: CountedEvent, event: Buffer): Promise<void> {
-  const message = `User with ID ${userId} not found`;
-  const retryAt = new Date(Date.now() + (RETRY_AFTER[0] ?? 0));
-  return insertDeadLetter({ key, topic, event, code: "USER_NOT_FOUND", message, retryAt });
+function toWaiting({ message, reading }: Read<"event">): DeadLetter & { retryAt: Date } {
+  const { key, topic, userId } = reading.event;
+  const { partition, offset, value } = message;
+  return {
+    key,
+    topic,
+    partition,
+    offset,
+    event: value ?? Buffer.alloc(0),
+    code: "USER_NOT_FOUND",
+    message: `User with ID ${userId} not found`,
+    retryCount: 0,
+    retryAt: new Date(Date.now() + (RETRY_AFTER[0] ?? 0)),
+  };
 }
 
 /** Tries those again whose time has come. What counted is removed; what failed for the last time is given up. */
-export function retryWaiting(ctx: Caller): Promise<void> {
-  return transaction(async (tx) => {
-    const waiting = await lockDue(tx, RETRY_BATCH);
+export async function retryWaiting(ctx: Caller): Promise<void> {
+  await transaction(async (tx) => {
+    const waiting = await lockDue(tx, BATCH);
     if (waiting.length === 0) return;
-    const readings = waiting.map(({ topic, event }) => readMessage(topic, event.toString()));
-    const events = readings.flatMap((reading) => (reading.kind === "event" ? [reading.event] : []));
-    const outcomes = await call(ctx, "stats.apply", { events });
-    for (const [index, { id, topic, retryCount }] of waiting.entries()) {
+    const outcomes = await call(ctx, "stats.apply", { events: waiting.map(eventOf) });
+    for (const [index, letter] of waiting.entries()) {
       const outcome = outcomes[index] as Outcome;
-      eventsConsumed.inc({ topic, outcome });
+      eventsConsumed.inc({ topic: letter.topic, outcome });
       if (outcome !== "unknown-user") {
-        await removeWaiting(tx, id);
+        await removeWaiting(tx, letter);
         continue;
       }
-      const wait = RETRY_AFTER[retryCount + 1];
-      await postpone(tx, id, wait === undefined ? null : new Date(Date.now() + wait));
-      if (wait === undefined) deadLetters.inc({ topic, code: "USER_NOT_FOUND" });
+      const wait = RETRY_AFTER[letter.retryCount + 1];
+      await postpone(tx, letter, wait === undefined ? null : new Date(Date.now() + wait));
+      if (wait === undefined) deadLetters.inc({ topic: letter.topic, code: letter.code });
     }
   });
+  wakeRelay();
+}
+
+/** It was read before it began to wait. */
+function eventOf({ topic, event }: Waiting): CountedEvent {
+  const reading = readMessage(topic, event.toString());
+  if (reading.kind !== "event") throw new Error(`A waiting event of ${topic} can't be read again`);
+  return reading.event;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Context } from "moleculer";
 import { sendError, sendJson } from "../shared/answer.ts";
 import { DependencyUnavailable } from "../shared/errors.ts";
 import { registry } from "../shared/metrics.ts";
@@ -8,8 +9,8 @@ import { demandReady, healthReport } from "./health.ts";
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<unknown>;
 
-const health: Handler = async (req, res) => {
-  const report = await healthReport();
+const health = async (req: IncomingMessage & { $ctx: Context }, res: ServerResponse): Promise<void> => {
+  const report = await healthReport(req.$ctx);
   if (report.status === "ok") sendJson(req, res, 200, report);
   else sendError(req, res, new DependencyUnavailable("database"), report);
 };
@@ -25,7 +26,8 @@ export const ready: Handler = (req, res) =>
 export const metrics: Handler = async (_req, res) =>
   res.setHeader("Content-Type", registry.contentType).end(await registry.metrics());
 
-export const HEALTH_ROUTES: Record<string, Handler> = {
+/** On the gateway. */
+export const HEALTH_ROUTES = {
   "GET /health": health,
   "GET /health/live": live,
   "GET /health/ready": ready,

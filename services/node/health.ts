@@ -1,4 +1,7 @@
+import type { Context } from "moleculer";
+import { openTopics } from "../../mixins/kafka-topics.ts";
 import { openConnections, ping } from "../../models/database.ts";
+import { call } from "../shared/call.ts";
 import { config } from "../shared/config.ts";
 import { DependencyUnavailable } from "../shared/errors.ts";
 
@@ -17,26 +20,43 @@ const missing = new Set<"start" | "database" | "stop">(["start", "database"]);
 export const notReady = (reason: "start" | "database" | "stop"): unknown => missing.add(reason);
 export const nowReady = (reason: "start" | "database"): unknown => missing.delete(reason);
 
-const isConnected = (): Promise<boolean> =>
-  ping().then(
-    () => true,
-    () => false,
+/** The database as this node sees it. */
+export async function databaseHealth(): Promise<Health["database"]> {
+  const status = await ping().then(
+    () => "connected" as const,
+    () => "disconnected" as const,
   );
-
-export async function healthReport(): Promise<Health> {
-  const connected = await isConnected();
-  return {
-    status: connected ? "ok" : "error",
-    timestamp: new Date().toISOString(),
-    database: { status: connected ? "connected" : "disconnected", connections: openConnections() },
-    kafka: { status: "embedded", broker: null },
-  };
+  return { status, connections: openConnections() };
 }
+
+const kafka = config.kafka && openTopics(config.kafka, () => {});
+
+async function kafkaHealth(): Promise<Health["kafka"]> {
+  if (!kafka) return { status: "embedded", broker: null };
+  const status = (await kafka.check()) ? "connected" : "disconnected";
+  return { status, broker: config.kafka?.brokers.join(",") ?? null };
+}
+
+/** What the node sees; one without a database asks those of the cluster that have one (SPEC 8). */
+export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> {
+  const [database, kafka] = await Promise.all([
+    config.needsDatabase
+      ? databaseHealth()
+      : call(ctx, "database.health", {}).catch(() => ({ status: "disconnected" as const, connections: 0 })),
+    kafkaHealth(),
+  ]);
+  const status = database.status === "connected" ? "ok" : "error";
+  return { status, timestamp: new Date().toISOString(), database, kafka };
+}
+
+/** To be called when the node stops. */
+export const closeHealth = async (): Promise<void> => kafka?.close();
 
 /** @throws DependencyUnavailable where the node should not be asked now, and why */
 export async function demandReady(): Promise<void> {
   if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
   if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");
   if (!config.needsDatabase) return;
-  if (missing.has("database") || !(await isConnected())) throw new DependencyUnavailable("database");
+  if (missing.has("database") || (await databaseHealth()).status === "disconnected")
+    throw new DependencyUnavailable("database");
 }

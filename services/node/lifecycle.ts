@@ -1,7 +1,7 @@
 import type { Middleware, ServiceBroker } from "moleculer";
 import { config } from "../shared/config.ts";
 import { closeDatabase, openDatabase, StartRefused } from "./database.ts";
-import { notReady, nowReady } from "./health.ts";
+import { closeHealth, notReady, nowReady } from "./health.ts";
 
 /** The whole stop, in ms (SPEC 6). */
 const STOP_WITHIN = 9_500;
@@ -36,6 +36,7 @@ export const Lifecycle: Middleware = {
   },
 
   async stopped() {
+    await closeHealth();
     if (config.needsDatabase) await closeDatabase();
   },
 };

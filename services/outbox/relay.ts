@@ -3,19 +3,19 @@ import { transaction } from "../../models/database.ts";
 import { nextCommit } from "../../models/outbox.ts";
 import { becomeRelay, deletePublished, findPending, type Pending } from "./outbox.store.ts";
 
-/** How many events are published in one go. */
+/** How many records are published in one go. */
 const BATCH = 500;
-/** For commits of other nodes, which wake nobody here; in ms. */
-const POLL_EVERY = 1_000;
+/** In ms: for commits of other nodes, which wake nobody here; while another node's relay is at work. */
+const WAIT = { idle: 1_000, busy: 20 };
 /** After a failure, doubled each time; in ms. */
 const RETRY_AFTER = { first: 100, last: 5_000 };
 
-/** Publishes events, and resolves when all are out of our hands. Those of one user come in order. */
-export type Publish = (events: Pending[]) => Promise<void>;
+/** Publishes records, and resolves when all are out of our hands. Those of one key come in order. */
+export type Publish = (records: Pending[]) => Promise<void>;
 
 /**
- * Hands committed events on, at least once and in order per user (SPEC 7), until `signal` says to stop: what is
- * committed by then is still published. A failure leaves the events where they are, to be tried again.
+ * Hands committed records on, at least once and in order per key (SPEC 7), until `signal` says to stop: what is
+ * committed by then is still published. A failure leaves the records where they are, to be tried again.
  */
 export async function runRelay(
   publish: Publish,
@@ -30,7 +30,8 @@ export async function runRelay(
       failures = 0;
       if (published === BATCH) continue;
       if (stopping) return;
-      await nextCommit(POLL_EVERY, signal);
+      if (published === "busy") await sleep(WAIT.busy);
+      else await nextCommit(WAIT.idle, signal);
     } catch (error) {
       onError(error);
       if (stopping) return;
@@ -40,14 +41,17 @@ export async function runRelay(
   }
 }
 
-/** Publishes a batch and forgets it, in that order: who dies in between publishes it again. Returns how many. */
-function relayBatch(publish: Publish): Promise<number> {
+/**
+ * Publishes a batch and forgets it, in that order: who dies in between publishes it again. Returns how many, or "busy"
+ * while another relay does.
+ */
+function relayBatch(publish: Publish): Promise<number | "busy"> {
   return transaction(async (tx) => {
-    if (!(await becomeRelay(tx))) return 0;
-    const events = await findPending(tx, BATCH);
-    if (events.length === 0) return 0;
-    await publish(events);
-    await deletePublished(tx, events);
-    return events.length;
+    if (!(await becomeRelay(tx))) return "busy";
+    const records = await findPending(tx, BATCH);
+    if (records.length === 0) return 0;
+    await publish(records);
+    await deletePublished(tx, records);
+    return records.length;
   });
 }

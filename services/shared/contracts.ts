@@ -103,6 +103,11 @@ export type Actions = {
 export type InternalActions = {
   /** Counts consumed events, each exactly once, and says of each what became of it. */
   "stats.apply": Action<{ events: CountedEvent[] }, Outcome[]>;
+  /** The database as a node that has one sees it. */
+  "database.health": Action<
+    Record<string, never>,
+    { status: "connected" | "disconnected"; connections: number }
+  >;
 };
 
 /** A consumed event as `stats.apply` takes it: `key` is its identity in processed_events. */

@@ -18,12 +18,24 @@ export const causeOf = ({ requestID }: { requestID: string | null }): Cause => (
 /** A trace id as W3C trace context wants it: 32 hex digits. */
 export const newTraceId = (): string => crypto.randomUUID().replaceAll("-", "");
 
+/** The topic of our own events. */
+export const USER_EVENTS = "user-events";
+
+/** The topic of the dead letters of a topic. */
+export const deadLetterTopic = (topic: string): string => `${topic}-dlq`;
+
+/** The types that are consumed, and the one topic of each. */
 export const CONSUMED: Record<ConsumedEventType, { topic: "interview-events" | "media-events" }> = {
   "interview.created": { topic: "interview-events" },
   "interview.completed": { topic: "interview-events" },
   "media.uploaded": { topic: "media-events" },
   "media.deleted": { topic: "media-events" },
 };
+
+export const CONSUMED_TOPICS = [...new Set(Object.values(CONSUMED).map(({ topic }) => topic))];
+
+/** Every topic that is used, to be created where it is missing. */
+export const TOPICS = [USER_EVENTS, ...CONSUMED_TOPICS.flatMap((topic) => [topic, deadLetterTopic(topic)])];
 
 /** Wraps an event into the published envelope. Its eventId is new: call it once for each event. */
 export const toEnvelope = (event: DomainEvent, cause: Cause, now = new Date()): Envelope => ({

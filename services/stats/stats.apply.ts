@@ -1,5 +1,5 @@
 import { transaction } from "../../models/database.ts";
-import { enqueue, wakeRelay } from "../../models/outbox.ts";
+import { enqueue, toRecord, wakeRelay } from "../../models/outbox.ts";
 import { forgetUsers } from "../../models/user-row.ts";
 import type { CountedEvent, Outcome } from "../shared/contracts.ts";
 import { type Cause, toEnvelope } from "../shared/events.ts";
@@ -29,7 +29,7 @@ export async function applyEvents(events: CountedEvent[], cause: Cause): Promise
           toEnvelope(event, causes.get(row.id) ?? cause),
         ),
       );
-      await enqueue(tx, reached);
+      await enqueue(tx, reached.map(toRecord));
       for (const row of changed) observeStorage(row.id, row.storageUsed);
 
       const applied = new Set(counted);

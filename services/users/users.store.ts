@@ -2,7 +2,7 @@ import { query, sqlState } from "../../models/database.ts";
 import { wakeRelay } from "../../models/outbox.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import { EmailTaken, KeycloakIdTaken } from "../shared/errors.ts";
-import { type Cause, type DomainEvent, toEnvelope } from "../shared/events.ts";
+import { type Cause, type DomainEvent, toEnvelope, USER_EVENTS } from "../shared/events.ts";
 import type { NewUser } from "./users.rules.ts";
 
 /** Row and event in one statement: half the cost of a transaction of two (DESIGN.md). */
@@ -14,7 +14,7 @@ const INSERT = {
       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
       RETURNING *
     ), event AS (
-      INSERT INTO outbox (user_id, envelope) SELECT id, $9 FROM created
+      INSERT INTO outbox (topic, key, value) SELECT '${USER_EVENTS}', id, $9::json FROM created
     )
     SELECT ${USER_COLUMNS} FROM created`,
 };

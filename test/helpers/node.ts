@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import supertest from "supertest";
+import { INTERNAL_TOKEN } from "./service.ts";
 
 /** One node as an operator starts it: a process of its own, on the environment that the tests were given. */
 export type TestNode = {
@@ -32,6 +33,7 @@ export async function startNode(env: Record<string, string> = {}): Promise<TestN
       METRICS_PORT: String(metricsPort),
       DATA_DIR: dataDir,
       DATABASE_SCHEMA: `e2e_${crypto.randomUUID().replaceAll("-", "")}`,
+      INTERNAL_TOKEN,
       LOG_LEVEL: "warn",
       NODE_OPTIONS: "",
       ...env,
@@ -41,8 +43,9 @@ export async function startNode(env: Record<string, string> = {}): Promise<TestN
   });
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const url = `http://127.0.0.1:${port}`;
+  const nodeUrl = `http://127.0.0.1:${metricsPort}`;
   const end = Date.now() + 30_000;
-  while (!(await fetch(`${url}/health/ready`).catch(() => undefined))?.ok) {
+  while (!(await fetch(`${nodeUrl}/health/ready`).catch(() => undefined))?.ok) {
     if (child.exitCode !== null || Date.now() > end) throw new Error("The node did not become ready");
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

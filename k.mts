@@ -1,0 +1,10 @@
+import { Kafka } from "kafkajs";
+const kafka = new Kafka({ brokers: [process.env.KAFKA_BROKERS!], logLevel: 1 });
+const p = kafka.producer(); await p.connect();
+const id = process.argv[2];
+await p.send({ topic: "interview-events", messages: [{ value: JSON.stringify({ eventId: "evt-" + id, eventType: "interview.created", userId: id, data: { interviewId: "i1" } }) }, { value: JSON.stringify({ eventId: "evt-" + id, eventType: "interview.created", userId: id, data: { interviewId: "i1" } }) }, { value: "garbage " + id }] });
+await p.send({ topic: "media-events", messages: [{ value: JSON.stringify({ eventType: "media.uploaded", timestamp: 1, version: "1", source: "x", payload: { userId: id, fileId: 7, fileSize: 1000 } }) }] });
+await p.disconnect();
+const c = kafka.consumer({ groupId: "t" + Date.now() }); await c.connect(); await c.subscribe({ topics: ["user-events", "interview-events-dlq"], fromBeginning: true });
+c.run({ eachMessage: async ({ topic, message }) => { const v = message.value!.toString(); if (v.includes(id)) console.log(topic, message.key?.toString(), String(message.headers?.traceparent ?? ""), v.slice(0, 300)); } });
+setTimeout(() => process.exit(0), 5000);

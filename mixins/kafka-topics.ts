@@ -1,0 +1,139 @@
+import { type Admin, type Consumer, Kafka, logLevel, type Producer } from "kafkajs";
+import type { KafkaConfig } from "../services/shared/config.ts";
+
+/**
+ * The domain topics (SPEC 7), behind two verbs: produce a batch, consume a batch. Nothing else knows which client
+ * does it, so that the client can be exchanged.
+ */
+
+/** A record to be produced; records of one key stay in order. */
+export type Outgoing = { topic: string; key: string | null; value: string; headers?: Record<string, string> };
+
+/** A record as it came; a null value is a tombstone. */
+export type Incoming = { topic: string; partition: number; offset: string; value: Buffer | null };
+
+export type Topics = {
+  /** Resolves when all in-sync replicas have the records. Rejects within seconds where Kafka is away. */
+  produce(records: Outgoing[]): Promise<void>;
+  /**
+   * Hands over the topics' records, a partition's in order. A batch is done when `onBatch` resolves; one that rejects
+   * comes again. The group begins at the earliest record. Goes on by itself after an outage, until close().
+   */
+  consume(topics: string[], onBatch: (records: Incoming[]) => Promise<void>): Promise<void>;
+  /** Creates those topics that are missing. */
+  create(topics: string[]): Promise<void>;
+  /** Whether Kafka answers just now. */
+  check(): Promise<boolean>;
+  close(): Promise<void>;
+};
+
+const PARTITIONS = 3;
+
+/** In ms. A consumer that tried for `maxRetryTime` waits no longer between tries, and never gives up. */
+const CONSUMER_RETRY = { initialRetryTime: 200, maxRetryTime: 5_000, retries: Number.MAX_SAFE_INTEGER };
+/** The relay tries again by itself, and holds a lock meanwhile: so not for long. */
+const PRODUCER_RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 2 };
+
+/** Opens no connection before the first verb. `onConnection` is told when the consumer gains or loses Kafka. */
+export function openTopics(config: KafkaConfig, warn: (message: string) => void): Topics {
+  silenceTimeoutWarning();
+  const { clientId, groupId, brokers, ssl } = config;
+  const kafka = new Kafka({
+    clientId,
+    brokers,
+    ssl,
+    sasl: config.sasl as never, // kafkajs tells mechanisms apart by type, we by value
+    connectionTimeout: 2_000,
+    requestTimeout: 5_000,
+    enforceRequestTimeout: true,
+    logLevel: logLevel.ERROR,
+    logCreator:
+      () =>
+      ({ log }) =>
+        warn(log.message),
+  });
+  const producer = lazily(() =>
+    connected(kafka.producer({ retry: PRODUCER_RETRY, allowAutoTopicCreation: false })),
+  );
+  const admin = lazily(() => connected(kafka.admin({ retry: PRODUCER_RETRY })));
+  let consumer: Consumer | undefined;
+
+  return {
+    async produce(records) {
+      const topicMessages = [...Map.groupBy(records, ({ topic }) => topic)].map(([topic, messages]) => ({
+        topic,
+        messages,
+      }));
+      await (await producer.get()).sendBatch({ acks: -1, topicMessages });
+    },
+
+    async consume(topics, onBatch) {
+      consumer = kafka.consumer({
+        groupId,
+        maxWaitTimeInMs: 500, // it is as long as a stop takes
+        retry: { ...CONSUMER_RETRY, restartOnFailure: async () => true },
+      });
+      await consumer.connect();
+      await consumer.subscribe({ topics, fromBeginning: true });
+      await consumer.run({
+        partitionsConsumedConcurrently: PARTITIONS,
+        eachBatch: ({ batch: { topic, partition, messages } }) =>
+          onBatch(messages.map(({ offset, value }) => ({ topic, partition, offset, value }))),
+      });
+    },
+
+    async create(topics) {
+      const client = await admin.get();
+      const existing = await client.listTopics();
+      const missing = topics.filter((topic) => !existing.includes(topic));
+      if (missing.length > 0)
+        await client.createTopics({
+          topics: missing.map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor: -1 })),
+          waitForLeaders: true,
+        });
+    },
+
+    check: () =>
+      admin
+        .get()
+        .then((client) => client.describeCluster())
+        .then(
+          () => true,
+          () => false,
+        ),
+
+    async close() {
+      await consumer?.disconnect();
+      await Promise.all([producer, admin].map(async (client) => (await client.ifOpen())?.disconnect()));
+    },
+  };
+}
+
+async function connected<Client extends Producer | Admin>(client: Client): Promise<Client> {
+  await client.connect();
+  return client;
+}
+
+/** Opens once, on first use; a failure is tried again on the next use. */
+function lazily<Value>(open: () => Promise<Value>) {
+  let opened: Promise<Value> | undefined;
+  return {
+    get(): Promise<Value> {
+      opened ??= open();
+      opened.catch(() => {
+        opened = undefined;
+      });
+      return opened;
+    },
+    ifOpen: (): Promise<Value | undefined> => (opened ?? Promise.resolve(undefined)).catch(() => undefined),
+  };
+}
+
+/** kafkajs computes a delay below zero at times, which Node 24 warns of once; it is harmless (measured). */
+function silenceTimeoutWarning(): void {
+  const emit = process.emitWarning;
+  process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
+    const [options] = rest as unknown[];
+    if (options !== "TimeoutNegativeWarning") emit.call(process, warning, ...rest);
+  }) as typeof process.emitWarning;
+}

@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Admin, Consumer, type MessagesStream, type Producer } from "@platformatic/kafka";
+import { Transporters } from "moleculer";
+import type { KafkaConfig } from "../services/shared/config.ts";
+import { DependencyUnavailable } from "../services/shared/errors.ts";
+
+/** A packet that waits to be sent, and who waits for it to be. */
+type Outgoing = {
+  message: { topic: string; value: Buffer; partition: 0 };
+  resolve(): void;
+  reject(error: unknown): void;
+};
+
+/** Kafka refuses a batch above its message.max.bytes, 1 MiB by default: streams of uploads reach it (measured). */
+const BATCH = { bytes: 700_000, packets: 500 };
+/** While Kafka is away no more than this is kept waiting; past it a call fails at once. */
+const MAX_WAITING_BYTES = 16 * 2 ** 20;
+/** Until a consumer that lost its stream is made anew, in ms: doubled each time. */
+const RECONNECT_AFTER = { first: 200, last: 2_000 };
+/** What is asked of Kafka must end well before a call's own timeout (moleculer.config.ts), in ms. */
+const PATIENCE = { connectTimeout: 1_000, timeout: 2_000, retries: 1, retryDelay: 100 };
+
+/**
+ * Moleculer's Kafka transporter, with two things done otherwise, as measured against the stock one on Kafka 4.1:
+ * packets that wait while others are being sent go out together (group commit: 8 times the calls a second at 256 in
+ * flight), and a consumer whose stream failed is made anew (the stock one stays deaf after an outage for ever).
+ */
+export class KafkaTransporter extends Transporters.Kafka {
+  declare producer: Producer<Buffer, Buffer, Buffer, Buffer> | null;
+  declare consumer: Consumer<Buffer, Buffer, Buffer, Buffer> | null;
+  declare admin: Admin | null;
+  declare waitForTopicsReady: (topics: string[]) => Promise<void>;
+  #stream: MessagesStream<Buffer, Buffer, Buffer, Buffer> | undefined;
+  #topics: string[] = [];
+  #waiting: Outgoing[] = [];
+  #waitingBytes = 0;
+  #sending = false;
+  #stopping = false;
+
+  readonly #connection: ReturnType<typeof connectionTo>;
+
+  constructor(kafka: KafkaConfig) {
+    const connection = connectionTo(kafka);
+    const { clientId, bootstrapBrokers } = connection;
+    super({ clientId, bootstrapBrokers, producer: connection, consumer: connection, admin: connection });
+    this.#connection = connection;
+  }
+
+  /** Resolves when Kafka has the packet. @throws DependencyUnavailable where too much waits already */
+  override send(
+    _topic: string,
+    data: Buffer,
+    { packet }: { packet: { type: string; target?: string } },
+  ): Promise<void> {
+    if (this.#waitingBytes > MAX_WAITING_BYTES) return Promise.reject(new DependencyUnavailable("cluster"));
+    return new Promise((resolve, reject) => {
+      const topic = this.getTopicName(packet.type, packet.target);
+      this.#waiting.push({ message: { topic, value: data, partition: 0 }, resolve, reject });
+      this.#waitingBytes += data.length;
+      if (!this.#sending) void this.#drain();
+    });
+  }
+
+  async #drain(): Promise<void> {
+    this.#sending = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#nextBatch();
+      try {
+        if (!this.producer) throw new DependencyUnavailable("cluster");
+        await this.producer.send({ messages: batch.map(({ message }) => message), acks: 1 });
+        for (const { resolve } of batch) resolve();
+      } catch (cause) {
+        const error = Object.assign(new DependencyUnavailable("cluster"), { cause });
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#sending = false;
+  }
+
+  #nextBatch(): Outgoing[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { message } of this.#waiting.slice(0, BATCH.packets)) {
+      if (count > 0 && bytes + message.value.length > BATCH.bytes) break;
+      bytes += message.value.length;
+      count++;
+    }
+    this.#waitingBytes -= bytes;
+    return this.#waiting.splice(0, count);
+  }
+
+  /** Creates the topics of this node, and listens to them for as long as the node lives. */
+  override async makeSubscriptions(subscriptions: { cmd: string; nodeID?: string }[]): Promise<void> {
+    this.#topics = subscriptions.map(({ cmd, nodeID }) => this.getTopicName(cmd, nodeID));
+    const existing = (await this.admin?.listTopics()) ?? [];
+    const missing = this.#topics.filter((name) => !existing.includes(name));
+    if (missing.length > 0) await this.admin?.createTopics({ topics: missing }).catch(() => {}); // another node was faster
+    await this.waitForTopicsReady(this.#topics);
+    await this.#consume();
+  }
+
+  /** From now on: packets of an earlier life are of no use. Offsets are committed for the looks only, so rarely. */
+  async #consume(): Promise<void> {
+    const groupId = `${this.broker.instanceID}-${Date.now()}`;
+    this.consumer = new Consumer({ ...this.#connection, groupId });
+    this.#stream = await this.consumer.consume({
+      topics: this.#topics,
+      autocommit: 5_000,
+      mode: "latest",
+      maxWaitTime: 500,
+    });
+    this.#stream.on("data", ({ topic, value }) => this.receive(topic.split(".")[1] ?? "", value));
+    this.#stream.once("error", (error) => this.#reconnect(error));
+  }
+
+  async #reconnect(error: unknown): Promise<void> {
+    this.logger.warn({ err: error }, "The cluster's stream broke");
+    for (let wait = RECONNECT_AFTER.first; !this.#stopping; wait = Math.min(wait * 2, RECONNECT_AFTER.last)) {
+      await sleep(wait, undefined, { ref: false });
+      try {
+        this.consumer?.close(true).catch(() => {});
+        await this.#consume();
+        this.logger.info("The cluster's stream is back");
+        return;
+      } catch {
+        // Kafka is still away
+      }
+    }
+  }
+
+  override async disconnect(): Promise<void> {
+    this.#stopping = true;
+    await this.#stream?.close().catch(() => {});
+    await Promise.allSettled([this.consumer?.close(true), this.admin?.close(), this.producer?.close()]);
+  }
+}
+
+const connectionTo = ({ brokers, clientId, ssl, sasl }: KafkaConfig) => ({
+  clientId,
+  bootstrapBrokers: brokers,
+  ...PATIENCE,
+  ...(ssl && { tls: {} }),
+  ...(sasl && { sasl: { ...sasl, mechanism: MECHANISMS[sasl.mechanism] } }),
+});
+
+const MECHANISMS = {
+  plain: "PLAIN",
+  "scram-sha-256": "SCRAM-SHA-256",
+  "scram-sha-512": "SCRAM-SHA-512",
+} as const;

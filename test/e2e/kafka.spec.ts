@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { Kafka, logLevel } from "kafkajs";
+import { ServiceBroker } from "moleculer";
+import { KafkaTransporter } from "../../mixins/kafka-transporter.ts";
+import { FORMS, startCluster } from "../helpers/cluster.ts";
+import { INTERNAL_TOKEN } from "../helpers/service.ts";
+
+/** Real Kafka, and programs that are not ours in the neighbours' place. */
+
+type Heard = { metadata: { correlationId: string }; originalEvent?: string | { eventId?: string } };
+
+const brokers = (process.env.KAFKA_BROKERS ?? "").split(",");
+const internal = { "x-internal-token": INTERNAL_TOKEN };
+
+/** A plain Kafka program: it sends to the neighbours' topics, and keeps what it hears on ours. */
+async function startNeighbour() {
+  const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING });
+  const producer = kafka.producer();
+  const consumer = kafka.consumer({ groupId: `neighbour-${crypto.randomUUID()}`, maxWaitTimeInMs: 200 });
+  const heard: { topic: string; key?: string; traceparent?: string; value: Heard }[] = [];
+  await Promise.all([producer.connect(), consumer.connect()]);
+  await consumer.subscribe({
+    topics: ["user-events", "interview-events-dlq", "media-events-dlq"],
+    fromBeginning: true,
+  });
+  await consumer.run({
+    eachMessage: async ({ topic, message: { key, value, headers } }) => {
+      heard.push({
+        topic,
+        key: key?.toString(),
+        traceparent: headers?.traceparent?.toString(),
+        value: JSON.parse(String(value)),
+      });
+    },
+  });
+  return {
+    heard,
+    send: (topic: string, ...values: unknown[]) =>
+      producer.send({
+        topic,
+        messages: values.map((value) => ({
+          value: typeof value === "string" ? value : JSON.stringify(value),
+        })),
+      }),
+    stop: () => Promise.all([producer.disconnect(), consumer.disconnect()]),
+  };
+}
+
+async function until<Value>(look: () => Value | undefined | Promise<Value | undefined>): Promise<Value> {
+  for (const end = Date.now() + 20_000; Date.now() < end; ) {
+    const value = await look();
+    if (value) return value;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("It did not happen within 20 s");
+}
+
+describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) => {
+  let cluster: Awaited<ReturnType<typeof startCluster>>;
+  let neighbour: Awaited<ReturnType<typeof startNeighbour>>;
+  let foreign: ServiceBroker;
+  const listened: { eventType: string; userId: string }[] = [];
+
+  beforeAll(async () => {
+    cluster = await startCluster(services);
+    neighbour = await startNeighbour();
+    foreign = new ServiceBroker({
+      nodeID: "foreign",
+      namespace: cluster.env.NAMESPACE,
+      transporter: new KafkaTransporter({
+        brokers,
+        clientId: "foreign",
+        groupId: "",
+        ssl: false,
+        sasl: undefined,
+      }),
+      serializer: "CBOR",
+      heartbeatInterval: 1,
+      logger: false,
+    });
+    foreign.createService({
+      name: "listener",
+      events: {
+        "user.created": (ctx) => {
+          listened.push(ctx.params);
+        },
+      },
+    });
+    await foreign.start();
+    await foreign.waitForServices(["users", "stats"], 20_000);
+  });
+  afterAll(async () => {
+    await foreign?.stop();
+    await neighbour?.stop();
+    await cluster?.stop();
+  });
+
+  async function createUser(): Promise<string> {
+    const name = crypto.randomUUID();
+    const profile = { fullName: "Anna Meyer" };
+    const body = { keycloakId: name, email: `${name}@example.com`, profile };
+    const answer = await cluster.gateway.http.post("/api/v1/users").set(internal).send(body).expect(201);
+    return answer.body.id;
+  }
+  const statsOf = async (id: string) =>
+    (await cluster.gateway.http.get(`/api/v1/users/${id}/stats`).set(internal)).body;
+
+  test("a new user's event reaches the topic, under the user's id and with the request's trace", async () => {
+    const id = await createUser();
+    const event = await until(() => neighbour.heard.find(({ key }) => key === id));
+    expect(event).toMatchObject({
+      topic: "user-events",
+      value: {
+        eventType: "user.created",
+        userId: id,
+        metadata: { service: "user-service", version: "1.0.0" },
+      },
+    });
+    const { correlationId } = event.value.metadata;
+    expect(event.traceparent).toMatch(new RegExp(`^00-${correlationId}-[0-9a-f]{16}-01$`));
+  });
+
+  test("a foreign Moleculer node calls users.get and hears user.created", async () => {
+    const id = await createUser();
+    await expect(foreign.call("users.get", { id })).resolves.toMatchObject({ id });
+    await until(() => listened.find(({ userId }) => userId === id));
+  });
+
+  test("a foreign Moleculer node gets our errors with code, type and data", async () => {
+    const missing = foreign.call("users.get", { id: crypto.randomUUID() });
+    await expect(missing).rejects.toMatchObject({ code: 404, type: "USER_NOT_FOUND" });
+    const invalid = foreign.call("users.get", { id: "x" });
+    await expect(invalid).rejects.toMatchObject({
+      code: 400,
+      type: "VALIDATION_ERROR",
+      data: [{ field: "id" }],
+    });
+  });
+
+  test("events of both envelopes count once each, however often they come", async () => {
+    const id = await createUser();
+    const created = {
+      eventId: `evt-${id}`,
+      eventType: "interview.created",
+      userId: id,
+      data: { interviewId: "i-1" },
+    };
+    const uploaded = {
+      eventType: "media.uploaded",
+      timestamp: Date.now(),
+      version: "1",
+      source: "media-service",
+      payload: { userId: id, fileId: id, fileSize: 1_000 },
+    };
+    await neighbour.send("interview-events", created, created);
+    await neighbour.send("media-events", uploaded, uploaded);
+    await neighbour.send("interview-events", created);
+    await until(
+      async () => (await statsOf(id)).storageUsed === 1_000 && (await statsOf(id)).interviewsCreated === 1,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await statsOf(id)).toMatchObject({
+      interviewsCreated: 1,
+      interviewsActive: 1,
+      storageUsed: 1_000,
+    });
+  });
+
+  test("poison becomes a dead letter with the reason, and the next event counts", async () => {
+    const id = await createUser();
+    const wrongType = {
+      eventId: `bad-${id}`,
+      eventType: "media.uploaded",
+      userId: id,
+      data: { fileId: "f", fileSize: -1 },
+    };
+    const good = {
+      eventId: `good-${id}`,
+      eventType: "media.uploaded",
+      userId: id,
+      data: { fileId: "f", fileSize: 5 },
+    };
+    await neighbour.send("media-events", `no JSON ${id}`, wrongType, good);
+    await until(async () => (await statsOf(id)).storageUsed === 5);
+    const text = await until(() =>
+      neighbour.heard.find(({ value }) => value.originalEvent === `no JSON ${id}`),
+    );
+    expect(text).toMatchObject({
+      topic: "media-events-dlq",
+      value: {
+        error: { code: "INVALID_JSON" },
+        metadata: { originalTopic: "media-events", offset: expect.stringMatching(/^\d+$/), retryCount: 0 },
+      },
+    });
+    const event = await until(() =>
+      neighbour.heard.find(({ value }) => JSON.stringify(value.originalEvent ?? "").includes(`bad-${id}`)),
+    );
+    expect(event.value).toMatchObject({ originalEvent: wrongType, error: { code: "VALIDATION_ERROR" } });
+  });
+
+  test("GET /health tells of Kafka", async () => {
+    const { body } = await cluster.gateway.http.get("/health").expect(200);
+    expect(body.kafka).toEqual({ status: "connected", broker: brokers.join(",") });
+  });
+});

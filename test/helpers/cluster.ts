@@ -1,0 +1,21 @@
+import { startNode, type TestNode } from "./node.ts";
+
+/** The forms in which the same files run: everything on one node, or one node a concern. */
+export const FORMS = {
+  "one node": ["api,users,stats,avatars,outbox,ingest"],
+  "three nodes": ["api", "users,outbox,ingest", "stats,avatars"],
+};
+
+/** The nodes of one cluster, with a name, a schema and a consumer group of their own. The first one has the gateway. */
+export async function startCluster(
+  services: string[],
+): Promise<{ gateway: TestNode; env: Record<string, string>; stop(): Promise<(number | null)[]> }> {
+  const id = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  const env = { DATABASE_SCHEMA: `e2e_${id}`, NAMESPACE: `e2e-${id}`, KAFKA_GROUP_ID: `e2e-${id}` };
+  const nodes = await Promise.all(
+    services.map((SERVICES, index) => startNode({ ...env, SERVICES, NODEID: `node-${index}` })),
+  );
+  const [gateway] = nodes;
+  if (!gateway) throw new Error("A cluster needs a node");
+  return { gateway, env, stop: () => Promise.all(nodes.map((node) => node.stop())) };
+}
