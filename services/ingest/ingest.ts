@@ -37,7 +37,10 @@ async function ingestBatch(ctx: Caller, messages: Message[]): Promise<void> {
   const dead = read.filter((one): one is Read<"dead"> => one.reading.kind === "dead");
   const skipped = read.filter(({ reading }) => reading.kind === "skip");
 
-  const outcomes = await count(ctx, events);
+  const outcomes = await count(
+    ctx,
+    events.map(({ reading }) => reading.event),
+  );
   const unknown = events.filter((_, index) => outcomes[index] === "unknown-user");
   await keepDeadLetters([...dead.map(toPoison), ...unknown.map(toWaiting)]);
 
@@ -49,10 +52,8 @@ async function ingestBatch(ctx: Caller, messages: Message[]): Promise<void> {
 
 const textOf = ({ value }: Message): string | null => value?.toString() ?? null;
 
-const count = (ctx: Caller, events: Read<"event">[]): Promise<Outcome[]> =>
-  events.length === 0
-    ? Promise.resolve([])
-    : call(ctx, "stats.apply", { events: events.map(({ reading }) => reading.event) });
+const count = async (ctx: Caller, events: CountedEvent[]): Promise<Outcome[]> =>
+  events.length === 0 ? [] : call(ctx, "stats.apply", { events });
 
 /** Given up at once. Two that are the same are still two, where they stand in different places. */
 function toPoison({ message, reading }: Read<"dead">): DeadLetter & { retryAt: null } {
@@ -85,10 +86,17 @@ function toWaiting({ message, reading }: Read<"event">): DeadLetter & { retryAt:
 export async function retryWaiting(ctx: Caller): Promise<void> {
   await transaction(async (tx) => {
     const waiting = await lockDue(tx, BATCH);
-    if (waiting.length === 0) return;
-    const outcomes = await call(ctx, "stats.apply", { events: waiting.map(eventOf) });
+    const events = waiting.map(eventOf);
+    const outcomes = await count(
+      ctx,
+      events.flatMap((event) => event ?? []),
+    );
     for (const [index, letter] of waiting.entries()) {
-      const outcome = outcomes[index] as Outcome;
+      if (!events[index]) {
+        await postpone(tx, letter, null); // replayed, and still not to be read
+        continue;
+      }
+      const outcome = outcomes.shift() as Outcome;
       eventsConsumed.inc({ topic: letter.topic, outcome });
       if (outcome !== "unknown-user") {
         await removeWaiting(tx, letter);
@@ -102,9 +110,7 @@ export async function retryWaiting(ctx: Caller): Promise<void> {
   wakeRelay();
 }
 
-/** It was read before it began to wait. */
-function eventOf({ topic, event }: Waiting): CountedEvent {
+function eventOf({ topic, event }: Waiting): CountedEvent | undefined {
   const reading = readMessage(topic, event.toString());
-  if (reading.kind !== "event") throw new Error(`A waiting event of ${topic} can't be read again`);
-  return reading.event;
+  return reading.kind === "event" ? reading.event : undefined;
 }

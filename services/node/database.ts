@@ -25,6 +25,14 @@ export async function locateDatabase(): Promise<Target> {
   return { ...address, schema };
 }
 
+/** Locates the database and has every query go there; opens no connection yet. */
+export async function connectDatabase(): Promise<Target> {
+  const target = await locateDatabase();
+  const { host = "", port = 5432, user: username = "", password, database = "" } = target;
+  useDatabase({ host, port, username, password: String(password), database });
+  return target;
+}
+
 /**
  * Makes the database ready for use. One that is away is tried again in the background: meanwhile the node is live and
  * not ready (SPEC 5). `onReady` is called once, `onFatal` where trying again would not help.
@@ -34,10 +42,7 @@ export async function openDatabase(on: {
   waiting(error: unknown): void;
   fatal(error: Error): void;
 }): Promise<void> {
-  const target = await locateDatabase();
-  const { host = "", port = 5432, user: username = "", password, database = "" } = target;
-  useDatabase({ host, port, username, password: String(password), database });
-
+  const target = await connectDatabase();
   const attempt = async (): Promise<boolean> => {
     try {
       await demandMigrated(target);
