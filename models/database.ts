@@ -23,9 +23,17 @@ export function useDatabase(at: Address): void {
 const ACQUIRE_TIMEOUT = 2_500;
 const STATEMENT_TIMEOUT = 3_000;
 
+/** A client that loses its connection in the moment before Sequelize listens to it would end the process. */
+class Client extends pg.Client {
+  constructor(config: pg.ClientConfig) {
+    super(config);
+    this.on("error", () => {}); // the query under way rejects with it, and Sequelize drops the connection
+  }
+}
+
 export const sequelize = new Sequelize({
   dialect: "postgres",
-  dialectModule: pg,
+  dialectModule: { ...pg, Client },
   benchmark: true,
   logging: (_sql, ms) => queryDuration.observe((ms ?? 0) / 1000),
   pool: { max: config.database.poolMax, acquire: ACQUIRE_TIMEOUT, idle: 60_000 },
@@ -128,7 +136,7 @@ export function sqlState(error: unknown): string | undefined {
  * SQLSTATE classes and system errors that mean "not now" rather than "wrong": connection failures (08), too many
  * connections (53), shutdown (57P), timeout (57014), a schema that is yet to be migrated (42P01, 3F000).
  */
-const UNREACHABLE = /^(08|53|57P|57014|42P01|3F000|3D000|25P0|40P01|40001|E[A-Z]+$)/;
+const UNREACHABLE = /^(08|53|57P|57014|42P01|3F000|25P0|40P01|40001|E[A-Z]+$)/;
 const CONNECTION_LOST = /terminated|timeout|Connection|not queryable|TimeoutError/;
 
 function isUnreachable(error: unknown): boolean {

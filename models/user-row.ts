@@ -7,7 +7,7 @@ import { observeStorage } from "../services/shared/metrics.ts";
 import { quotaEvents } from "../services/shared/quota.rules.ts";
 import { query, transaction } from "./database.ts";
 import { enqueue, toRecord, wakeRelay } from "./outbox.ts";
-import { type Counter, OWNED, type Owner, USER_COLUMNS, User, type UserRow } from "./user.ts";
+import { type Counter, HIGHEST, OWNED, type Owner, USER_COLUMNS, User, type UserRow } from "./user.ts";
 
 /** The one row that every service reads, and of which each writes its own columns. */
 
@@ -99,7 +99,12 @@ async function changeLocked(
 }
 
 const added = (before: UserRow, add: Partial<Record<Counter, number>>) =>
-  Object.fromEntries(Object.entries(add).map(([counter, n]) => [counter, before[counter as Counter] + n]));
+  Object.fromEntries(
+    Object.entries(add).map(([name, n]) => {
+      const counter = name as Counter;
+      return [counter, Math.min(before[counter] + n, HIGHEST[counter])];
+    }),
+  );
 
 /** Each service writes its own columns only; counters are added to by whoever counts. */
 const fieldsOf = (owner: Owner, add: Partial<Record<Counter, number>>): (keyof UserRow)[] => [

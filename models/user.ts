@@ -40,6 +40,14 @@ export type UserRow = InferAttributes<User>;
 /** The columns that add up from events. */
 export type Counter = "interviewsCreated" | "interviewsActive" | "candidatesTotal" | "storageUsed";
 
+/** Where a counter stops: an absurd sum must neither fail a request nor jam a batch for ever. */
+export const HIGHEST: Record<Counter, number> = {
+  interviewsCreated: 2 ** 31 - 1,
+  interviewsActive: 2 ** 31 - 1,
+  candidatesTotal: Number.MAX_SAFE_INTEGER,
+  storageUsed: Number.MAX_SAFE_INTEGER,
+};
+
 /** Which service writes which column. `row` is what every change moves. */
 export const OWNED = {
   users: [

@@ -1,32 +1,40 @@
 import { call } from "../shared/call.ts";
 import type { Actions } from "../shared/contracts.ts";
-import { Unauthorized } from "../shared/errors.ts";
+import { Unauthorized, ValidationFailed } from "../shared/errors.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
+import { refuseFields } from "./request.ts";
 import { receiveFile } from "./upload.ts";
 
 /** "Me" is whom the token speaks for: a service alone is nobody. */
 const askForOneself: Handler = (req, _res, next) => {
   const { user } = req.$ctx.meta.caller ?? {};
   if (!user) return next(new Unauthorized("A user's token is required"));
+  refuseFields(Object.keys(req.$params), "is not a known field");
   req.$params.keycloakId = user.sub;
   next();
 };
 
+/** An upload's call lasts as long as the file takes to arrive, in ms. */
+const UPLOAD_TIMEOUT = 30_000;
+
 const uploadAvatar: Handler = function (req, res, next) {
   const { id } = req.$params as { id: string };
-  receiveFile(req, (stream) => call(req.$ctx, "avatars.upload", { id }, { stream })).then(
-    (uploaded) => this.sendResponse(req, res, uploaded),
-    next,
-  );
+  receiveFile(req, (stream) =>
+    call(req.$ctx, "avatars.upload", { id }, { stream, timeout: UPLOAD_TIMEOUT }),
+  ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
 };
+
+const WEBP = /\bimage\/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/;
 
 const YEAR = 31_536_000; // seconds
 const MINUTES = 300;
 
 /** The image, for `<img>`: immutable under its current version, and inert whatever it may hold. */
 const sendAvatar: Handler = function (req, res, next) {
-  const { v, ...params } = req.$params as { v?: string; id: string };
-  const webp = /\bimage\/webp\b/.test(req.headers.accept ?? "");
+  const { v, ...params } = req.$params as { v?: string; id: string; size?: number };
+  if ("webp" in params)
+    return next(new ValidationFailed([{ field: "webp", message: "is not a known field" }]));
+  const webp = WEBP.test(req.headers.accept ?? "");
   call(req.$ctx, "avatars.get", { ...params, webp }).then(({ body, contentType, etag, version }) => {
     res.setHeader("ETag", etag);
     res.setHeader("Vary", "Accept");

@@ -1,8 +1,10 @@
 import http, { type ServerResponse } from "node:http";
+import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { HEALTH_ROUTES } from "../node/health.routes.ts";
+import { exitWherePortIsTaken } from "../node/ports.ts";
 import { sendError } from "../shared/answer.ts";
 import { demandRole, type Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
@@ -15,12 +17,18 @@ import { parseQuery, readParams } from "./request.ts";
 import { traceIdOf } from "./trace-context.ts";
 
 type Alias = Partial<Binding> & { method: string; match(url: string): object | false };
-type State = { server: http.Server; aliases: Alias[]; httpHandler: http.RequestListener };
+type State = {
+  server: http.Server;
+  aliases: Alias[];
+  httpHandler: http.RequestListener;
+  /** The answers that are not out yet. */
+  underWay: Set<ServerResponse>;
+};
 
 /** A request has this long to arrive, in ms: who sends a byte a second is cut off. */
 const ARRIVE_WITHIN = { headers: 10_000, whole: 20_000 };
 /** While stopping: how long connections are told to close, and how long requests may take, in ms. */
-const DRAIN = { announce: 300, limit: 6_000 };
+const DRAIN = { announce: 300, limit: 5_500 };
 
 const NO_LOGS = { logRequest: null, logRequestParams: null, logResponse: null, logRouteRegistration: null };
 
@@ -65,6 +73,12 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
       const { headers: headersTimeout, whole: requestTimeout } = ARRIVE_WITHIN;
       const limits = { headersTimeout, requestTimeout, connectionsCheckingInterval: 1_000 };
       this.server = http.createServer(limits, this.httpHandler);
+      exitWherePortIsTaken(this.server, "PORT", config.port);
+      this.underWay = new Set();
+      this.server.on("request", (_req, res) => {
+        this.underWay.add(res);
+        res.once("close", () => this.underWay.delete(res));
+      });
     },
 
     /** Splits the request's target. No trailing slashes, and OPTIONS is a method like any other (SPEC 2). */
@@ -101,9 +115,14 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
     /** Answers what was accepted and takes nothing more; resolves when the last answer is out. */
     async drain() {
-      this.server.prependListener("request", (_req, res) => res.setHeader("Connection", "close"));
+      const sayGoodbye = (res: ServerResponse) => res.headersSent || res.setHeader("Connection", "close");
+      this.server.prependListener("request", (_req, res) => sayGoodbye(res));
+      this.underWay.forEach(sayGoodbye);
       await sleep(DRAIN.announce);
-      const closed = new Promise((resolve) => this.server.close(resolve));
+      // http's own close() would cut off connections whose next request is just arriving
+      const closed = new Promise((resolve) => net.Server.prototype.close.call(this.server, resolve));
+      await sleep(DRAIN.announce);
+      this.server.closeIdleConnections();
       await Promise.race([closed, sleep(DRAIN.limit, undefined, { ref: false })]);
       this.server.closeAllConnections();
     },
@@ -127,7 +146,7 @@ async function onBeforeCall(
   ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers);
   demandRole(access, ctx.meta.caller);
   const { params: path } = req.$params as { params: Record<string, unknown> };
-  req.$params = alias.streamsBody ? path : await readParams(req, res, req.query, path);
+  req.$params = await readParams(req, res, { query: req.query, path, streamsBody: alias.streamsBody });
 }
 
 function onAfterCall(

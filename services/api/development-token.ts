@@ -1,6 +1,15 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
+import {
+  type CryptoKey,
+  createLocalJWKSet,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  type JWTVerifyGetKey,
+  SignJWT,
+} from "jose";
 import { config } from "../shared/config.ts";
 
 /** Without a realm the service signs tokens itself, for development only (SPEC 9). */
@@ -11,14 +20,14 @@ const ALGORITHM = "ES256";
 /** The key is kept beside the embedded database, so that a token outlives a restart. */
 const file = join(config.dataDir, "development-key.json");
 
-let keyPair: Promise<{ sign: CryptoKey; verify: CryptoKey }> | undefined;
+let keyPair: Promise<{ sign: CryptoKey; verify: JWTVerifyGetKey }> | undefined;
 const keys = () => {
   keyPair ??= loadKeys();
   return keyPair;
 };
 
-/** What tokens of developmentToken are verified with. */
-export const developmentKey = async (): Promise<CryptoKey> => (await keys()).verify;
+/** What tokens of developmentToken are verified with: a key set, so that a token of another algorithm finds no key. */
+export const developmentKey: JWTVerifyGetKey = async (header, token) => (await keys()).verify(header, token);
 
 /** A token that is good for a day. */
 export async function developmentToken(claims: {
@@ -40,8 +49,8 @@ export async function developmentToken(claims: {
 async function loadKeys() {
   const jwk = await readKey().catch(createKey);
   const { d: _, ...publicJwk } = jwk;
-  const [sign, verify] = await Promise.all([importJWK(jwk, ALGORITHM), importJWK(publicJwk, ALGORITHM)]);
-  return { sign: sign as CryptoKey, verify: verify as CryptoKey };
+  const verify = createLocalJWKSet({ keys: [{ ...publicJwk, alg: ALGORITHM }] });
+  return { sign: (await importJWK(jwk, ALGORITHM)) as CryptoKey, verify };
 }
 
 const readKey = async (): Promise<JWK> => JSON.parse(readFileSync(file, "utf8"));

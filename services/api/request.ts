@@ -20,27 +20,27 @@ function refuseProto(key: string, value: unknown): unknown {
 }
 
 /**
- * GET takes the query, everything else a JSON body; the path's fields join them and are never overridden.
+ * GET takes the query, everything else a JSON body (or one that a handler reads as a stream); the path's fields join them and are never overridden.
  * @throws BadRequest, BodyTooLarge, ValidationFailed
  */
 export async function readParams(
   req: IncomingMessage & { body?: unknown },
   res: ServerResponse,
-  query: Fields,
-  path: Fields,
+  { query, path, streamsBody }: { query: Fields; path: Fields; streamsBody?: boolean },
 ): Promise<Fields> {
   const takesQuery = req.method === "GET" || req.method === "HEAD";
-  if (!takesQuery) refuse(Object.keys(query), "does not belong in the query");
-  const given = takesQuery ? query : await readBody(req, res);
+  if (!takesQuery) refuseFields(Object.keys(query), "does not belong in the query");
+  const given = takesQuery ? query : streamsBody ? {} : await readBody(req, res);
   if (takesQuery && hasBody(req)) throw new BadRequest("A GET request takes no body");
-  refuse(
+  refuseFields(
     Object.keys(path).filter((field) => Object.hasOwn(given, field)),
     "is given by the path",
   );
   return { ...given, ...path };
 }
 
-function refuse(fields: string[], message: string): void {
+/** @throws ValidationFailed if there are any such fields */
+export function refuseFields(fields: string[], message: string): void {
   if (fields.length > 0) throw new ValidationFailed(fields.map((field) => ({ field, message })));
 }
 
@@ -73,11 +73,11 @@ function toBodyError({ type }: { type?: string }) {
 export function parseQuery(query: string): Fields {
   const fields = [...new URLSearchParams(query)];
   const names = fields.map(([name]) => name);
-  refuse(
+  refuseFields(
     names.filter((name, index) => names.indexOf(name) !== index),
     "is given more than once",
   );
-  refuse(
+  refuseFields(
     names.filter((name) => name === "__proto__"),
     "is not a known field",
   );

@@ -33,7 +33,8 @@ export function receiveFile<Result>(
       part.on("limit", () => fail(new AvatarTooLarge()));
       part.pipe(file, { end: false });
       taken = take(file);
-      taken.catch(fail);
+      // a refusal waits for the form's end: the form's own faults come first (SPEC 3)
+      taken.catch(() => part.unpipe(file).resume());
     });
     form.on("field", () => fail(new BadRequest("The form must hold a file and no other field")));
     form.on("error", () => fail(new BadRequest("The multipart form is malformed")));

@@ -33,36 +33,46 @@ const SIGNATURES = [Buffer.from([0xff, 0xd8, 0xff]), Buffer.from("\x89PNG\r\n\x1
 export async function makeAvatar(file: Buffer): Promise<Avatar> {
   if (!SIGNATURES.some((signature) => file.subarray(0, signature.length).equals(signature)))
     throw new UnsupportedImage();
+  if (file[0] === 0x89 && !reachesItsEnd(file)) throw new UnsupportedImage();
   const hash = createHash("sha256").update(file).digest("hex").slice(0, 32);
-  const { data, info } = await atMostTwo(() => decode(file)).catch(() => {
+  const square = await atMostTwo(() => decode(file)).catch(() => {
     throw new UnsupportedImage();
   });
-  const fallback = info.channels === 4 ? "png" : "jpeg";
+  const fallback = isOpaque(square) ? "jpeg" : "png";
   const formats: Format[] = ["webp", fallback];
-  const pictures = SIZES.flatMap((size) => formats.map((format) => ({ size, format })));
-  return {
-    hash,
-    fallback,
-    pictures: await Promise.all(
-      pictures.map(async ({ size, format }) => {
-        const bytes = await sharp(data, { raw: info }).resize(size, size).toFormat(format).toBuffer();
-        return { size, format, bytes };
-      }),
-    ),
-  };
+  const wanted = SIZES.flatMap((size) => formats.map((format) => ({ size, format })));
+  const pictures = wanted.map(async ({ size, format }) => ({
+    size,
+    format,
+    bytes: await encode(square, size, format),
+  }));
+  return { hash, fallback, pictures: await Promise.all(pictures) };
 }
 
-/** The largest square as raw pixels, with an alpha channel only where something is transparent. */
-async function decode(file: Buffer) {
-  const options = { limitInputPixels: MAX_PIXELS, failOn: "error" } as const;
-  const { isOpaque } = await sharp(file, options).stats();
-  const square = sharp(file, options)
+/** Whether a PNG goes on to its last chunk: decoders stop at the last pixel, and don't tell. */
+function reachesItsEnd(png: Buffer): boolean {
+  for (let at = 8; at + 12 <= png.length; at += 12 + png.readUInt32BE(at))
+    if (png.toString("latin1", at + 4, at + 8) === "IEND") return true;
+  return false;
+}
+
+/** The largest square as pixels of four bytes: red, green, blue, alpha. */
+const decode = (file: Buffer): Promise<Buffer> =>
+  sharp(file, { limitInputPixels: MAX_PIXELS, failOn: "error" })
     .autoOrient()
     .resize(LARGEST, LARGEST, { fit: "cover" })
-    .toColourspace("srgb");
-  const { data, info } = await (isOpaque ? square.removeAlpha() : square.ensureAlpha())
+    .toColourspace("srgb")
+    .ensureAlpha()
     .raw()
-    .toBuffer({ resolveWithObject: true });
-  const channels: 3 | 4 = isOpaque ? 3 : 4;
-  return { data, info: { width: info.width, height: info.height, channels } };
+    .toBuffer();
+
+function isOpaque(square: Buffer): boolean {
+  for (let at = 3; at < square.length; at += 4) if (square[at] !== 255) return false;
+  return true;
 }
+
+const encode = (square: Buffer, size: number, format: Format): Promise<Buffer> =>
+  sharp(square, { raw: { width: LARGEST, height: LARGEST, channels: 4 } })
+    .resize(size, size)
+    .toFormat(format)
+    .toBuffer();

@@ -12,7 +12,8 @@ const size: Rule = {
   nullable: false,
   default: 512,
   custom: (value: number, errors: RuleError[]) => {
-    if (!SIZES.includes(value)) errors.push({ type: "size", message: `must be one of ${SIZES.join(", ")}` });
+    if (Number.isFinite(value) && !SIZES.includes(value))
+      errors.push({ type: "size", message: `must be one of ${SIZES.join(", ")}` });
     return value;
   },
 };

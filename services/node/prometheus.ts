@@ -4,6 +4,7 @@ import Prometheus from "moleculer-prometheus";
 import { config } from "../shared/config.ts";
 import { registry } from "../shared/metrics.ts";
 import { live, ready } from "./health.routes.ts";
+import { exitWherePortIsTaken } from "./ports.ts";
 
 type Polka = {
   server?: http.Server;
@@ -18,12 +19,8 @@ export const PrometheusService: ServiceSchema<ServiceSettingSchema, object, Stat
   settings: { port: config.metricsPort, collectDefaultMetrics: false } as ServiceSettingSchema,
 
   created() {
-    this.server.server = http.createServer().on("error", (error: NodeJS.ErrnoException) => {
-      console.error(
-        `METRICS_PORT: ${config.metricsPort} can't be listened on (${error.code}): a free port is allowed`,
-      );
-      process.exit(1);
-    });
+    this.server.server = http.createServer();
+    exitWherePortIsTaken(this.server.server, "METRICS_PORT", config.metricsPort);
     this.server.get("/health/live", live);
     this.server.get("/health/ready", ready);
   },

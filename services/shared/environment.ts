@@ -75,6 +75,8 @@ const VARIABLES: Record<string, Variable> = {
   DATABASE_SSL: flag(),
   DATABASE_POOL_MAX: integer(10, 2, 1000),
   MINIO_ENDPOINT: text(),
+  MINIO_PORT: port(9000),
+  MINIO_USE_SSL: flag(),
   KAFKA_BROKERS: listOf(/^[^\s:,]+:\d{1,5}$/, "a list of host:port, separated by commas"),
   KAFKA_CLIENT_ID: text("user-service"),
   KAFKA_GROUP_ID: text("user-service-group"),
@@ -83,6 +85,8 @@ const VARIABLES: Record<string, Variable> = {
   KAFKA_SASL_USERNAME: text(),
   KAFKA_SASL_PASSWORD: secret(),
   LOG_LEVEL: oneOf(["trace", "debug", "info", "warn", "error", "fatal"], "debug"),
+  LOKI_HOST: url(),
+  JAEGER_ENDPOINT: url(),
   AUTH_ISSUER: url(),
   AUTH_JWKS_URL: url(),
   AUTH_AUDIENCE: text("user-service"),
@@ -148,7 +152,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Values {
   if (Array.isArray(errors) && errors[0]) {
     const name = errors[0].field;
     const variable = VARIABLES[name];
-    const value = variable?.secret ? "its value" : `"${env[name]}"`;
+    const value = variable?.secret ? "its value" : JSON.stringify(env[name]);
     throw new ConfigError(`${name}: ${value} is not valid: ${variable?.allowed} is allowed`);
   }
   return given as Values;

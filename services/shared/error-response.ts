@@ -43,6 +43,7 @@ const AWAY = new Set([
   "SERVICE_NOT_FOUND",
   "SERVICE_NOT_AVAILABLE",
   "SERVICE_UNAVAILABLE",
+  "BAD_GATEWAY",
   "REQUEST_TIMEOUT",
   "REQUEST_SKIPPED",
   "REQUEST_REJECTED",
@@ -51,7 +52,7 @@ const AWAY = new Set([
 
 /** The answer to an error; nothing of the cause gets out of one that was not made to be told. */
 export function toErrorResponse(error: unknown, at: { path: string; traceId: string; now: Date }): Answer {
-  const { status, message, data } = toTold(error as Carried);
+  const { status, message, data } = toTold((error ?? {}) as Carried);
   return {
     status,
     headers: headersOf(status, data),

@@ -19,17 +19,20 @@ const EFFECT: Record<ConsumedEventType, (amount: number) => Sums> = {
 export const effectOf = ({ eventType, amount }: Pick<CountedEvent, "eventType" | "amount">): Sums =>
   EFFECT[eventType](amount);
 
+/** Many effects together: exact, also where sizes add up beyond 2^53. */
+export type Totals = Record<Counter, bigint>;
+
 /** The events' effects added up for each user, so that each row is written once. */
-export function sumByUser(events: CountedEvent[]): Map<string, Required<Sums>> {
-  const sums = new Map<string, Required<Sums>>();
+export function sumByUser(events: CountedEvent[]): Map<string, Totals> {
+  const sums = new Map<string, Totals>();
   for (const event of events) {
     const sum = sums.get(event.userId) ?? {
-      interviewsCreated: 0,
-      interviewsActive: 0,
-      candidatesTotal: 0,
-      storageUsed: 0,
+      interviewsCreated: 0n,
+      interviewsActive: 0n,
+      candidatesTotal: 0n,
+      storageUsed: 0n,
     };
-    for (const [counter, n] of Object.entries(effectOf(event))) sum[counter as Counter] += n;
+    for (const [counter, n] of Object.entries(effectOf(event))) sum[counter as Counter] += BigInt(n);
     sums.set(event.userId, sum);
   }
   return sums;

@@ -1,8 +1,8 @@
 import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
-import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
+import { type Counter, HIGHEST, USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { CountedEvent } from "../shared/contracts.ts";
-import type { Sums } from "./stats.rules.ts";
+import type { Totals } from "./stats.rules.ts";
 
 /** The consumer's name in processed_events (SPEC 5). */
 const CONSUMER = "user-service";
@@ -37,24 +37,24 @@ export async function insertProcessed(tx: Transaction, events: CountedEvent[]): 
   return new Set(rows.map(({ key }) => key));
 }
 
-/** A BIGINT counter stays where it is at the end of its range: an absurd sum must not jam a batch for ever. */
-const saturated = (sum: string) =>
-  `least(greatest(${sum}, -9223372036854775808::numeric), 9223372036854775807::numeric)::bigint`;
+/** A counter's sum, which stays within its range. */
+const saturated = (counter: Counter, sum: string) =>
+  `least(greatest(${sum}, -${HIGHEST[counter]}), ${HIGHEST[counter]})`;
 
 /** Adds to the counters of many users at once; returns their rows as they are then. */
-export async function addToCounters(tx: Transaction, sums: Map<string, Required<Sums>>): Promise<UserRow[]> {
+export async function addToCounters(tx: Transaction, sums: Map<string, Totals>): Promise<UserRow[]> {
   const added = [...sums.values()];
   return query<UserRow>(
     {
       name: "add-to-counters",
       text: `
         UPDATE users SET
-          interviews_created = interviews_created + added.created,
-          interviews_active = interviews_active + added.active,
-          candidates_total = ${saturated("candidates_total + added.candidates")},
-          storage_used = ${saturated("storage_used + added.bytes")},
+          interviews_created = ${saturated("interviewsCreated", "interviews_created + added.created")},
+          interviews_active = ${saturated("interviewsActive", "interviews_active + added.active")},
+          candidates_total = ${saturated("candidatesTotal", "candidates_total + added.candidates")},
+          storage_used = ${saturated("storageUsed", "storage_used + added.bytes")},
           version = version + 1
-        FROM unnest($1::uuid[], $2::int[], $3::int[], $4::numeric[], $5::numeric[])
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::numeric[], $5::numeric[])
           AS added (user_id, created, active, candidates, bytes)
         WHERE id = added.user_id
         RETURNING ${USER_COLUMNS}`,

@@ -12,12 +12,15 @@ export function toCursor({ sort, value, id }: Position, secret: string): string 
 
 /** @throws ValidationFailed for a cursor that is not ours, or of another sort */
 export function fromCursor(cursor: string, sort: string, secret: string): Position {
-  const [body = "", signature = ""] = cursor.split(".");
+  const [, body = "", signature = ""] = FORM.exec(cursor) ?? [];
   if (!isSame(signature, sign(body, secret))) throw badCursor("is not a cursor of this list");
   const [cursorSort, value, id] = JSON.parse(Buffer.from(body, "base64url").toString());
   if (cursorSort !== sort) throw badCursor("is a cursor of another sort");
   return { sort, value, id };
 }
+
+/** Both parts in base64url; the signature is 32 bytes. */
+const FORM = /^([\w-]+)\.([\w-]{43})$/;
 
 const sign = (body: string, secret: string) => createHmac("sha256", secret).update(body).digest("base64url");
 const isSame = (a: string, b: string) =>

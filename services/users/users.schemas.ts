@@ -83,7 +83,8 @@ const ISO_DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)
 const moment = optional(
   canonicalText(40, (value) => {
     const date = new Date(ISO_DATE.test(value) ? value : Number.NaN);
-    return Number.isNaN(date.getTime()) ? fault("must be an ISO 8601 date") : date.toISOString();
+    // PostgreSQL has no year 0
+    return date.getUTCFullYear() >= 1 ? date.toISOString() : fault("must be an ISO 8601 date");
   }),
 );
 

@@ -18,7 +18,7 @@ export function createListener() {
      */
     async eventsOf({ database }: TestService, userId: string): Promise<[keyof Events, unknown][]> {
       await waitFor(async () => {
-        const waiting = await database.sql("SELECT 1 FROM outbox WHERE user_id = $1", [userId]);
+        const waiting = await database.sql("SELECT 1 FROM outbox WHERE key = $1", [userId]);
         return waiting.length === 0;
       });
       const events = heard.filter((event) => event.userId === userId);

@@ -1,5 +1,5 @@
 import http, { type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
-import { json, text } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 
 export type Asked = {
   method?: string;
@@ -10,8 +10,9 @@ export type Asked = {
   body?: string | Buffer | object;
 };
 
+/** `body` is the JSON where it is such, else the text; `bytes` is what came. */
 // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
-export type Answered = { status: number; headers: IncomingHttpHeaders; body: any };
+export type Answered = { status: number; headers: IncomingHttpHeaders; body: any; bytes: Buffer };
 
 /** One request on a connection of its own, without the help of a client library. */
 export function request(url: string, { method = "GET", path, headers = {}, body }: Asked): Promise<Answered> {
@@ -30,11 +31,13 @@ export function request(url: string, { method = "GET", path, headers = {}, body 
     asking.on("response", (res) => {
       answered = true;
       const isJsonAnswer = /json/.test(res.headers["content-type"] ?? "") && method !== "HEAD";
-      const read = isJsonAnswer ? json(res) : text(res);
-      read.then(
-        (content) => resolve({ status: res.statusCode ?? 0, headers: res.headers, body: content }),
-        reject,
-      );
+      buffer(res)
+        .then((bytes) => {
+          const text = bytes.toString();
+          const content = isJsonAnswer ? JSON.parse(text) : text;
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, body: content, bytes });
+        })
+        .catch(reject);
     });
     // who answers before it read everything may close while we still write
     asking.on("error", (error) => answered || reject(error));

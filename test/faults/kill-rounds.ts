@@ -1,0 +1,129 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { outboxEmpty } from "../helpers/collect-events.ts";
+import type { TestDatabase } from "../helpers/database.ts";
+import { postUser, type ServiceProcess, spawnService } from "../helpers/process.ts";
+
+/** What kill -9 in the midst of writes left behind. */
+export type Summary = {
+  rounds: number;
+  /** POSTs that were answered 201, and those that were cut off. */
+  writes: number;
+  cutOff: number;
+  /** user.created events heard for these writes, and how many of them more than once (at least once is allowed). */
+  events: number;
+  redelivered: number;
+  /** interview.created events emitted, each several times and under kill -9. */
+  interviews: number;
+  /** Writes without a row or without an event, and interviews that were not counted. */
+  lost: number;
+  /** keycloakIds with two rows, one user with two eventIds, and interviews counted twice. */
+  doubled: number;
+};
+
+const WRITERS = 8;
+const INTERVIEWS_A_ROUND = 10;
+const LONGEST_LIFE = 700; // ms after it is ready
+
+type Interview = { eventId: string; eventType: string; userId: string; data: { interviewId: string } };
+
+/** Kills the service at a random moment under load, `rounds` times, then starts it once more and counts. */
+export async function killRounds(
+  database: TestDatabase,
+  rounds: number,
+  tell: (line: string) => void = () => {},
+): Promise<Summary> {
+  const folder = await mkdtemp(join(tmpdir(), "user-service-kill-"));
+  const heardFile = join(folder, "heard.txt");
+  const start = async () => {
+    const env = { ...database.env, HEARD_FILE: heardFile };
+    const services = [join(import.meta.dirname, "heard.service.ts")];
+    const service = await spawnService(env, { services, ipc: true });
+    await service.ready(30_000);
+    return service;
+  };
+  const written: string[] = [];
+  const interviews: Interview[] = [];
+  let cutOff = 0;
+  let userId = "";
+
+  async function write(service: ServiceProcess): Promise<void> {
+    while (service.child.exitCode === null && service.child.signalCode === null)
+      try {
+        const { status, id } = await postUser(service.url);
+        if (status === 201 && id) written.push(id);
+      } catch {
+        cutOff++;
+      }
+  }
+
+  for (let round = 1; round <= rounds; round++) {
+    const service = await start();
+    userId ||= (await postUser(service.url)).id ?? "";
+    interviews.push(...newInterviews(userId, round));
+    const writers = Array.from({ length: WRITERS }, () => write(service));
+    const life = Math.random() * LONGEST_LIFE;
+    for (const part of [0.2, 0.3, 0.5]) {
+      if (service.child.connected)
+        service.child.send({ emit: interviews.slice(-2 * INTERVIEWS_A_ROUND) }, () => {});
+      await sleep(life * part);
+    }
+    service.child.kill("SIGKILL");
+    await Promise.all(writers);
+    await service.remove();
+    if (round % 10 === 0) tell(`${round} rounds, ${written.length} writes`);
+  }
+
+  const last = await start();
+  for (let times = 0; times < 2; times++) {
+    const emitted = new Promise((resolve) => last.child.once("message", resolve));
+    last.child.send({ emit: interviews, done: true });
+    await emitted;
+  }
+  await outboxEmpty(database, 30_000);
+  await last.remove();
+  const heard = (await readFile(heardFile, "utf8")).trim().split("\n");
+  await rm(folder, { recursive: true });
+  return {
+    rounds,
+    writes: written.length,
+    cutOff,
+    ...(await count(database, { written, interviews, userId, heard })),
+  };
+}
+
+const newInterviews = (userId: string, round: number): Interview[] =>
+  Array.from({ length: INTERVIEWS_A_ROUND }, (_, n) => ({
+    eventId: `evt-${round}-${n}`,
+    eventType: "interview.created",
+    userId,
+    data: { interviewId: `${round}-${n}` },
+  }));
+
+async function count(
+  { sql }: TestDatabase,
+  run: { written: string[]; interviews: Interview[]; userId: string; heard: string[] },
+) {
+  const { written, interviews, userId, heard } = run;
+  const rows = await sql<{ id: string; keycloak_id: string }>("SELECT id, keycloak_id FROM users");
+  const ids = new Set(rows.map(({ id }) => id));
+  const eventsOf = Map.groupBy(heard, (line) => line.slice(0, 36));
+  const lostRows = written.filter((id) => !ids.has(id)).length;
+  const lostEvents = [...ids, ...written].filter((id) => !eventsOf.has(id)).length;
+  const twice = [...eventsOf.values()].filter((lines) => new Set(lines).size > 1).length;
+  const [user] = await sql<{ interviews_created: number }>("SELECT * FROM users WHERE id = $1", [userId]);
+  const counted = user?.interviews_created ?? 0;
+  return {
+    events: eventsOf.size,
+    redelivered: heard.length - new Set(heard).size,
+    interviews: interviews.length,
+    lost: lostRows + lostEvents + Math.max(0, interviews.length - counted),
+    doubled:
+      rows.length -
+      new Set(rows.map((row) => row.keycloak_id)).size +
+      twice +
+      Math.max(0, counted - interviews.length),
+  };
+}

@@ -1,0 +1,27 @@
+import type { Context, ServiceSchema } from "moleculer";
+import type { Envelope } from "../../services/shared/contracts.ts";
+import type { TestDatabase } from "./database.ts";
+import { waitFor } from "./wait-for.ts";
+
+/** A Moleculer service that hears every event of ours, in the order of delivery. */
+export function collectEvents() {
+  const heard: Envelope[] = [];
+  const schema: ServiceSchema = {
+    name: "collector",
+    events: { "user.**": (ctx: Context<Envelope>) => void heard.push(ctx.params) },
+  };
+  return {
+    schema,
+    heard,
+    /** What was heard of one user, at least `count` events. */
+    async of(userId: string, count: number): Promise<Envelope[]> {
+      const events = () => heard.filter((event) => event.userId === userId);
+      await waitFor(() => events().length >= count);
+      return events();
+    },
+  };
+}
+
+/** Waits until every committed event was published. */
+export const outboxEmpty = ({ sql }: Pick<TestDatabase, "sql">, ms = 5_000): Promise<boolean> =>
+  waitFor(async () => (await sql("SELECT 1 FROM outbox LIMIT 1")).length === 0, ms);

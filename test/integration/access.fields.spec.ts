@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { fieldsOf } from "../helpers/errors.ts";
+import { allRows, createUser, newUser, type Person } from "../helpers/people.ts";
+import { request } from "../helpers/request.ts";
+import { INTERNAL_TOKEN, startService, type TestService } from "../helpers/service.ts";
+
+/** What nobody was meant to reach: columns through bodies, actions and secrets through the broker. */
+let service: TestService;
+let person: Person;
+beforeAll(async () => {
+  service = await startService();
+  person = await createUser(service);
+});
+afterAll(() => service.stop());
+
+type Body = Record<string, unknown>;
+/** Each body that is taken, where an unknown field may hide in it, and the fields that it knows. */
+const BODIES: [string, string, () => Body, string, string[]][] = [
+  ["POST", "", () => newUser(), "", ["keycloakId", "email", "profile"]],
+  ["POST", "", () => newUser(), "profile", ["fullName", "companyName", "phone", "bio"]],
+  ["PATCH", "/:id", () => ({ profile: { bio: "x" } }), "", ["profile"]],
+  [
+    "PATCH",
+    "/:id",
+    () => ({ profile: { bio: "x" } }),
+    "profile",
+    ["fullName", "companyName", "phone", "bio"],
+  ],
+  ["PUT", "/:id/profile", () => ({ fullName: "New Name" }), "", ["fullName", "companyName", "phone", "bio"]],
+  ["PUT", "/:id/email", () => ({ email: "new@example.com" }), "", ["email"]],
+  ["PATCH", "/:id/preferences", () => ({ language: "de" }), "", ["language", "timezone", "notifications"]],
+  ["PATCH", "/:id/preferences", () => ({ notifications: { marketing: true } }), "notifications", ["email"]],
+  ["PATCH", "/:id/quotas", () => ({ maxInterviews: 1 }), "", ["maxInterviews", "maxStorage"]],
+  ["POST", "/:id/stats/increment-interviews", () => ({}), "", []],
+  ["DELETE", "/:id", () => ({}), "", []],
+  ["DELETE", "/:id/avatar", () => ({}), "", []],
+];
+
+test.each(BODIES)("%s /users%s takes no column for a field", async (method, route, bodyOf, inside, known) => {
+  const columns = await service.database.sql<{ column_name: string }>(
+    "SELECT DISTINCT column_name FROM information_schema.columns WHERE table_schema = 'user_service'",
+  );
+  const names = columns.map(({ column_name }) => column_name);
+  expect(names).toEqual(expect.arrayContaining(["storage_used", "deleted_at", "event_id", "avatar_key"]));
+  const camel = (name: string) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+  const more = ["role", "roles", "stats", "quotas", "$set", "meta", "caller", "access"];
+  const fields = new Set([...names, ...names.map(camel), ...more]);
+  const before = await allRows(service);
+  for (const field of [...fields].filter((name) => !known.includes(name))) {
+    const body = bodyOf();
+    Object.assign(inside ? (body[inside] as Body) : body, { [field]: 1 });
+    const path = `/api/v1/users${route.replace(":id", person.id)}`;
+    const answer = await request(service.url, { method, path, body, headers: service.internal });
+    expect([answer.status, fieldsOf(answer.body)]).toEqual([400, [inside ? `${inside}.${field}` : field]]);
+  }
+  expect(await allRows(service)).toEqual(before);
+});
+
+type Listed = { name: string; action?: { name: string; visibility?: string } };
+type Shown = { name: string; settings: object };
+
+describe("from another node", () => {
+  const listed = async () =>
+    (await service.broker.call<Listed[], object>("$node.actions", { skipInternal: true })).map(
+      ({ name }) => name,
+    );
+
+  test("the actions of SPEC 12 can be called, stats.apply and database.health among our own services, and no others", async () => {
+    const spec = {
+      users:
+        "create get getByKeycloakId getByEmail list update replaceProfile changeEmail remove getPreferences updatePreferences",
+      stats: "get incrementInterviews getQuotas setQuotas apply",
+      avatars: "upload get remove",
+      database: "health",
+    };
+    const expected = Object.entries(spec).flatMap(([name, actions]) =>
+      actions.split(" ").map((action) => `${name}.${action}`),
+    );
+    expect((await listed()).sort()).toEqual(expected.sort());
+  });
+
+  test.each([
+    ...["insert", "find", "count", "resolve"].map((action) => `users.${action}`),
+    "users._find",
+    "api.rest",
+    "api.addRoute",
+    "api.removeRoute",
+    "api.listAliases",
+    "$node.options",
+  ])("%s can't be called", async (action) => {
+    await expect(service.broker.call(action, {})).rejects.toMatchObject({ type: "SERVICE_NOT_FOUND" });
+  });
+
+  test("what a node tells of its services holds no secret", async () => {
+    const { DATABASE_PASSWORD = "", DATABASE_HOST = "" } = process.env;
+    const services = await service.broker.call<Shown[], object>("$node.services", {});
+    expect(services.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["api", "users", "stats", "avatars"]),
+    );
+    const told = JSON.stringify([services, service.broker.registry.getLocalNodeInfo()]);
+    expect(told).not.toContain(INTERNAL_TOKEN);
+    for (const secret of [DATABASE_PASSWORD, DATABASE_HOST].filter((value) => value.length > 8))
+      expect(told).not.toContain(secret);
+    expect(told).not.toMatch(/password|minioadmin|secret/i);
+  });
+
+  test("a call without a caller counts as internal, one with a caller is checked by the action itself", async () => {
+    const { broker } = service;
+    const { id } = person;
+    await expect(broker.call("stats.get", { id })).resolves.toMatchObject({ storageUsed: 0 });
+    const as = (caller: object) => ({ meta: { caller } });
+    const stranger = as({ internal: false, user: { sub: "stranger", admin: false } });
+    await expect(broker.call("users.get", { id }, stranger)).rejects.toMatchObject({
+      code: 403,
+      type: "FORBIDDEN",
+    });
+    const nobody = as({ internal: false });
+    await expect(broker.call("users.list", {}, nobody)).rejects.toMatchObject({
+      code: 401,
+      type: "UNAUTHORIZED",
+    });
+    await expect(broker.call("stats.incrementInterviews", { id }, stranger)).rejects.toMatchObject({
+      code: 403,
+    });
+    await expect(broker.call("stats.apply", { events: [] }, stranger)).rejects.toMatchObject({ code: 403 });
+  });
+});

@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { badTokens, tokenUntil } from "../helpers/bad-tokens.ts";
+import { allRows, createUser, newUser, type Person } from "../helpers/people.ts";
+import { type Asked, request } from "../helpers/request.ts";
+import { INTERNAL_TOKEN, startService, type TestService } from "../helpers/service.ts";
+
+let service: TestService;
+let stranger: Person;
+let bad: Record<string, string>;
+beforeAll(async () => {
+  service = await startService();
+  stranger = await createUser(service);
+  bad = await badTokens();
+});
+afterAll(() => service.stop());
+
+const users = "/api/v1/users";
+type Call = (person: Person) => Asked;
+const get =
+  (rest: string | ((person: Person) => string)): Call =>
+  (person) => ({ path: `${users}/${typeof rest === "string" ? person.id + rest : rest(person)}` });
+const send =
+  (method: string, rest = "", body?: object): Call =>
+  ({ id }) => ({ method, path: `${users}/${id}${rest}`, body });
+const upload: Call = ({ id }) => ({
+  method: "POST",
+  path: `${users}/${id}/avatar`,
+  headers: { "content-type": "multipart/form-data; boundary=b" },
+  body: '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nno image\r\n--b--\r\n',
+});
+
+type Callers = Record<"self" | "other" | "admin" | "internal" | "nobody", number>;
+/** Who may what (SPEC 2); who is nobody is also who comes with a bad token. 404, 415: let in, and nothing there. */
+// biome-ignore format: a table
+const TABLE: [string, Call, ...number[]][] = [
+  //                                            self other admin internal nobody
+  ["POST /users", () => ({ method: "POST", path: users, body: newUser({ keycloakId: "stranger-to-be" }) }), 403, 403, 201, 201, 401],
+  ["GET /users/:id", get(""),                                  200, 403, 200, 200, 401],
+  ["GET /users/by-keycloak/:keycloakId", get(({ keycloakId }) => `by-keycloak/${keycloakId}`), 200, 403, 200, 200, 401],
+  ["PATCH /users/:id", send("PATCH", "", { profile: { bio: "x" } }), 200, 403, 200, 200, 401],
+  ["DELETE /users/:id", send("DELETE"),                        200, 403, 200, 200, 401],
+  ["PUT /users/:id/profile", send("PUT", "/profile", { fullName: "New Name" }), 200, 403, 200, 200, 401],
+  ["POST /users/:id/avatar", upload,                           415, 403, 415, 415, 401],
+  ["DELETE /users/:id/avatar", send("DELETE", "/avatar"),      404, 403, 404, 404, 401],
+  ["GET /users/:id/stats", get("/stats"),                      200, 403, 200, 200, 401],
+  ["POST /users/:id/stats/increment-interviews", send("POST", "/stats/increment-interviews"), 403, 403, 403, 200, 401],
+  ["GET /users/me", get(() => "me"),                           200, 200, 404, 401, 401],
+  ["GET /users/by-email/:email", get(({ email }) => `by-email/${email}`), 403, 403, 200, 200, 401],
+  ["PUT /users/:id/email", send("PUT", "/email", { email: "moved@example.com" }), 403, 403, 200, 200, 401],
+  ["GET /users", () => ({ path: users }),                      403, 403, 200, 200, 401],
+  ["GET /users/:id/avatar", get("/avatar"),                    404, 404, 404, 404, 404],
+  ["GET /users/:id/preferences", get("/preferences"),          200, 403, 200, 200, 401],
+  ["PATCH /users/:id/preferences", send("PATCH", "/preferences", { language: "de" }), 200, 403, 200, 200, 401],
+  ["GET /users/:id/quotas", get("/quotas"),                    200, 403, 200, 200, 401],
+  ["PATCH /users/:id/quotas", send("PATCH", "/quotas", { maxInterviews: 1 }), 403, 403, 200, 200, 401],
+  ["GET /health", () => ({ path: "/health" }),                 200, 200, 200, 200, 200],
+  ["GET /health/live", () => ({ path: "/health/live" }),       200, 200, 200, 200, 200],
+  ["GET /health/ready", () => ({ path: "/health/ready" }),     200, 200, 200, 200, 200],
+  ["GET /metrics", () => ({ path: "/metrics" }),               200, 200, 200, 200, 200],
+];
+
+describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 0, nobody = 0) => {
+  const ask = (asked: Asked, headers: object) =>
+    request(service.url, { ...asked, headers: { ...asked.headers, ...headers } });
+  const isOpen = nobody !== 401;
+
+  test("answers each caller as the table says", async () => {
+    const headersOf: Record<keyof Callers, (person: Person) => object> = {
+      self: ({ headers }) => headers,
+      other: () => stranger.headers,
+      admin: () => adminHeaders,
+      internal: () => service.internal,
+      nobody: () => ({}),
+    };
+    const adminHeaders = await service.admin();
+    const answered: Partial<Callers> = {};
+    for (const [caller, headers] of Object.entries(headersOf)) {
+      const person = await createUser(service); // of one's own: calls leave their mark
+      answered[caller as keyof Callers] = (await ask(call(person), headers(person))).status;
+      await service.database.sql("DELETE FROM users WHERE id = $1 OR keycloak_id = 'stranger-to-be'", [
+        person.id,
+      ]);
+    }
+    expect(answered).toEqual({ self, other, admin, internal, nobody });
+  });
+
+  test("takes no token that is not a good one, and changes nothing for it", async () => {
+    const person = await createUser(service);
+    const before = await allRows(service);
+    const answered: Record<string, unknown> = {};
+    for (const [title, authorization] of Object.entries(bad))
+      answered[title] = (await ask(call(person), { authorization })).status;
+    const expected = Object.keys(bad).map((title) => [title, nobody]);
+    expect(answered).toEqual(Object.fromEntries(expected));
+    expect(await allRows(service)).toEqual(before);
+  });
+
+  test("a wrong internal token is 401 whatever else is sent", async () => {
+    if (isOpen) return expect((await ask(call(stranger), {})).status).toBe(nobody);
+    const person = await createUser(service);
+    const before = await allRows(service);
+    const wrong = [INTERNAL_TOKEN.slice(0, -1), `${INTERNAL_TOKEN}x`, "", INTERNAL_TOKEN.toUpperCase(), "ü"];
+    for (const token of wrong)
+      for (const headers of [{}, person.headers, await service.admin()])
+        expect((await ask(call(person), { ...headers, "x-internal-token": token })).status).toBe(401);
+    const right = { ...service.internal, authorization: bad.garbage };
+    expect((await ask(call(person), right)).status).toBe(401);
+    expect(await allRows(service)).toEqual(before);
+  });
+});
+
+describe("signing up", () => {
+  const signUp = (body: object, headers: object) =>
+    request(service.url, { method: "POST", path: users, body, headers: { ...headers } });
+
+  type Claims = { sub: string; email?: string; roles?: string[] };
+  test.each<[string, Claims, [keycloakId: string, email: string], number]>([
+    ["oneself, with a token without e-mail", { sub: "a" }, ["a", "a@x.org"], 201],
+    ["oneself, with the token's e-mail in any case", { sub: "b", email: "B@X.org" }, ["b", "b@x.org"], 201],
+    ["oneself, with another e-mail than the token's", { sub: "c", email: "c@x.org" }, ["c", "d@x.org"], 403],
+    ["another, with the token's e-mail", { sub: "d", email: "d@x.org" }, ["e", "d@x.org"], 403],
+    ["another, as an admin", { sub: "f", email: "f@x.org", roles: ["admin"] }, ["g", "g@x.org"], 201],
+    [
+      "another, with roles that sound like admin",
+      { sub: "h", roles: ["Admin", "admins"] },
+      ["i", "i@x.org"],
+      403,
+    ],
+  ])("%s", async (_, claims, [keycloakId, email], status) => {
+    const headers = await service.user(claims.sub, claims);
+    expect((await signUp(newUser({ keycloakId, email }), headers)).status).toBe(status);
+    const rows = await service.database.sql("SELECT 1 FROM users WHERE keycloak_id = $1", [keycloakId]);
+    expect(rows).toHaveLength(status === 201 ? 1 : 0);
+  });
+});
+
+test("a token is good for 5 s after its end, and no longer, also where it was good just before", async () => {
+  const headers = await tokenUntil(-3);
+  const ask = async () => (await request(service.url, { path: users, headers })).status;
+  expect(await ask()).toBe(200);
+  await sleep(3_100);
+  expect(await ask()).toBe(401);
+});
+
+test("a stranger who asks right after the owner gets 403, as does one who comes to own nothing any more", async () => {
+  const person = await createUser(service);
+  const ask = (headers: object, rest = "") =>
+    request(service.url, { path: `${users}/${person.id}${rest}`, headers: { ...headers } });
+  for (const rest of ["", "/stats", "/quotas", "/preferences"]) {
+    expect((await ask(person.headers, rest)).status).toBe(200);
+    expect((await ask(stranger.headers, rest)).status).toBe(403);
+  }
+  await request(service.url, {
+    method: "DELETE",
+    path: `${users}/${person.id}`,
+    headers: { ...person.headers },
+  });
+  expect((await ask(person.headers)).status).toBe(404);
+});
+
+test("a form field id before the file can't turn an upload to a victim", async () => {
+  const [person, victim] = [await createUser(service), await createUser(service)];
+  const sharp = (await import("sharp")).default;
+  const create = { width: 8, height: 8, channels: 3 as const, background: "red" };
+  const image = await sharp({ create }).png().toBuffer();
+  const answer = await service.http
+    .post(`${users}/${person.id}/avatar?`)
+    .set(person.headers)
+    .field("id", victim.id)
+    .attach("file", image, "a.png");
+  expect(answer.status).toBe(400);
+  const before = await allRows(service);
+  expect(before.filter(({ avatar_key }) => avatar_key !== null)).toEqual([]);
+  await service.http
+    .post(`${users}/${person.id}/avatar`)
+    .set(person.headers)
+    .attach("file", image, `../${victim.id}/a.png`)
+    .expect(200);
+  const after = (await allRows(service)).filter(({ avatar_key }) => avatar_key !== null);
+  expect(after.map(({ id }) => id)).toEqual([person.id]);
+});

@@ -1,0 +1,237 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import sharp from "sharp";
+import { errorBody, fieldsOf } from "../helpers/errors.ts";
+import { uploadOf } from "../helpers/form.ts";
+import { colourAt, jpeg, picture, png, transparentPng } from "../helpers/images.ts";
+import { createListener } from "../helpers/listener.ts";
+import { createUser, type Person } from "../helpers/people.ts";
+import { type Answered, request } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+const listener = createListener();
+let service: TestService;
+beforeAll(async () => {
+  service = await startService({ services: [listener.schema] });
+});
+afterAll(() => service.stop());
+
+const urlOf = (id: string, rest = "") => `/api/v1/users/${id}${rest}`;
+const upload = async ({ id, headers }: Person, image: Buffer): Promise<Answered> => {
+  const asked = uploadOf(id, image);
+  return request(service.url, { ...asked, headers: { ...asked.headers, ...headers } });
+};
+/** Asks as a browser's `<img>` does: without a token. */
+const see = async (path: string, headers: Record<string, string> = {}, method = "GET") => {
+  const { status, headers: got, bytes: image } = await request(service.url, { method, path, headers });
+  return { status, headers: got, image };
+};
+const show = async ({ id, headers }: Person) =>
+  (await service.http.get(urlOf(id)).set(headers).expect(200)).body;
+const stored = (id: string): number => {
+  const folder = join(process.env.DATA_DIR ?? "", "avatars", id);
+  if (!existsSync(folder)) return 0;
+  const files = readdirSync(folder, { recursive: true }).map((name) => statSync(join(folder, String(name))));
+  return files.filter((file) => file.isFile()).reduce((sum, { size }) => sum + size, 0);
+};
+
+describe("POST /api/v1/users/:id/avatar", () => {
+  test("answers the avatarUrl, which the User shows and which leads to the picture", async () => {
+    const person = await createUser(service);
+    const { status, body } = await upload(person, await jpeg());
+    expect([status, body]).toEqual([200, { avatarUrl: expect.any(String) }]);
+    const url = new URL(body.avatarUrl);
+    expect([url.origin, url.pathname]).toEqual([
+      `http://localhost:${process.env.PORT}`,
+      urlOf(person.id, "/avatar"),
+    ]);
+    expect(url.searchParams.get("v")).toMatch(/^\w+$/);
+    expect((await show(person)).profile.avatarUrl).toBe(body.avatarUrl);
+    expect((await see(url.pathname + url.search)).status).toBe(200);
+  });
+
+  const asJpeg = "image/jpeg";
+  const accepted = { Accept: "image/avif,image/webp,image/*;q=0.8" };
+  test.each<[string, () => Promise<Buffer>, Record<string, string>, string]>([
+    ["a JPEG is WebP for whom takes it", jpeg, accepted, "image/webp"],
+    ["a JPEG is JPEG for others", jpeg, {}, asJpeg],
+    ["a JPEG is JPEG for whom refuses WebP", jpeg, { Accept: "image/webp;q=0, image/*" }, asJpeg],
+    ["an opaque PNG is JPEG for others", png, { Accept: "image/*" }, asJpeg],
+    ["a transparent PNG is WebP for whom takes it", transparentPng, accepted, "image/webp"],
+    ["a transparent PNG is PNG for others", transparentPng, { Accept: "*/*" }, "image/png"],
+  ])("%s, square in every size", async (_, make, headers, type) => {
+    const person = await createUser(service);
+    await upload(person, await make());
+    const sizes: Record<string, unknown> = {};
+    for (const query of ["", "?size=64", "?size=128", "?size=256", "?size=512"]) {
+      const { image, headers: got } = await see(urlOf(person.id, `/avatar${query}`), headers);
+      const { width, height, format } = await sharp(image).metadata();
+      sizes[query] = [width, height, `image/${format}`];
+      expect([got["content-type"], got["content-length"]]).toEqual([type, String(image.length)]);
+      expect([await colourAt(image, 0.2, 0.5), await colourAt(image, 0.8, 0.5)]).toEqual([
+        "red",
+        make === transparentPng ? "none" : "blue",
+      ]);
+    }
+    const square = (edge: number) => [edge, edge, type];
+    expect(sizes).toEqual({
+      "": square(512),
+      "?size=64": square(64),
+      "?size=128": square(128),
+      "?size=256": square(256),
+      "?size=512": square(512),
+    });
+  });
+
+  test("strips metadata, and turns the picture as EXIF says first", async () => {
+    const person = await createUser(service);
+    const exif = {
+      IFD0: { Copyright: "Secret Person" },
+      IFD3: { GPSLatitudeRef: "N", GPSLatitude: "51/1 30/1 0/1" },
+    };
+    const source = await (await picture()).withExif(exif).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    expect((await sharp(source).metadata()).orientation).toBe(6);
+    await upload(person, source);
+    for (const headers of [{}, { Accept: "image/webp" }] as Record<string, string>[]) {
+      const { image } = await see(urlOf(person.id, "/avatar"), headers);
+      const { exif, xmp, iptc, orientation } = await sharp(image).metadata();
+      expect([exif, xmp, iptc, orientation ?? 1]).toEqual([undefined, undefined, undefined, 1]);
+      expect(image.includes("Secret Person")).toBe(false);
+      // a quarter turn clockwise: what was left is on top
+      expect([await colourAt(image, 0.5, 0.1), await colourAt(image, 0.5, 0.9)]).toEqual(["red", "blue"]);
+    }
+  });
+});
+
+describe("GET /api/v1/users/:id/avatar", () => {
+  let person: Person;
+  let path: string;
+  beforeAll(async () => {
+    person = await createUser(service);
+    const { body } = await upload(person, await jpeg());
+    path = new URL(body.avatarUrl).pathname + new URL(body.avatarUrl).search;
+  });
+
+  test("is immutable with the current v, and good for minutes without it or with another", async () => {
+    const cacheControl = async (query: string) =>
+      (await see(urlOf(person.id, `/avatar${query}`))).headers["cache-control"];
+    const [, version] = path.split("?");
+    expect(await cacheControl(`?${version}`)).toMatch(/public.*max-age=31536000.*immutable/);
+    for (const query of ["", "?size=64", "?v=", "?v=another"]) {
+      const value = await cacheControl(query);
+      const [, seconds] = /max-age=(\d+)/.exec(value ?? "") ?? [];
+      expect([value?.includes("immutable"), Number(seconds) >= 60 && Number(seconds) < 3600]).toEqual([
+        false,
+        true,
+      ]);
+    }
+  });
+
+  test("answers 304 without a body to the ETag, one for each size and format, and HEAD as GET", async () => {
+    const etags = new Set<string>();
+    for (const headers of [{}, { Accept: "image/webp" }] as Record<string, string>[])
+      for (const query of ["?size=64", "?size=512"]) {
+        const first = await see(urlOf(person.id, `/avatar${query}`), headers);
+        const etag = first.headers.etag ?? "";
+        expect([etag, first.headers.vary]).toEqual([
+          expect.stringMatching(/^"[^"]+"$/),
+          expect.stringMatching(/accept/i),
+        ]);
+        etags.add(etag);
+        const again = await see(urlOf(person.id, `/avatar${query}`), { ...headers, "If-None-Match": etag });
+        expect([again.status, again.image.length, again.headers.etag]).toEqual([304, 0, etag]);
+        const other = await see(urlOf(person.id, `/avatar${query}`), {
+          ...headers,
+          "If-None-Match": '"other"',
+        });
+        expect(other.status).toBe(200);
+        const head = await see(urlOf(person.id, `/avatar${query}`), headers, "HEAD");
+        expect(head.image).toHaveLength(0);
+        for (const name of ["etag", "content-type", "content-length", "cache-control"])
+          expect(head.headers[name]).toBe(first.headers[name]);
+      }
+    expect(etags.size).toBe(4);
+  });
+
+  test.each(["65", "0", "-64", "63.5", "1024", "big", "", "64&size=128"])("size=%s is 400", async (size) => {
+    const { status, body } = await request(service.url, { path: urlOf(person.id, `/avatar?size=${size}`) });
+    expect([status, body.message, new Set(fieldsOf(body))]).toEqual([
+      400,
+      "Validation failed",
+      new Set(["size"]),
+    ]);
+  });
+
+  test("is 404 without a picture, and for an unknown user", async () => {
+    const { id } = await createUser(service);
+    const none = await request(service.url, { path: urlOf(id, "/avatar") });
+    expect(none.body).toEqual(errorBody(404, "Avatar not found", urlOf(id, "/avatar")));
+    const missing = crypto.randomUUID();
+    const unknown = await request(service.url, { path: urlOf(missing, "/avatar") });
+    expect(unknown.body).toEqual(errorBody(404, `User with ID ${missing} not found`));
+  });
+
+  test("can't be made to run anything, whatever it may hold", async () => {
+    const { headers } = await see(path);
+    expect(headers["x-content-type-options"]).toBe("nosniff");
+  });
+});
+
+describe("what an avatar takes of the storage", () => {
+  test("is all its sizes, counted once for the same picture, moved by the difference for another", async () => {
+    const person = await createUser(service);
+    const [red, green] = [await jpeg(), await jpeg({ left: "#00ff00", width: 900, height: 700 })];
+    await listener.eventsOf(service, person.id);
+    await sleep(3);
+    const first = await upload(person, red);
+    const shown = await show(person);
+    expect(shown.updatedAt > person.updatedAt).toBe(true);
+    expect(shown.stats.storageUsed).toBe(stored(person.id));
+    expect((await upload(person, red)).body).toEqual(first.body);
+    expect(await show(person)).toEqual(shown);
+    expect(await listener.eventsOf(service, person.id)).toEqual([
+      ["user.avatar_uploaded", { avatarUrl: first.body.avatarUrl, fileSize: stored(person.id) }],
+    ]);
+
+    const second = await upload(person, green);
+    expect(second.body.avatarUrl).not.toBe(first.body.avatarUrl);
+    const { stats } = await show(person);
+    expect(stats.storageUsed).toBe(stored(person.id));
+    expect(stats.storageUsed).not.toBe(shown.stats.storageUsed);
+    expect(await listener.eventsOf(service, person.id)).toEqual([
+      ["user.avatar_uploaded", { avatarUrl: second.body.avatarUrl, fileSize: stats.storageUsed }],
+    ]);
+    const { body } = await service.http.get(urlOf(person.id, "/quotas")).set(person.headers);
+    expect(body.storage.used).toBe(stats.storageUsed);
+  });
+
+  test("is given back when the avatar is deleted, with one event", async () => {
+    const person = await createUser(service);
+    await service.database.sql("UPDATE users SET storage_used = 1000 WHERE id = $1", [person.id]);
+    await upload(person, await png());
+    const fileSize = stored(person.id);
+    await listener.eventsOf(service, person.id);
+    const remove = () => service.http.delete(urlOf(person.id, "/avatar")).set(person.headers);
+    expect((await remove().expect(200)).body).toStrictEqual({ message: "Avatar deleted successfully" });
+    expect((await remove().expect(404)).body.message).toBe("Avatar not found");
+    const { profile, stats } = await show(person);
+    expect([profile.avatarUrl, stats.storageUsed, stored(person.id)]).toEqual([null, 1000, 0]);
+    expect((await see(urlOf(person.id, "/avatar"))).status).toBe(404);
+    expect(await listener.eventsOf(service, person.id)).toEqual([["user.avatar_deleted", { fileSize }]]);
+  });
+
+  test("goes with the user, without an event of its own", async () => {
+    const person = await createUser(service);
+    await upload(person, await png());
+    expect(stored(person.id)).toBeGreaterThan(0);
+    await listener.eventsOf(service, person.id);
+    await service.http.delete(urlOf(person.id)).set(person.headers).expect(200);
+    const events = await listener.eventsOf(service, person.id);
+    expect(events.map(([type]) => type)).toEqual(["user.deleted"]);
+    await waitFor(() => stored(person.id) === 0);
+    expect((await see(urlOf(person.id, "/avatar"))).status).toBe(404);
+  });
+});

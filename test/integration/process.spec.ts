@@ -1,0 +1,262 @@
+import { exec } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { afterEach, describe, expect, test } from "@jest/globals";
+import { killRounds } from "../faults/kill-rounds.ts";
+import { outboxEmpty } from "../helpers/collect-events.ts";
+import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import {
+  freePort,
+  INTERNAL_TOKEN,
+  postUser,
+  type ServiceProcess,
+  spawnService,
+  statusOf,
+} from "../helpers/process.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+const MIGRATIONS = readdirSync(join(import.meta.dirname, "../../migrations"))
+  .filter((file) => file.startsWith("2"))
+  .map((file) => file.replace(/\.ts$/, ""));
+
+let processes: ServiceProcess[] = [];
+let databases: TestDatabase[] = [];
+afterEach(async () => {
+  await Promise.all(processes.map((service) => service.remove()));
+  await Promise.all(databases.map((database) => database.drop()));
+  [processes, databases] = [[], []];
+});
+
+async function newDatabase(options?: { migrated: boolean }): Promise<TestDatabase> {
+  const database = await createDatabase(options);
+  databases.push(database);
+  return database;
+}
+async function start(env: Record<string, string>): Promise<ServiceProcess> {
+  const service = await spawnService(env);
+  processes.push(service);
+  return service;
+}
+async function startReady(): Promise<{ service: ServiceProcess; database: TestDatabase }> {
+  const database = await newDatabase();
+  const service = await start(database.env);
+  await service.ready();
+  return { service, database };
+}
+
+test("without an issuer it prints a whole curl line that works as it is printed", async () => {
+  const { service } = await startReady();
+  const curl = await waitFor(() => /^curl .*$/m.exec(service.printed())?.[0]);
+  const { stdout } = await promisify(exec)(curl ?? "");
+  expect(JSON.parse(stdout)).toEqual({ items: [], nextCursor: null });
+  expect(service.printed()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/m); // the token, on a line of its own
+});
+
+describe("SIGTERM", () => {
+  test("under load: every accepted request is answered, exit code 0 within 10 s", async () => {
+    const { service, database } = await startReady();
+    const agent = new Agent({ keepAlive: true, maxSockets: 30 });
+    const answers: number[] = [];
+    const created: string[] = [];
+    const faults: string[] = [];
+    const post = (n: number) =>
+      new Promise<boolean>((resolve) => {
+        const body = JSON.stringify({
+          keycloakId: `k${n}`,
+          email: `k${n}@x.org`,
+          profile: { fullName: "Ada" },
+        });
+        const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
+        const req = request(
+          `${service.url}/api/v1/users`,
+          { method: "POST", agent, headers },
+          async (res) => {
+            const text = (await res.toArray()).join("");
+            answers.push(res.statusCode ?? 0);
+            if (res.statusCode === 201) created.push(JSON.parse(text).id);
+            resolve(res.headers.connection !== "close"); // who is told so does not come back
+          },
+        );
+        req.on("error", (error: NodeJS.ErrnoException) => {
+          faults.push(`${error.code} ${error.message}`);
+          resolve(false);
+        });
+        req.end(body);
+      });
+    let n = 0;
+    const loads = Array.from({ length: 30 }, async () => {
+      while (await post(n++));
+    });
+    await sleep(500);
+    const stoppedAt = Date.now();
+    service.child.kill("SIGTERM");
+    await Promise.all(loads);
+    expect(await service.ended).toBe(0);
+    expect(Date.now() - stoppedAt).toBeLessThan(10_000);
+    agent.destroy();
+    expect(faults).toEqual([]);
+    expect(answers.filter((status) => status !== 201)).toEqual([]);
+    expect(created.length).toBeGreaterThan(30);
+    expect(await database.sql("SELECT 1 FROM users WHERE id = ANY($1::uuid[])", [created])).toHaveLength(
+      created.length,
+    );
+    await outboxEmpty(database, 100); // what was committed was published
+  });
+
+  test("answers a request that is held up, and one whose body is still on its way; it is not ready at once", async () => {
+    const { service, database } = await startReady();
+    const path = `${service.url}/api/v1/users`;
+    const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
+    const body = JSON.stringify({ keycloakId: "slow", email: "slow@x.org", profile: { fullName: "Slow" } });
+    const slow = new Promise<number | undefined>((resolve, reject) => {
+      const req = request(path, { method: "POST", headers }, (res) => resolve(res.resume().statusCode));
+      req.on("error", reject).write(body.slice(0, 20));
+      setTimeout(() => req.end(body.slice(20)), 1_500);
+    });
+    const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.2)");
+    await sleep(100);
+    const held = postUser(service.url);
+    await sleep(100);
+    service.child.kill("SIGTERM");
+    await waitFor(async () => (await statusOf(`${service.nodeUrl}/health/ready`)) === 503, 800);
+    expect((await held).status).toBe(201);
+    expect(await slow).toBe(201);
+    await locked;
+    expect(await service.ended).toBe(0);
+  });
+
+  test("a second signal ends at once", async () => {
+    const { service, database } = await startReady();
+    const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)");
+    await sleep(100);
+    const held = postUser(service.url).catch(() => "cut off");
+    await sleep(100);
+    service.child.kill("SIGTERM");
+    await sleep(300);
+    expect(service.child.exitCode).toBeNull();
+    const secondAt = Date.now();
+    service.child.kill("SIGTERM");
+    expect(await service.ended).toBe(1);
+    expect(Date.now() - secondAt).toBeLessThan(500);
+    expect(await held).toBe("cut off");
+    await locked;
+  });
+});
+
+describe("the start ends with one line", () => {
+  /** The one line that it printed. */
+  async function lineOf(env: Record<string, string>): Promise<string> {
+    const service = await start(env);
+    expect(await service.ended).toBe(1);
+    expect(service.printed().trim().split("\n")).toHaveLength(1);
+    return service.printed().trim();
+  }
+
+  test.each(["PORT", "METRICS_PORT"])("where %s is taken, naming it", async (name) => {
+    const taken = createServer().listen(await freePort());
+    try {
+      const { port } = taken.address() as { port: number };
+      const { env } = await newDatabase();
+      const line = await lineOf({ ...env, [name]: String(port) });
+      expect(line).toMatch(new RegExp(`^${name}\\b`));
+      expect(line).toContain(String(port));
+    } finally {
+      await new Promise((resolve) => taken.close(resolve));
+    }
+  });
+
+  test("where a value is wrong", async () => {
+    expect(await lineOf({ LOG_LEVEL: "loud" })).toMatch(/^LOG_LEVEL: "loud" .*trace, debug, info/);
+  });
+
+  test("where NODE_ENV=production finds migrations pending, naming them, and leaves the database as it is", async () => {
+    const database = await newDatabase({ migrated: false });
+    const line = await lineOf({
+      ...database.env,
+      NODE_ENV: "production",
+      KAFKA_BROKERS: "127.0.0.1:1",
+      MINIO_ENDPOINT: "127.0.0.1",
+      AUTH_ISSUER: "http://127.0.0.1:1/realms/none",
+    });
+    for (const name of MIGRATIONS) expect(line).toContain(name);
+    expect(await database.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'user_service'")).toEqual([]);
+  });
+
+  test("where the database refuses the password", async () => {
+    const { env } = await newDatabase();
+    expect(await lineOf({ ...env, DATABASE_PASSWORD: "hunter2" })).toMatch(
+      /^DATABASE_USER.*DATABASE_PASSWORD/,
+    );
+  });
+});
+
+test("two nodes that start at once on an empty database migrate once, and both serve", async () => {
+  const database = await newDatabase({ migrated: false });
+  const nodes = await Promise.all([start(database.env), start(database.env)]);
+  await Promise.all(nodes.map((node) => node.ready()));
+  const rows = await database.sql<{ name: string }>("SELECT name FROM migrations ORDER BY name");
+  expect(rows.map(({ name }) => name)).toEqual(MIGRATIONS.toSorted());
+  for (const { url } of nodes) expect((await postUser(url)).status).toBe(201);
+});
+
+/** Passes connections on to the test server, from a TCP port. */
+function proxyTo({ DATABASE_HOST, DATABASE_PORT }: Partial<Record<string, string>>): {
+  server: Server;
+  cut(): void;
+} {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(join(DATABASE_HOST ?? "", `.s.PGSQL.${DATABASE_PORT}`));
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on("error", () => {}).on("close", () => [client, upstream].map((other) => other.destroy()));
+    }
+    client.pipe(upstream).pipe(client);
+  });
+  return { server, cut: () => sockets.forEach((socket) => void socket.destroy()) };
+}
+
+test("where the database is away at start it is live and not ready, then serves; away again, it says so", async () => {
+  const database = await newDatabase({ migrated: false });
+  const port = await freePort();
+  const service = await start({ ...database.env, DATABASE_HOST: "127.0.0.1", DATABASE_PORT: String(port) });
+  for (const url of [service.nodeUrl, service.url]) {
+    await waitFor(async () => (await statusOf(`${url}/health/live`)) === 200, 10_000);
+    expect(await statusOf(`${url}/health/ready`)).toBe(503);
+  }
+  expect(await statusOf(`${service.url}/health`)).toBe(503);
+  expect(await postUser(service.url)).toMatchObject({
+    status: 503,
+    retryAfter: expect.stringMatching(/^\d+$/),
+  });
+
+  const { server, cut } = proxyTo(database.env);
+  try {
+    server.listen(port, "127.0.0.1");
+    await service.ready(5_000);
+    expect((await postUser(service.url)).status).toBe(201);
+
+    await new Promise((resolve) => [server.close(resolve), cut()]);
+    expect((await postUser(service.url)).status).toBe(503);
+    const health = await fetch(`${service.url}/health`);
+    expect(health.status).toBe(503);
+    expect(await health.json()).toMatchObject({ status: "error", database: { status: "disconnected" } });
+    expect(await statusOf(`${service.url}/health/live`)).toBe(200);
+
+    server.listen(port, "127.0.0.1");
+    await waitFor(async () => (await postUser(service.url)).status === 201, 3_000);
+  } finally {
+    server.close();
+    cut();
+  }
+});
+
+test("kill -9 under load, time and again: every 201 is a row whose event was emitted, nothing counts twice", async () => {
+  const summary = await killRounds(await newDatabase(), 5);
+  expect(summary).toMatchObject({ rounds: 5, interviews: 50, lost: 0, doubled: 0 });
+  expect(summary.writes).toBeGreaterThan(0);
+}, 60_000);

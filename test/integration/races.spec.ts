@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { createUser, newUser, rowOf } from "../helpers/people.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+const events = collectEvents();
+let service: TestService;
+beforeAll(async () => {
+  service = await startService({ services: [events.schema] });
+});
+afterAll(() => service.stop());
+
+async function send(method: string, path: string, body?: object): Promise<number> {
+  const answer = await fetch(`${service.url}/api/v1/users${path}`, {
+    method,
+    headers: { ...service.internal, "content-type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+/** How often each status was answered. */
+const tally = (statuses: number[]) =>
+  Object.fromEntries(
+    [...Map.groupBy(statuses, (status) => status)].map(([status, all]) => [status, all.length]),
+  );
+
+async function expectOne(where: string, value: string): Promise<void> {
+  const rows = await service.database.sql<{ id: string }>(`SELECT id FROM users WHERE ${where}`, [value]);
+  expect(rows).toHaveLength(1);
+  await outboxEmpty(service.database);
+  expect(events.heard.filter(({ userId }) => userId === rows[0]?.id)).toHaveLength(1);
+}
+
+test("of 200 simultaneous creates of one keycloakId one wins: one row, one event", async () => {
+  const { keycloakId } = newUser();
+  const heard = events.heard.length;
+  const creates = Array.from({ length: 200 }, () => send("POST", "", { ...newUser(), keycloakId }));
+  expect(tally(await Promise.all(creates))).toEqual({ 201: 1, 409: 199 });
+  await expectOne("keycloak_id = $1", keycloakId);
+  expect(events.heard).toHaveLength(heard + 1);
+});
+
+test("of 200 simultaneous creates of one e-mail in different case one wins: one row, one event", async () => {
+  const inCase = (n: number) =>
+    [..."race@example.com"]
+      .map((letter, at) => ((n >> (at % 8)) & 1 ? letter.toUpperCase() : letter))
+      .join("");
+  const creates = Array.from({ length: 200 }, (_, n) => send("POST", "", newUser({ email: inCase(n) })));
+  expect(tally(await Promise.all(creates))).toEqual({ 201: 1, 409: 199 });
+  await expectOne("lower(email) = $1", "race@example.com");
+});
+
+test("50 concurrent PATCHes of different fields lose nothing, and tell of each", async () => {
+  const user = await createUser(service);
+  const path = `/${user.id}`;
+  for (let round = 1; round <= 4; round++) {
+    const text = `round ${round}`;
+    const on = round % 2 === 0;
+    const profile = { fullName: text, companyName: text, phone: text, bio: text };
+    const notifications = {
+      email: on,
+      interviewReminder: on,
+      analysisReady: on,
+      quotaWarning: on,
+      marketing: !on,
+    };
+    const one = (field: string, value: unknown) => ({ [field]: value });
+    const language = ["de", "fr", "es", "it"][round - 1];
+    const statuses = await Promise.all([
+      ...Object.entries(profile).map(([field, value]) => send("PATCH", path, { profile: one(field, value) })),
+      ...Object.entries(notifications).map(([field, value]) =>
+        send("PATCH", `${path}/preferences`, { notifications: one(field, value) }),
+      ),
+      send("PATCH", `${path}/preferences`, { language }),
+      send("PUT", `${path}/email`, { email: `race-${round}@example.com` }),
+      send("PATCH", `${path}/quotas`, { maxInterviews: 100 + round }),
+      send("PATCH", `${path}/quotas`, { maxStorage: 1000 + round }),
+    ]);
+    expect(tally(statuses)).toEqual({ 200: 13 });
+    const row = await rowOf(service, user.id);
+    expect(row).toMatchObject({
+      full_name: text,
+      company_name: text,
+      phone: text,
+      bio: text,
+      email: `race-${round}@example.com`,
+      max_interviews: 100 + round,
+      max_storage: 1000 + round,
+    });
+    const { body } = await service.http.get(`/api/v1/users${path}/preferences`).set(user.headers);
+    expect(body).toMatchObject({ language, notifications });
+  }
+  await outboxEmpty(service.database);
+  const told = events.heard.filter(
+    ({ userId, eventType }) => userId === user.id && eventType !== "user.created",
+  );
+  // 4 of the profile, the e-mail, 5 switches and the language, new each round; quotas are no event
+  expect(told).toHaveLength(4 * 11);
+});
+
+test("100 concurrent increments count 100", async () => {
+  const user = await createUser(service);
+  const path = `/${user.id}/stats/increment-interviews`;
+  expect(tally(await Promise.all(Array.from({ length: 100 }, () => send("POST", path))))).toEqual({
+    200: 100,
+  });
+  expect(await rowOf(service, user.id)).toMatchObject({ interviews_created: 100, interviews_active: 100 });
+  await outboxEmpty(service.database);
+  const marks = events.heard.filter(
+    ({ userId, eventType }) => userId === user.id && eventType.startsWith("user.quota"),
+  );
+  expect(marks.map(({ data }) => (data as { percent: number }).percent)).toEqual([90, 100]);
+});
+
+test("of a delete and many updates at once, each is done whole or finds nobody", async () => {
+  const user = await createUser(service);
+  const updates = Array.from({ length: 20 }, (_, n) =>
+    send("PATCH", `/${user.id}`, { profile: { bio: `${n}` } }),
+  );
+  const [deleted, ...rest] = await Promise.all([send("DELETE", `/${user.id}`), ...updates]);
+  expect(deleted).toBe(200);
+  for (const status of rest) expect([200, 404]).toContain(status);
+  await outboxEmpty(service.database);
+  const told = events.heard.filter(({ userId }) => userId === user.id).map(({ eventType }) => eventType);
+  expect(told.filter((type) => type === "user.updated")).toHaveLength(
+    rest.filter((status) => status === 200).length,
+  );
+  expect(told.at(-1)).toBe("user.deleted");
+});
+
+test("of many deletes at once one deletes, and one event tells of it", async () => {
+  const user = await createUser(service);
+  const statuses = await Promise.all(Array.from({ length: 20 }, () => send("DELETE", `/${user.id}`)));
+  expect(tally(statuses)).toEqual({ 200: 1, 404: 19 });
+  await outboxEmpty(service.database);
+  const told = events.heard.filter(
+    ({ userId, eventType }) => userId === user.id && eventType === "user.deleted",
+  );
+  expect(told).toHaveLength(1);
+});

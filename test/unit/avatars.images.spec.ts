@@ -1,0 +1,214 @@
+import { describe, expect, test } from "@jest/globals";
+import sharp, { type Sharp } from "sharp";
+import { makeAvatar, SIZES } from "../../services/avatars/avatars.images.ts";
+
+type Colour = { r: number; g: number; b: number; alpha?: number };
+const RED = { r: 220, g: 20, b: 20 };
+const unsupported = expect.objectContaining({ type: "UNSUPPORTED_IMAGE", code: 415 });
+
+const image = (width = 300, height = 200, background: Colour = RED): Sharp =>
+  sharp({ create: { width, height, channels: background.alpha === undefined ? 3 : 4, background } });
+
+/** Noise, whose file can't be cut short without a loss. */
+const noise = (): Sharp =>
+  sharp(Buffer.from(Array.from({ length: 96 * 96 * 3 }, (_, n) => (n * 2_654_435_761 * (n % 251)) >>> 11)), {
+    raw: { width: 96, height: 96, channels: 3 },
+  });
+
+async function colourAt(bytes: Buffer, x: number, y: number): Promise<number[]> {
+  const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+  return [
+    ...data.subarray(
+      (y * info.width + x) * info.channels,
+      (y * info.width + x) * info.channels + info.channels,
+    ),
+  ];
+}
+
+const isRed = ([r = 0, g = 0, b = 0]: number[]) => r > 150 && g < 110 && b < 110;
+
+test("a picture is made square in every size, as WebP and as JPEG", async () => {
+  const { pictures, fallback } = await makeAvatar(await image().jpeg().toBuffer());
+  expect(fallback).toBe("jpeg");
+  expect(pictures.map(({ size, format }) => `${size} ${format}`).toSorted()).toEqual(
+    SIZES.flatMap((size) => [`${size} jpeg`, `${size} webp`]).toSorted(),
+  );
+  for (const { size, format, bytes } of pictures) {
+    const { width, height, format: real } = await sharp(bytes).metadata();
+    expect({ width, height, real }).toEqual({ width: size, height: size, real: format });
+    expect(isRed(await colourAt(bytes, size / 2, size / 2))).toBe(true);
+  }
+});
+
+test.each([
+  [1, 1],
+  [1, 2000],
+  [3000, 10],
+  [64, 64],
+])("a picture of %d × %d is made square too", async (width, height) => {
+  const { pictures } = await makeAvatar(await image(width, height).png().toBuffer());
+  for (const { size, bytes } of pictures)
+    expect(await sharp(bytes).metadata()).toMatchObject({ width: size, height: size });
+});
+
+test("one with transparency stays transparent, as PNG; an opaque PNG becomes JPEG", async () => {
+  const { pictures, fallback } = await makeAvatar(
+    await image(80, 80, { ...RED, alpha: 0 })
+      .png()
+      .toBuffer(),
+  );
+  expect(fallback).toBe("png");
+  for (const { bytes } of pictures) expect((await colourAt(bytes, 1, 1))[3]).toBe(0);
+  expect(
+    (
+      await makeAvatar(
+        await image(80, 80, { ...RED, alpha: 1 })
+          .png()
+          .toBuffer(),
+      )
+    ).fallback,
+  ).toBe("jpeg");
+  const palette = await image(80, 80, { ...RED, alpha: 0.5 })
+    .png({ palette: true })
+    .toBuffer();
+  expect((await makeAvatar(palette)).fallback).toBe("png");
+});
+
+/** Where the upper left corner of the stored picture is shown, by EXIF orientation. */
+const CORNER = [
+  "",
+  "left top",
+  "right top",
+  "right bottom",
+  "left bottom",
+  "left top",
+  "right top",
+  "right bottom",
+  "left bottom",
+];
+
+test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  "EXIF orientation %d is applied, and no longer told",
+  async (orientation) => {
+    const marked = await image(256, 256, { r: 20, g: 20, b: 220 })
+      .composite([{ input: await image(100, 100).png().toBuffer(), left: 0, top: 0 }])
+      .jpeg({ quality: 95 })
+      .withMetadata({ orientation })
+      .toBuffer();
+    expect((await sharp(marked).metadata()).orientation).toBe(orientation);
+    const { pictures } = await makeAvatar(marked);
+    const { bytes } = pictures.find(({ size, format }) => size === 512 && format === "jpeg") ?? {
+      bytes: Buffer.of(),
+    };
+    const [across, down] = (CORNER[orientation] ?? "").split(" ");
+    const near = (side: string | undefined) => (side === "left" || side === "top" ? 40 : 471);
+    for (const x of [40, 471])
+      for (const y of [40, 471])
+        expect([x, y, isRed(await colourAt(bytes, x, y))]).toEqual([
+          x,
+          y,
+          x === near(across) && y === near(down),
+        ]);
+    expect((await sharp(bytes).metadata()).orientation).toBeUndefined();
+  },
+);
+
+test("metadata are gone: EXIF, XMP, ICC profile and comments", async () => {
+  const file = await image()
+    .jpeg()
+    .withExif({ IFD0: { Copyright: "SECRET-PLACE" }, IFD3: { GPSLatitude: "51/1 30/1 0/1" } })
+    .withIccProfile("p3")
+    .toBuffer();
+  for (const { bytes } of (await makeAvatar(file)).pictures) {
+    const { exif, xmp, icc, iptc } = await sharp(bytes).metadata();
+    expect([exif, xmp, icc, iptc]).toEqual([undefined, undefined, undefined, undefined]);
+    expect(bytes.includes("SECRET-PLACE")).toBe(false);
+  }
+});
+
+test.each([
+  ["a CMYK JPEG", () => image().toColourspace("cmyk").jpeg()],
+  ["a 16-bit PNG", () => image().toColourspace("rgb16").png()],
+  ["a progressive JPEG", () => image().jpeg({ progressive: true })],
+  ["an interlaced PNG", () => image().png({ progressive: true })],
+  ["a PNG with a palette", () => image().png({ palette: true })],
+])("%s is taken", async (_what, make) => {
+  const { pictures, fallback } = await makeAvatar(await make().toBuffer());
+  expect(fallback).toBe("jpeg");
+  for (const { size, bytes } of pictures) {
+    expect((await sharp(bytes).metadata()).space).toBe("srgb");
+    expect(isRed(await colourAt(bytes, size / 2, size / 2))).toBe(true);
+  }
+});
+
+test("a picture in shades of grey is taken, as JPEG and as PNG", async () => {
+  for (const file of [
+    await noise().greyscale().jpeg().toBuffer(),
+    await noise().greyscale().png().toBuffer(),
+  ])
+    expect((await makeAvatar(file)).pictures).toHaveLength(8);
+});
+
+describe("refused as unsupported", () => {
+  test.each([
+    ["nothing", async () => Buffer.of()],
+    ["a text", async () => Buffer.from("hello")],
+    ["an SVG", async () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
+    ["a GIF", () => image().gif().toBuffer()],
+    ["a WebP", () => image().webp().toBuffer()],
+    ["a TIFF", () => image().tiff().toBuffer()],
+    ["a PNG's first bytes and no more", async () => (await noise().png().toBuffer()).subarray(0, 8)],
+    ["a JPEG's first bytes before a text", async () => Buffer.from("\xff\xd8\xffhello", "latin1")],
+    [
+      "more than 50 megapixels",
+      () => image(7072, 7072).toColourspace("b-w").png({ compressionLevel: 1 }).toBuffer(),
+    ],
+  ])("%s", async (_what, make) => {
+    await expect(makeAvatar(await make())).rejects.toEqual(unsupported);
+  });
+
+  test.each(["jpeg", "png"] as const)("a %s that was cut off anywhere", async (format) => {
+    const file = await noise().toFormat(format).toBuffer();
+    for (const share of [0.01, 0.1, 0.5, 0.9, 0.99])
+      await expect(makeAvatar(file.subarray(0, Math.floor(file.length * share)))).rejects.toEqual(
+        unsupported,
+      );
+  });
+
+  test.each(["jpeg", "png"] as const)("a %s that lacks its last bytes", async (format) => {
+    const file = await noise().toFormat(format).toBuffer();
+    for (const lacking of [1, 2, 8, 12, 13])
+      expect([
+        lacking,
+        await makeAvatar(file.subarray(0, -lacking)).then(
+          () => "taken",
+          (error) => error,
+        ),
+      ]).toEqual([lacking, unsupported]);
+  });
+
+  test("a PNG with a broken checksum in its picture", async () => {
+    const file = await noise().png().toBuffer();
+    const broken = Buffer.from(file);
+    broken.writeUInt8((file.at(-20) ?? 0) ^ 0xff, file.length - 20);
+    await expect(makeAvatar(broken)).rejects.toEqual(unsupported);
+  });
+});
+
+test.each(["jpeg", "png"] as const)("bytes after the end of a %s are no fault", async (format) => {
+  const file = await noise().toFormat(format).toBuffer();
+  const { pictures } = await makeAvatar(Buffer.concat([file, Buffer.from("after the end")]));
+  expect(pictures).toHaveLength(8);
+  for (const { bytes } of pictures) expect(bytes.includes("after the end")).toBe(false);
+});
+
+test("exactly 50 megapixels are taken", async () => {
+  const file = await image(10_000, 5_000).toColourspace("b-w").png({ compressionLevel: 1 }).toBuffer();
+  expect((await makeAvatar(file)).pictures).toHaveLength(8);
+});
+
+test("the same file gives the same pictures, another file another hash", async () => {
+  const [one, other] = [await image().png().toBuffer(), await image(301).png().toBuffer()];
+  expect(await makeAvatar(one)).toEqual(await makeAvatar(one));
+  expect((await makeAvatar(one)).hash).not.toBe((await makeAvatar(other)).hash);
+});

@@ -1,0 +1,189 @@
+import { describe, expect, test } from "@jest/globals";
+import { readConfig } from "../../services/shared/config.ts";
+import { ConfigError } from "../../services/shared/environment.ts";
+
+/** The whole environment of a node in production that is allowed to start. */
+const PRODUCTION = {
+  NODE_ENV: "production",
+  DATABASE_HOST: "db",
+  MINIO_ENDPOINT: "minio",
+  KAFKA_BROKERS: "kafka:9092",
+  AUTH_ISSUER: "https://idp/realms/a",
+  INTERNAL_TOKEN: "x".repeat(32),
+};
+
+function faultOf(env: Record<string, string>): string {
+  try {
+    readConfig(env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  throw new Error("The environment was accepted");
+}
+
+test("without an environment, each variable has the default of SPEC 8", () => {
+  expect(readConfig({})).toMatchObject({
+    production: false,
+    services: ["api", "users", "stats", "avatars", "outbox", "ingest"],
+    needsDatabase: true,
+    nodeID: undefined,
+    namespace: "",
+    port: 3003,
+    metricsPort: 3030,
+    metricsUsersMax: 1000,
+    publicUrl: "http://localhost:3003",
+    dataDir: ".data",
+    logLevel: "debug",
+    database: {
+      host: undefined,
+      port: 5432,
+      name: "ai_video_interview",
+      user: "postgres",
+      password: "postgres",
+      schema: "user_service",
+      ssl: false,
+      poolMax: 10,
+    },
+    kafka: undefined,
+    auth: { issuer: undefined, audience: "user-service", internalToken: undefined },
+  });
+});
+
+test("an empty value counts as not set", () => {
+  const names =
+    "PORT NODE_ENV DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_SCHEMA DATABASE_SSL DATABASE_POOL_MAX MINIO_ENDPOINT MINIO_PORT MINIO_ACCESS_KEY MINIO_SECRET_KEY MINIO_BUCKET MINIO_USE_SSL KAFKA_BROKERS KAFKA_CLIENT_ID KAFKA_GROUP_ID KAFKA_SSL KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD LOG_LEVEL LOKI_HOST JAEGER_ENDPOINT AUTH_ISSUER AUTH_JWKS_URL AUTH_AUDIENCE INTERNAL_TOKEN METRICS_PORT METRICS_USERS_MAX PUBLIC_URL DATA_DIR SERVICES NODEID NAMESPACE";
+  const empty = Object.fromEntries(names.split(" ").map((name) => [name, ""]));
+  expect(readConfig(empty)).toEqual(readConfig({}));
+});
+
+test("PUBLIC_URL follows PORT, unless it is set", () => {
+  expect(readConfig({ PORT: "8080" }).publicUrl).toBe("http://localhost:8080");
+  expect(readConfig({ PORT: "8080", PUBLIC_URL: "https://users.example" }).publicUrl).toBe(
+    "https://users.example",
+  );
+});
+
+test("AUTH_JWKS_URL follows AUTH_ISSUER, unless it is set", () => {
+  const AUTH_ISSUER = "http://localhost:8080/realms/ai-video-interview";
+  expect(readConfig({ AUTH_ISSUER }).auth.jwksUrl).toBe(`${AUTH_ISSUER}/protocol/openid-connect/certs`);
+  expect(readConfig({ AUTH_ISSUER, AUTH_JWKS_URL: "http://kc/jwks" }).auth.jwksUrl).toBe("http://kc/jwks");
+});
+
+test("the configuration holds the values that were set", () => {
+  const config = readConfig({
+    ...PRODUCTION,
+    DATABASE_PORT: "5433",
+    DATABASE_SSL: "true",
+    DATABASE_POOL_MAX: "20",
+    KAFKA_BROKERS: "a:9092, b:9093",
+    LOG_LEVEL: "warn",
+    METRICS_PORT: "1",
+    NODEID: "node-1",
+    NAMESPACE: "staging",
+  });
+  expect(config).toMatchObject({
+    production: true,
+    database: { host: "db", port: 5433, ssl: true, poolMax: 20 },
+    kafka: { brokers: ["a:9092", "b:9093"] },
+    logLevel: "warn",
+    metricsPort: 1,
+    nodeID: "node-1",
+    namespace: "staging",
+  });
+});
+
+describe("a wrong value gives one line with the variable, the value's fault and what is allowed", () => {
+  test.each([
+    ["PORT", "0", "1 to 65535"],
+    ["PORT", "65536", "1 to 65535"],
+    ["PORT", "http", "1 to 65535"],
+    ["PORT", "3003.5", "1 to 65535"],
+    ["METRICS_PORT", "-1", "1 to 65535"],
+    ["DATABASE_PORT", "five", "1 to 65535"],
+    ["DATABASE_SSL", "maybe", "true or false"],
+    ["DATABASE_POOL_MAX", "0", "integer"],
+    ["DATABASE_SCHEMA", "user-service; DROP", "lower-case letters"],
+    ["METRICS_USERS_MAX", "-1", "integer"],
+    ["LOG_LEVEL", "loud", "trace, debug, info, warn, error, fatal"],
+    ["KAFKA_BROKERS", "localhost", "host:port"],
+    ["KAFKA_BROKERS", "a:9092,,b:9092", "host:port"],
+    ["AUTH_ISSUER", "keycloak", "http"],
+    ["AUTH_ISSUER", "ftp://keycloak", "http"],
+    ["AUTH_JWKS_URL", "::", "http"],
+    ["PUBLIC_URL", "localhost:3003", "http"],
+    ["SERVICES", "api,nothing", "api, users, stats, avatars, outbox, ingest"],
+    ["SERVICES", "api,", "api, users, stats, avatars, outbox, ingest"],
+  ])("%s=%s", (name, value, allowed) => {
+    const message = faultOf({ [name]: value });
+    expect(message).toMatch(new RegExp(`^${name}: `));
+    expect(message).toContain(value);
+    expect(message).toContain(allowed);
+    expect(message).not.toContain("\n");
+  });
+
+  test.each([
+    ["MINIO_PORT", "x"],
+    ["MINIO_USE_SSL", "maybe"],
+    ["KAFKA_SSL", "maybe"],
+    ["KAFKA_SASL_MECHANISM", "none"],
+    ["LOKI_HOST", "loki"],
+    ["JAEGER_ENDPOINT", "jaeger"],
+  ])("%s=%s, of the parts outside", (name, value) => {
+    expect(faultOf({ [name]: value })).toMatch(new RegExp(`^${name}: [^\n]+$`));
+  });
+
+  test("also where the value itself holds a line break", () => {
+    expect(faultOf({ LOG_LEVEL: "info\nPORT: all is well" })).not.toContain("\n");
+  });
+});
+
+test("KAFKA_SASL_MECHANISM demands a name and a password", () => {
+  const env = { KAFKA_BROKERS: "k:9092", KAFKA_SASL_MECHANISM: "scram-sha-512", KAFKA_SSL: "true" };
+  expect(faultOf(env)).toMatch(/^KAFKA_SASL_USERNAME: [^\n]+$/);
+  expect(faultOf({ ...env, KAFKA_SASL_USERNAME: "u" })).toMatch(/^KAFKA_SASL_PASSWORD: [^\n]+$/);
+  const { kafka } = readConfig({ ...env, KAFKA_SASL_USERNAME: "u", KAFKA_SASL_PASSWORD: "p" });
+  expect(kafka).toMatchObject({
+    ssl: true,
+    sasl: { mechanism: "scram-sha-512", username: "u", password: "p" },
+  });
+});
+
+test("a secret's value is never in the message", () => {
+  const message = faultOf({ INTERNAL_TOKEN: "hunter2" });
+  expect(message).toMatch(/^INTERNAL_TOKEN: .*at least 32 characters/);
+  expect(message).not.toContain("hunter2");
+});
+
+describe("NODE_ENV=production refuses to start, naming the variable", () => {
+  test.each(Object.keys(PRODUCTION).filter((name) => name !== "NODE_ENV"))("without %s", (name) => {
+    expect(faultOf({ ...PRODUCTION, [name]: "" })).toMatch(new RegExp(`^${name}: is not set[^\n]*$`));
+  });
+
+  test("and starts with all of them", () => {
+    expect(readConfig(PRODUCTION).production).toBe(true);
+  });
+
+  test("a node without api needs neither AUTH_ISSUER nor INTERNAL_TOKEN", () => {
+    const env = { ...PRODUCTION, SERVICES: "users,avatars", AUTH_ISSUER: "", INTERNAL_TOKEN: "" };
+    expect(readConfig(env).services).toEqual(["users", "avatars"]);
+  });
+
+  test("a node of api alone needs neither DATABASE_HOST nor MINIO_ENDPOINT", () => {
+    const env = { ...PRODUCTION, SERVICES: "api", DATABASE_HOST: "", MINIO_ENDPOINT: "" };
+    expect(readConfig(env).needsDatabase).toBe(false);
+  });
+
+  test("a node without avatars needs no MINIO_ENDPOINT", () => {
+    expect(() => readConfig({ ...PRODUCTION, SERVICES: "users,stats", MINIO_ENDPOINT: "" })).not.toThrow();
+  });
+});
+
+test.each(["users", "stats", "avatars", "outbox", "ingest"])("a node with %s needs the database", (name) => {
+  expect(readConfig({ SERVICES: name }).needsDatabase).toBe(true);
+});
+
+test("the configuration can't be changed", () => {
+  const config = readConfig({});
+  for (const part of [config, config.database, config.auth]) expect(Object.isFrozen(part)).toBe(true);
+});

@@ -1,0 +1,200 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import * as fields from "../../services/shared/fields.ts";
+import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../services/shared/validator.ts";
+import * as schemas from "../../services/users/users.schemas.ts";
+
+const LONE_SURROGATE = "\ud800";
+
+/** Checks a value by one rule, as an action's params are: the value to store, or the details. */
+function check(rule: fields.Rule, value: unknown): { value?: unknown; details?: object[] } {
+  const given = { field: value };
+  const errors = new Validator(VALIDATOR_OPTIONS).compile(fields.params({ field: rule }))(given);
+  return errors === true ? { value: given.field } : { details: toDetails(errors as RuleError[]) };
+}
+
+function checkParams(schema: Record<string, unknown>, given: object): object[] {
+  const errors = new Validator(VALIDATOR_OPTIONS).compile(schema as never)(structuredClone(given));
+  return errors === true ? [] : toDetails(errors as RuleError[]);
+}
+
+const refused = { details: [{ field: "field", message: expect.any(String) }] };
+
+describe("a text", () => {
+  const fullName = fields.text(2, 100);
+
+  test("is trimmed before it is measured", () => {
+    expect(check(fullName, "  Ada \n")).toEqual({ value: "Ada" });
+    expect(check(fullName, " A ")).toEqual(refused);
+    expect(check(fullName, ` ${"x".repeat(100)} `)).toEqual({ value: "x".repeat(100) });
+  });
+
+  test("is measured in code points", () => {
+    expect(check(fullName, "😀")).toEqual(refused);
+    expect(check(fullName, "😀😀")).toEqual({ value: "😀😀" });
+    expect(check(fullName, "😀".repeat(100))).toEqual({ value: "😀".repeat(100) });
+    expect(check(fullName, "😀".repeat(101))).toEqual(refused);
+  });
+
+  test("of 2 to 100 code points, and no other, is taken", () => {
+    const texts = fc.string({ unit: "grapheme-composite", maxLength: 120 });
+    fc.assert(
+      fc.property(texts, (text) => {
+        const { length } = [...text.trim()];
+        const fits = length >= 2 && length <= 100 && !text.includes("\0");
+        expect(check(fullName, text)).toEqual(fits ? { value: text.trim() } : refused);
+      }),
+    );
+  });
+
+  test.each(["\0", "Ada\0", `Ada ${LONE_SURROGATE}`, "Ada \udc00"])(
+    "with NUL or a lone surrogate is refused: %j",
+    (text) => {
+      expect(check(fullName, text)).toEqual(refused);
+      expect(check(fields.optionalText(100), text)).toEqual(refused);
+    },
+  );
+
+  test.each([null, undefined, 5, true, {}, ["Ada"]])("can't be %j", (value) => {
+    expect(check(fullName, value)).toEqual(refused);
+  });
+});
+
+describe("an optional text", () => {
+  const bio = fields.optionalText(2000);
+
+  test.each(["", "   ", "\t\n", null])("is null where it is %j", (value) => {
+    expect(check(bio, value)).toEqual({ value: null });
+  });
+
+  test("may be left out", () => expect(check(bio, undefined)).toEqual({ value: undefined }));
+
+  test("has at most as many code points as said", () => {
+    expect(check(bio, "é".repeat(2000))).toEqual({ value: "é".repeat(2000) });
+    expect(check(bio, "é".repeat(2001))).toEqual(refused);
+  });
+});
+
+describe("an e-mail", () => {
+  test.each([
+    "a@b.co",
+    "Ada.Lovelace+x@Sub.Example.org",
+    "jürgen@müller.de",
+    "o'neil@example.ie",
+    " a@b.co ",
+  ])("is kept as given: %j", (email) =>
+    expect(check(fields.email(), email)).toEqual({ value: email.trim() }),
+  );
+
+  test.each([
+    "",
+    "a",
+    "a@b",
+    "@b.co",
+    "a@",
+    "a@b..co",
+    "a@.co",
+    "a b@c.co",
+    "a@b@c.co",
+    "a@b.co, c@d.co",
+    "<a@b.co>",
+  ])("is refused: %j", (email) => expect(check(fields.email(), email)).toEqual(refused));
+
+  test("has at most 255 code points", () => {
+    const host = "@example.com";
+    const longest = "a".repeat(255 - host.length) + host;
+    expect(check(fields.email(), longest)).toEqual({ value: longest });
+    expect(check(fields.email(), `a${longest}`)).toEqual(refused);
+  });
+});
+
+describe("an id", () => {
+  test("is a UUID of any version, taken in lower case", () => {
+    fc.assert(
+      fc.property(fc.uuid(), (id) => {
+        expect(check(fields.uuid(), id.toUpperCase())).toEqual({ value: id });
+      }),
+    );
+  });
+
+  test.each(["", "1", "3f2504e0-4f89-11d3-9a0c", "{3f2504e0-4f89-11d3-9a0c-0305e82c3301}", null, 5])(
+    "can't be %j",
+    (id) => expect(check(fields.uuid(), id)).toEqual(refused),
+  );
+});
+
+test("an integer is a safe one within its limits, and no text unless it comes from a query", () => {
+  const limit = fields.integer(0, Number.MAX_SAFE_INTEGER);
+  for (const value of [0, 1, Number.MAX_SAFE_INTEGER]) expect(check(limit, value)).toEqual({ value });
+  for (const value of [-1, 1.5, 2 ** 53, "5", null, true, Number.NaN])
+    expect(check(limit, value)).toEqual(refused);
+  expect(check(fields.integer(1, 100, { convert: true }), "20")).toEqual({ value: 20 });
+});
+
+test("each unknown field is told, with its dotted name", () => {
+  const given = {
+    keycloakId: "k",
+    email: "a@b.co",
+    profile: { fullName: "Ada", admin: true, "a,b": 1 },
+    isAdmin: true,
+  };
+  const names = checkParams(schemas.create, given).map((detail) => (detail as { field: string }).field);
+  expect(names).toEqual(expect.arrayContaining(["isAdmin", "profile.admin"]));
+});
+
+test("each fault is told with its dotted field, and without the value", () => {
+  const details = checkParams(schemas.create, {
+    keycloakId: "",
+    email: "secret-no-mail",
+    profile: { fullName: "x" },
+  });
+  expect(details.map((detail) => (detail as { field: string }).field).sort()).toEqual([
+    "email",
+    "keycloakId",
+    "profile.fullName",
+  ]);
+  expect(JSON.stringify(details)).not.toContain("secret-no-mail");
+});
+
+test("null clears a profile's optional fields, but never fullName", () => {
+  const id = crypto.randomUUID();
+  expect(checkParams(schemas.update, { id, profile: { companyName: null, phone: null, bio: null } })).toEqual(
+    [],
+  );
+  expect(checkParams(schemas.update, { id, profile: { fullName: null } })).toEqual([
+    { field: "profile.fullName", message: expect.any(String) },
+  ]);
+});
+
+describe("a phone", () => {
+  const { profile } = schemas.create as unknown as { profile: { props: { phone: fields.Rule } } };
+  test.each([
+    ["+1 (650) 253-0000", "+16502530000"],
+    ["+49 30 901820", "+4930901820"],
+    ["650 253 0000", "650 253 0000"],
+    ["+1", "+1"],
+    ["call me", "call me"],
+  ])("%s is stored as %s", (given, stored) => {
+    expect(check(profile.props.phone, given)).toEqual({ value: stored });
+  });
+});
+
+describe("preferences", () => {
+  const { language, timezone } = schemas.updatePreferences as unknown as Record<string, fields.Rule>;
+  test.each([
+    ["EN-us", "en-US"],
+    ["zh-hant-tw", "zh-Hant-TW"],
+    ["de", "de"],
+  ])("the language %s is stored as %s", (given, stored) => {
+    expect(check(language as fields.Rule, given)).toEqual({ value: stored });
+  });
+  test.each(["", "en_US", "e", null, "x".repeat(101)])("the language can't be %j", (given) => {
+    expect(check(language as fields.Rule, given)).toEqual(refused);
+  });
+  test.each(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"])("the time zone may be %s", (zone) => {
+    expect(check(timezone as fields.Rule, zone)).toEqual({ value: zone });
+  });
+  test.each(["Mars/Olympus", "+01:00", "", null])("the time zone can't be %j", (zone) => {
+    expect(check(timezone as fields.Rule, zone)).toEqual(refused);
+  });
+});

@@ -1,0 +1,142 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose";
+import { realmKeys } from "../../services/api/key-set.ts";
+
+/** A realm on this machine: how often it was asked, and what it answers. */
+const realm = { asked: 0, keys: [] as JWK[], status: 200, body: undefined as string | undefined };
+let server: Server;
+let url: string;
+/** The clock of the key set, in ms. */
+let now: number;
+let keys: ReturnType<typeof realmKeys>;
+
+beforeEach(async () => {
+  Object.assign(realm, { asked: 0, keys: [], status: 200, body: undefined });
+  now = 1_000_000;
+  server = createServer((_req, res) => {
+    realm.asked++;
+    res.writeHead(realm.status, { "content-type": "application/json", connection: "close" });
+    res.end(realm.body ?? JSON.stringify({ keys: realm.keys }));
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/certs`;
+  keys = realmKeys(url, () => now);
+});
+afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+const signer: Record<string, CryptoKey> = {};
+
+/** Makes a key of the realm; returns it as its JWKS shows it. */
+async function newKey(kid: string): Promise<JWK> {
+  const { publicKey, privateKey } = await generateKeyPair("ES256");
+  signer[kid] = privateKey;
+  return { ...(await exportJWK(publicKey)), kid, alg: "ES256", use: "sig" };
+}
+
+async function verify(kid: string): Promise<string | undefined> {
+  const header = { alg: "ES256", kid };
+  const token = await new SignJWT({})
+    .setProtectedHeader(header)
+    .setSubject("ada")
+    .sign(signer[kid] as CryptoKey);
+  return (await jwtVerify(token, keys)).payload.sub;
+}
+
+const unknownKey = expect.objectContaining({ code: "ERR_JWKS_NO_MATCHING_KEY" });
+const unavailable = expect.objectContaining({ type: "DEPENDENCY_UNAVAILABLE", code: 503 });
+
+test("the keys are kept: many tokens ask the realm once, also when they come at the same time", async () => {
+  realm.keys = [await newKey("a")];
+  expect(await Promise.all(Array.from({ length: 20 }, () => verify("a")))).toEqual(Array(20).fill("ada"));
+  now += 60_000;
+  expect(await verify("a")).toBe("ada");
+  expect(realm.asked).toBe(1);
+});
+
+test("a rotated key is accepted within 30 s", async () => {
+  realm.keys = [await newKey("old")];
+  await verify("old");
+  now += 1;
+  realm.keys = [await newKey("new")];
+  now += 30_000;
+  expect(await verify("new")).toBe("ada");
+  expect(realm.asked).toBe(2);
+});
+
+test("a key that was rotated long after the last request is accepted at once", async () => {
+  realm.keys = [await newKey("old")];
+  await verify("old");
+  now += 31_000;
+  realm.keys = [...realm.keys, await newKey("new")];
+  expect(await Promise.all([verify("new"), verify("new"), verify("old")])).toEqual(["ada", "ada", "ada"]);
+  expect(realm.asked).toBe(2);
+});
+
+test("a flood of unknown key ids causes at most one request in 30 s", async () => {
+  realm.keys = [await newKey("a")];
+  await verify("a");
+  await newKey("made-up");
+  for (let second = 1; second <= 90; second++) {
+    now += 1_000;
+    for (const result of await Promise.allSettled([verify("made-up"), verify("made-up")]))
+      expect(result).toEqual({ status: "rejected", reason: unknownKey });
+  }
+  expect(realm.asked).toBeLessThanOrEqual(1 + 3);
+  expect(await verify("a")).toBe("ada");
+});
+
+describe("until the first success", () => {
+  test("the realm is asked once every 2 s, and callers are told that it is out of reach", async () => {
+    realm.keys = [await newKey("a")];
+    realm.status = 500;
+    for (let step = 0; step < 20; step++) {
+      await expect(verify("a")).rejects.toEqual(unavailable);
+      now += 500;
+    }
+    expect(realm.asked).toBe(5);
+    realm.status = 200;
+    expect(await verify("a")).toBe("ada");
+  });
+
+  test.each(["", "{", "{}", '{"keys":5}', "<html>"])("an answer of %j is none", async (body) => {
+    await newKey("a");
+    realm.body = body;
+    await expect(verify("a")).rejects.toEqual(unavailable);
+  });
+
+  test("a realm that does not listen is out of reach", async () => {
+    await newKey("a");
+    await new Promise((resolve) => server.close(resolve));
+    await expect(verify("a")).rejects.toEqual(unavailable);
+    server.listen(0); // for afterEach
+    await new Promise((resolve) => server.once("listening", resolve));
+  });
+});
+
+test("a realm that goes away keeps the old keys good, however long", async () => {
+  realm.keys = [await newKey("a")];
+  await verify("a");
+  realm.status = 503;
+  for (let hour = 0; hour < 24; hour++) {
+    now += 3_600_000;
+    expect(await verify("a")).toBe("ada");
+  }
+  await newKey("unknown");
+  await expect(verify("unknown")).rejects.toEqual(unknownKey);
+});
+
+test("a key that the realm took back is refused after a while", async () => {
+  realm.keys = [await newKey("leaked"), await newKey("good")];
+  await verify("leaked");
+  realm.keys = realm.keys.slice(1);
+  now += 301_000;
+  const whileAsking = await verify("leaked"); // is not held up by asking the realm
+  expect(whileAsking).toBe("ada");
+  const deadline = Date.now() + 5_000;
+  while ((await verify("leaked").catch(() => "refused")) !== "refused" && Date.now() < deadline);
+  await expect(verify("leaked")).rejects.toEqual(unknownKey);
+  expect(await verify("good")).toBe("ada");
+  expect(realm.asked).toBe(2);
+});

@@ -1,0 +1,211 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import type { UserRow } from "../../models/user.ts";
+import type { Change } from "../../models/user-row.ts";
+import type { PreferencesPatch, Profile } from "../../services/shared/contracts.ts";
+import * as rules from "../../services/users/users.rules.ts";
+
+const aUser: UserRow = {
+  id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+  keycloakId: "kc-1",
+  email: "Ada@example.com",
+  fullName: "Ada Lovelace",
+  companyName: "Engines",
+  phone: null,
+  bio: null,
+  preferences: {},
+  avatarUrl: null,
+  avatarKey: null,
+  avatarSize: 0,
+  interviewsCreated: 0,
+  interviewsActive: 0,
+  candidatesTotal: 0,
+  storageUsed: 0,
+  maxInterviews: 10,
+  maxStorage: 100,
+  createdAt: new Date(),
+  updatedAt: new Date(),
+  deletedAt: null,
+  version: 1,
+};
+
+const applied = (user: UserRow, change: Change | undefined): UserRow => ({ ...user, ...change?.set });
+const changesOf = (change: Change | undefined) => (change?.events?.[0]?.data as { changes: object })?.changes;
+
+const texts = fc.constantFrom("Ada", "Bob", "Eve");
+const optionalTexts = fc.option(texts);
+const profiles = fc.record({
+  fullName: texts,
+  companyName: optionalTexts,
+  phone: optionalTexts,
+  bio: optionalTexts,
+});
+const wishes = fc.record(
+  { fullName: texts, companyName: optionalTexts, phone: optionalTexts, bio: optionalTexts },
+  { requiredKeys: [] },
+);
+const users = profiles.map((profile) => ({ ...aUser, ...profile }));
+
+describe("PATCH of a profile", () => {
+  test("sets and tells only what really changed", () => {
+    fc.assert(
+      fc.property(users, wishes, (user, wish) => {
+        const change = rules.updateProfile(user, wish);
+        const differs = Object.entries(wish).filter(
+          ([field, value]) => user[field as keyof Profile] !== value,
+        );
+        const expected = Object.fromEntries(differs);
+        expect(change?.set ?? {}).toEqual(expected);
+        expect(changesOf(change) ?? {}).toEqual(expected);
+        expect(change?.events?.length ?? 0).toBe(differs.length > 0 ? 1 : 0);
+      }),
+    );
+  });
+
+  test("applied twice, changes nothing the second time", () => {
+    fc.assert(
+      fc.property(users, wishes, (user, wish) => {
+        const changed = applied(user, rules.updateProfile(user, wish));
+        expect(changed).toMatchObject(wish);
+        expect(rules.updateProfile(changed, wish)).toBeUndefined();
+      }),
+    );
+  });
+
+  test("keeps what is omitted, and is no change without a wish", () => {
+    expect(rules.updateProfile(aUser, { bio: "Hi" })?.set).toEqual({ bio: "Hi" });
+    expect(rules.updateProfile(aUser, {})).toBeUndefined();
+    expect(rules.updateProfile(aUser)).toBeUndefined();
+  });
+});
+
+test("PUT of a profile replaces the whole: what is omitted is cleared", () => {
+  fc.assert(
+    fc.property(users, texts, wishes, (user, fullName, rest) => {
+      const wish = { ...rest, fullName };
+      const changed = applied(user, rules.replaceProfile(user, wish));
+      expect(changed).toMatchObject({ companyName: null, phone: null, bio: null, ...wish });
+      expect(rules.replaceProfile(changed, wish)).toBeUndefined();
+    }),
+  );
+});
+
+test("a change of e-mail tells the e-mail alone; the same e-mail is no change, another case is one", () => {
+  expect(rules.changeEmail(aUser, aUser.email)).toBeUndefined();
+  expect(changesOf(rules.changeEmail(aUser, "ada@example.com"))).toEqual({ email: "ada@example.com" });
+  expect(rules.changeEmail(aUser, "b@example.com")).toEqual({
+    set: { email: "b@example.com" },
+    events: [{ eventType: "user.updated", userId: aUser.id, data: { changes: { email: "b@example.com" } } }],
+  });
+});
+
+describe("preferences", () => {
+  const DEFAULTS = {
+    language: "en",
+    timezone: "UTC",
+    notifications: {
+      email: true,
+      interviewInvitation: true,
+      interviewReminder: true,
+      analysisReady: true,
+      quotaWarning: true,
+      marketing: false,
+    },
+  };
+  const switches = fc.record(
+    { email: fc.boolean(), marketing: fc.boolean(), quotaWarning: fc.boolean() },
+    { requiredKeys: [] },
+  );
+  const patches: fc.Arbitrary<PreferencesPatch> = fc.record(
+    {
+      language: fc.constantFrom("en", "de"),
+      timezone: fc.constantFrom("UTC", "Asia/Tokyo"),
+      notifications: switches,
+    },
+    { requiredKeys: [] },
+  );
+
+  test("are the defaults of SPEC 2 where nothing was wished", () => {
+    expect(rules.preferencesOf(aUser)).toEqual(DEFAULTS);
+  });
+
+  test("merge deeply: each wish changes what it names, and keeps all else", () => {
+    fc.assert(
+      fc.property(fc.array(patches, { maxLength: 5 }), (wishes) => {
+        const user = wishes.reduce((row, wish) => applied(row, rules.updatePreferences(row, wish)), aUser);
+        const expected = structuredClone(DEFAULTS);
+        for (const { notifications, ...rest } of wishes) {
+          Object.assign(expected, rest);
+          Object.assign(expected.notifications, notifications);
+        }
+        expect(rules.preferencesOf(user)).toEqual(expected);
+      }),
+    );
+  });
+
+  test("tell only what changed, and nothing the second time", () => {
+    fc.assert(
+      fc.property(patches, patches, (first, wish) => {
+        const user = applied(aUser, rules.updatePreferences(aUser, first));
+        const change = rules.updatePreferences(user, wish);
+        const changed = applied(user, change);
+        expect(rules.updatePreferences(changed, wish)).toBeUndefined();
+        const before = rules.preferencesOf(user);
+        const { notifications = {}, ...told } = (changesOf(change) ?? {}) as PreferencesPatch;
+        for (const [field, value] of Object.entries(told))
+          expect(before[field as "language"]).not.toBe(value);
+        for (const [name, value] of Object.entries(notifications))
+          expect(before.notifications[name as "email"]).not.toBe(value);
+        if (change === undefined) expect(rules.preferencesOf(changed)).toEqual(before);
+      }),
+    );
+  });
+
+  test("a switch turned is told as that switch", () => {
+    const change = rules.updatePreferences(aUser, { notifications: { email: false, marketing: false } });
+    expect(change?.events).toEqual([
+      {
+        eventType: "user.preferences_updated",
+        userId: aUser.id,
+        data: { changes: { notifications: { email: false } } },
+      },
+    ]);
+  });
+});
+
+test("a new user has null for what was left out, and is told with SPEC 7's data", () => {
+  const now = new Date("2025-10-06T10:00:00.000Z");
+  const { user, event } = rules.newUser(
+    { keycloakId: "kc", email: "a@b.co", profile: { fullName: "Ada" } },
+    aUser.id,
+    now,
+  );
+  expect(user).toMatchObject({ id: aUser.id, companyName: null, phone: null, bio: null, createdAt: now });
+  expect(event).toEqual({
+    eventType: "user.created",
+    userId: aUser.id,
+    data: { keycloakId: "kc", email: "a@b.co", fullName: "Ada", createdAt: "2025-10-06T10:00:00.000Z" },
+  });
+});
+
+test("a user is deleted on the word of the user, an admin or a service", () => {
+  const user = { sub: "kc-1", admin: false };
+  expect(rules.removalReason({ internal: false, user }, "kc-1")).toBe("user_request");
+  expect(rules.removalReason({ internal: false, user: { sub: "boss", admin: true } }, "kc-1")).toBe(
+    "admin_request",
+  );
+  expect(rules.removalReason({ internal: false, user: { ...user, admin: true } }, "kc-1")).toBe(
+    "user_request",
+  );
+  expect(rules.removalReason({ internal: true }, "kc-1")).toBe("internal_request");
+});
+
+test("who signs up with a token that holds an e-mail signs up with that e-mail, in any case", () => {
+  const token = (email?: string, admin = false) => ({ internal: false, user: { sub: "kc", email, admin } });
+  expect(rules.mayCreateWith("Ada@b.co", token("ada@B.co"))).toBe(true);
+  expect(rules.mayCreateWith("eve@b.co", token("ada@b.co"))).toBe(false);
+  expect(rules.mayCreateWith("eve@b.co", token())).toBe(true);
+  expect(rules.mayCreateWith("eve@b.co", token("ada@b.co", true))).toBe(true);
+  expect(rules.mayCreateWith("eve@b.co", { internal: true })).toBe(true);
+  expect(rules.mayCreateWith("eve@b.co", { ...token("ada@b.co"), internal: true })).toBe(true);
+});
