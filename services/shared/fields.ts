@@ -1,6 +1,9 @@
 import type { RuleError } from "./validator.ts";
 
-/** Builders of validation rules for the fields that several schemas share (SPEC 4). */
+/**
+ * Builders of validation rules for the fields that several schemas share (SPEC 4). A rule must not stand twice in one
+ * schema: fastest-validator takes the second for a recursion and skips its check. So build it anew for each field.
+ */
 
 export type Rule = { type: string; [option: string]: unknown };
 type Check = (value: unknown, errors: RuleError[]) => unknown;

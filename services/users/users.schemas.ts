@@ -80,13 +80,14 @@ export const SORTS = ["createdAt", "updatedAt", "email", "fullName"] as const;
 const ISO_DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
 
 /** A moment in ISO 8601 (a date alone is its midnight, UTC), in the form that PostgreSQL compares with. */
-const moment = optional(
-  canonicalText(40, (value) => {
-    const date = new Date(ISO_DATE.test(value) ? value : Number.NaN);
-    // PostgreSQL has no year 0
-    return date.getUTCFullYear() >= 1 ? date.toISOString() : fault("must be an ISO 8601 date");
-  }),
-);
+const moment = () =>
+  optional(
+    canonicalText(40, (value) => {
+      const date = new Date(ISO_DATE.test(value) ? value : Number.NaN);
+      // PostgreSQL has no year 0
+      return date.getUTCFullYear() >= 1 ? date.toISOString() : fault("must be an ISO 8601 date");
+    }),
+  );
 
 export const list = params({
   limit: { ...integer(1, 100, { convert: true }), default: 20 },
@@ -101,6 +102,6 @@ export const list = params({
   email: optional(email()),
   keycloakId: optional(keycloakId),
   companyName: optional(text(1, 100)),
-  createdFrom: moment,
-  createdTo: moment,
+  createdFrom: moment(),
+  createdTo: moment(),
 });
