@@ -1,18 +1,17 @@
 import type { BrokerOptions } from "moleculer";
 import { Validators } from "moleculer";
-import { KafkaTransporter } from "./mixins/kafka-transporter.ts";
 import { DatabaseService } from "./services/node/database-health.ts";
 import { Lifecycle } from "./services/node/lifecycle.ts";
 import { createLogger, LEVELS } from "./services/node/logger.ts";
 import { Observe } from "./services/node/observe.ts";
 import { PrometheusService } from "./services/node/prometheus.ts";
-import { config } from "./services/shared/config.ts";
+import { config, type KafkaConfig } from "./services/shared/config.ts";
 import { ValidationFailed } from "./services/shared/errors.ts";
 import { newTraceId } from "./services/shared/events.ts";
 import { type RuleError, toDetails, VALIDATOR_OPTIONS } from "./services/shared/validator.ts";
 
 /** The broker of every node, whichever services it runs. */
-const options: BrokerOptions = {
+const brokerOptions = async (): Promise<BrokerOptions> => ({
   nodeID: config.nodeID,
   namespace: config.namespace,
   logger: { type: "Pino", options: { level: LEVELS, createLogger } } as BrokerOptions["logger"],
@@ -22,8 +21,8 @@ const options: BrokerOptions = {
   errorHandler: toOwnError,
 
   // without it the node is alone, on Moleculer's in-process bus
-  transporter: config.kafka && new KafkaTransporter(config.kafka),
-  serializer: "CBOR", // JSON makes 3.6 bytes of each byte of a picture
+  transporter: config.kafka && (await connectTo(config.kafka)),
+  serializer: config.kafka && "CBOR", // JSON makes 3.6 bytes of each byte of a picture
   heartbeatInterval: 1, // seconds: a node that dies is routed around within 5
   heartbeatTimeout: 5,
 
@@ -38,7 +37,13 @@ const options: BrokerOptions = {
     broker.createService(PrometheusService);
     if (config.needsDatabase) broker.createService(DatabaseService);
   },
-};
+});
+
+/** Its client takes a second to load, which a node that is alone does not need to wait for. */
+async function connectTo(kafka: KafkaConfig): Promise<BrokerOptions["transporter"]> {
+  const { KafkaTransporter } = await import("./mixins/kafka-transporter.ts");
+  return new KafkaTransporter(kafka);
+}
 
 type BrokerError = Error & { type?: string; code?: number; data?: unknown };
 
@@ -49,4 +54,4 @@ function toOwnError(error: BrokerError): never {
   throw error;
 }
 
-export default options;
+export default brokerOptions;

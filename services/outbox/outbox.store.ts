@@ -7,28 +7,24 @@ export type Pending = { id: number; topic: string; key: string | null; value: st
 /** One relay works at a time, or the order per key is lost; any constant would do. */
 const LOCK = 8_300_302;
 
-/** Makes this transaction the one relay at work; false where another one is. */
-export async function becomeRelay(tx: Transaction): Promise<boolean> {
-  const text = "SELECT pg_try_advisory_xact_lock($1) AS locked";
-  const [row] = await query<{ locked: boolean }>({ name: "become-relay", text }, [LOCK], tx);
-  return row?.locked === true;
-}
-
-/** The oldest records that wait, in order. */
-export const findPending = (tx: Transaction, limit: number): Promise<Pending[]> =>
-  query<Pending>(
+/**
+ * Takes the oldest records out, in order, for as long as the transaction lasts: committed, they are published and
+ * forgotten; rolled back, they wait on. Takes none while another relay is at work.
+ */
+export async function takePending(tx: Transaction, limit: number): Promise<Pending[]> {
+  const records = await query<Pending>(
     {
-      name: "find-pending",
-      text: "SELECT id, topic, key, value::text FROM outbox ORDER BY id LIMIT $1",
+      name: "take-pending",
+      text: `
+        DELETE FROM outbox WHERE id IN (
+          SELECT id FROM outbox WHERE (SELECT pg_try_advisory_xact_lock($2)) ORDER BY id LIMIT $1
+        )
+        RETURNING id, topic, key, value::text`,
     },
-    [limit],
+    [limit, LOCK],
     tx,
   );
-
-/** What is published has done its duty: the outbox holds only what waits. */
-export async function deletePublished(tx: Transaction, records: Pending[]): Promise<void> {
-  const text = "DELETE FROM outbox WHERE id = ANY($1::bigint[])";
-  await query({ name: "delete-published", text }, [records.map(({ id }) => id)], tx);
+  return records.sort((a, b) => a.id - b.id);
 }
 
 /** The age of the oldest record that waits, in seconds; 0 where none does. */

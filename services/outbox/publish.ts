@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceBroker } from "moleculer";
 import type { Topics } from "../../mixins/kafka-topics.ts";
 import type { Envelope } from "../shared/contracts.ts";
@@ -46,10 +45,12 @@ async function emitNatively(broker: ServiceBroker, events: Envelope[]): Promise<
 
 /** Waits for `work`, but no longer than `ms`. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const limit = new AbortController();
-  const late = sleep(ms, undefined, { signal: limit.signal }).catch(() => {});
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
   await Promise.race([work, late]);
-  limit.abort();
+  clearTimeout(timer);
 }
 
 const TRACE_ID = /^[0-9a-f]{32}$/;

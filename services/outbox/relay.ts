@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { transaction } from "../../models/database.ts";
 import { nextCommit } from "../../models/outbox.ts";
-import { becomeRelay, deletePublished, findPending, type Pending } from "./outbox.store.ts";
+import { type Pending, takePending } from "./outbox.store.ts";
 
 /** How many records are published in one go. */
 const BATCH = 500;
-/** In ms: for commits of other nodes, which wake nobody here; while another node's relay is at work. */
-const WAIT = { idle: 1_000, busy: 20 };
+/** For commits of other nodes, which wake nobody here; in ms. */
+const POLL_EVERY = 1_000;
+/** After a commit, for those that come right behind it: what goes out together costs one transaction; in ms. */
+const LINGER = 5;
 /** After a failure, doubled each time; in ms. */
 const RETRY_AFTER = { first: 100, last: 5_000 };
 
@@ -30,8 +32,8 @@ export async function runRelay(
       failures = 0;
       if (published === BATCH) continue;
       if (stopping) return;
-      if (published === "busy") await sleep(WAIT.busy);
-      else await nextCommit(WAIT.idle, signal);
+      await nextCommit(POLL_EVERY, signal);
+      await sleep(LINGER);
     } catch (error) {
       onError(error);
       if (stopping) return;
@@ -41,17 +43,10 @@ export async function runRelay(
   }
 }
 
-/**
- * Publishes a batch and forgets it, in that order: who dies in between publishes it again. Returns how many, or "busy"
- * while another relay does.
- */
-function relayBatch(publish: Publish): Promise<number | "busy"> {
-  return transaction(async (tx) => {
-    if (!(await becomeRelay(tx))) return "busy";
-    const records = await findPending(tx, BATCH);
-    if (records.length === 0) return 0;
-    await publish(records);
-    await deletePublished(tx, records);
+/** Publishes a batch before it is forgotten: who dies in between publishes it again. Returns how many. */
+const relayBatch = (publish: Publish): Promise<number> =>
+  transaction(async (tx) => {
+    const records = await takePending(tx, BATCH);
+    if (records.length > 0) await publish(records);
     return records.length;
   });
-}

@@ -1,4 +1,4 @@
-import { parsePhoneNumberFromString } from "libphonenumber-js/max";
+import { parsePhoneNumberFromString } from "libphonenumber-js";
 import type { Preferences } from "../shared/contracts.ts";
 import {
   canonicalText,

@@ -54,9 +54,9 @@ export async function startService(
   });
 
   const { ServiceBroker } = await import("moleculer");
-  const { default: config } = await import("../../moleculer.config.ts");
+  const { default: brokerOptions } = await import("../../moleculer.config.ts");
   const { developmentToken } = await import("../../services/api/development-token.ts");
-  const broker = new ServiceBroker(config);
+  const broker = new ServiceBroker(await brokerOptions());
   for (const name of ["users", "stats", "avatars", "outbox", "ingest", "api"])
     broker.createService((await import(`../../services/${name}/${name}.service.ts`)).default);
   for (const schema of options.services ?? []) broker.createService(schema);
