@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { HEALTH_ROUTES } from "../node/health.routes.ts";
+import { notReady, nowReady } from "../node/health.ts";
 import { exitWherePortIsTaken } from "../node/ports.ts";
 import { sendError } from "../shared/answer.ts";
 import { demandRole, type Meta } from "../shared/caller.ts";
@@ -129,7 +130,11 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
   },
 
   started() {
-    if (!config.auth.issuer) this.waitForServices(["users"]).then(printWelcome);
+    notReady("services");
+    this.waitForServices(["users", "stats", "avatars"]).then(() => {
+      nowReady("services");
+      if (!config.auth.issuer) return printWelcome();
+    });
   },
 };
 

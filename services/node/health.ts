@@ -14,11 +14,12 @@ export type Health = {
 };
 
 /** What stands between the node and its work; empty where it may be asked. */
-const missing = new Set<"start" | "database" | "stop">(["start", "database"]);
+type Missing = "start" | "database" | "services" | "stop";
+const missing = new Set<Missing>(["start", "database"]);
 
-/** The node starts, stops, or waits for its database. */
-export const notReady = (reason: "start" | "database" | "stop"): unknown => missing.add(reason);
-export const nowReady = (reason: "start" | "database"): unknown => missing.delete(reason);
+/** The node starts, waits for its database or for the services that it calls, or stops. */
+export const notReady = (reason: Missing): unknown => missing.add(reason);
+export const nowReady = (reason: Missing): unknown => missing.delete(reason);
 
 /** The database as this node sees it. */
 export async function databaseHealth(): Promise<Health["database"]> {
@@ -56,6 +57,7 @@ export const closeHealth = async (): Promise<void> => kafka?.close();
 export async function demandReady(): Promise<void> {
   if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
   if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");
+  if (missing.has("services")) throw new DependencyUnavailable("rest of the cluster");
   if (!config.needsDatabase) return;
   if (missing.has("database") || (await databaseHealth()).status === "disconnected")
     throw new DependencyUnavailable("database");

@@ -74,7 +74,8 @@ function toTold({ code, type, message = "", data }: Carried): {
   data?: unknown;
 } {
   if (TOLD.has(String(type))) return { status: Number(code), message, data };
-  if (AWAY.has(String(type))) return { status: 503, message: "The service is unavailable for now" };
+  if (AWAY.has(String(type)) || code === 503)
+    return { status: 503, message: "The service is unavailable for now" };
   if (type === "UNABLE_DECODE_PARAM") return { status: 400, message: "The path is not validly encoded" };
   return { status: 500, message: "Internal server error" };
 }
