@@ -92,15 +92,16 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
     /** @throws RouteNotFound, MethodNotAllowed */
     resolveAlias(url: string, method: string) {
-      const found = this.aliases
-        .map((alias) => ({ alias, params: alias.match(url) }))
-        .filter(({ params }) => params !== false);
       const wanted = method === "HEAD" ? "GET" : method;
-      const match = found.find(({ alias }) => alias.method === wanted);
-      if (match) return match;
-      const methods = new Set(found.map(({ alias }) => alias.method));
-      if (methods.size === 0) throw new RouteNotFound();
-      throw new MethodNotAllowed([...methods].flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name])));
+      for (const alias of this.aliases) {
+        const params = alias.method === wanted && alias.match(url);
+        if (params) return { alias, params };
+      }
+      const methods = this.aliases.filter((alias) => alias.match(url)).map((alias) => alias.method);
+      if (methods.length === 0) throw new RouteNotFound();
+      throw new MethodNotAllowed(
+        [...new Set(methods)].flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : name)),
+      );
     },
 
     encodeResponse(_req: Request, res: ServerResponse, data: unknown) {

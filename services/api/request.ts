@@ -71,6 +71,7 @@ function toBodyError({ type }: { type?: string }) {
  * @throws ValidationFailed
  */
 export function parseQuery(query: string): Fields {
+  if (query === "") return {};
   const fields = [...new URLSearchParams(query)];
   const names = fields.map(([name]) => name);
   refuseFields(
