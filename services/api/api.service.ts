@@ -14,7 +14,7 @@ import { ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
 import type { Binding, Request } from "./gateway.types.ts";
-import { parseQuery, readParams } from "./request.ts";
+import { readParams } from "./request.ts";
 import { traceIdOf } from "./trace-context.ts";
 
 type Alias = Partial<Binding> & { method: string; match(url: string): object | false };
@@ -87,7 +87,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
       const [url = "", query = ""] = split(req.url ?? "", "?");
       if (url.length > 1 && url.endsWith("/")) throw new RouteNotFound();
       if (req.method === "OPTIONS") req.headers["access-control-request-method"] = "OPTIONS";
-      return { url, query: parseQuery(query) };
+      return { url, query };
     },
 
     /** @throws RouteNotFound, MethodNotAllowed */

@@ -7,7 +7,8 @@ import type { Actions } from "../shared/contracts.ts";
 
 export type Request = IncomingMessage & {
   originalUrl: string;
-  query: Record<string, unknown>;
+  /** As it stands in the target, without the `?`. */
+  query: string;
   $ctx: Context<unknown, Meta>;
   $action?: ActionSchema;
   /** Of the path, the query and the body, as moleculer-web found them; of all, once they were read. */

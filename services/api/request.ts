@@ -20,18 +20,20 @@ function refuseProto(key: string, value: unknown): unknown {
 }
 
 /**
- * GET takes the query, everything else a JSON body (or one that a handler reads as a stream); the path's fields join them and are never overridden.
+ * GET takes the query, everything else a JSON body, or one that its handler reads as a stream. The path's fields join
+ * them, and are never overridden.
  * @throws BadRequest, BodyTooLarge, ValidationFailed
  */
 export async function readParams(
   req: IncomingMessage & { body?: unknown },
   res: ServerResponse,
-  { query, path, streamsBody }: { query: Fields; path: Fields; streamsBody?: boolean },
+  { query, path, streamsBody = false }: { query: string; path: Fields; streamsBody?: boolean },
 ): Promise<Fields> {
   const takesQuery = req.method === "GET" || req.method === "HEAD";
-  if (!takesQuery) refuseFields(Object.keys(query), "does not belong in the query");
-  const given = takesQuery ? query : streamsBody ? {} : await readBody(req, res);
+  const asked = parseQuery(query);
+  if (!takesQuery) refuseFields(Object.keys(asked), "does not belong in the query");
   if (takesQuery && hasBody(req)) throw new BadRequest("A GET request takes no body");
+  const given = takesQuery || streamsBody ? asked : await readBody(req, res);
   refuseFields(
     Object.keys(path).filter((field) => Object.hasOwn(given, field)),
     "is given by the path",
@@ -70,7 +72,7 @@ function toBodyError({ type }: { type?: string }) {
  * The query's fields; each may stand there once.
  * @throws ValidationFailed
  */
-export function parseQuery(query: string): Fields {
+function parseQuery(query: string): Fields {
   if (query === "") return {};
   const fields = [...new URLSearchParams(query)];
   const names = fields.map(([name]) => name);
