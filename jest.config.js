@@ -14,6 +14,7 @@ export const project = (name, options = {}) => ({
 
 export default {
   testTimeout: 20_000,
+  maxWorkers: 2,
   silent: true, // the service prints its welcome
   projects: [
     project("unit"),

@@ -1,0 +1,56 @@
+import pg from "pg";
+import { migrateUp } from "../migrations/migrate.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../services/node/embedded-postgres.ts";
+
+/** One real PostgreSQL, as durable as it is by default, and a migrated database in it for whoever needs one. */
+
+const SCHEMA = "user_service";
+
+export type Database = {
+  /** The environment that points a server at this database, the service and the bare programs alike. */
+  env: Record<string, string>;
+  sql<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+};
+
+export type Databases = { create(name: string): Promise<Database>; stop(): Promise<void> };
+
+export async function startDatabases(dataDir: string): Promise<Databases> {
+  const server = await startEmbeddedPostgres({ dataDir, database: "bench" });
+  const pools: pg.Pool[] = [];
+  return {
+    async create(name) {
+      const pool = await createMigrated(server, name);
+      pools.push(pool);
+      return {
+        env: environment(server, name),
+        sql: async (text, values) => (await pool.query(text, values)).rows,
+      };
+    },
+    async stop() {
+      await Promise.all(pools.map((pool) => pool.end()));
+      await server.stop();
+    },
+  };
+}
+
+async function createMigrated({ stop: _, ...address }: EmbeddedPostgres, name: string): Promise<pg.Pool> {
+  const client = new pg.Client(address);
+  await client.connect();
+  await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
+  await client.end();
+  const target = { ...address, database: name };
+  await migrateUp({ ...target, schema: SCHEMA });
+  const pool = new pg.Pool({ ...target, max: 1, options: `-c search_path=${SCHEMA},public` });
+  pool.on("error", () => {}); // the server may be down before the connection is
+  return pool;
+}
+
+const environment = ({ host, port, user, password }: EmbeddedPostgres, name: string) => ({
+  DATABASE_HOST: host,
+  DATABASE_PORT: String(port),
+  DATABASE_USER: user,
+  DATABASE_PASSWORD: password,
+  DATABASE_NAME: name,
+  DATABASE_SCHEMA: SCHEMA,
+  DATABASE_POOL_MAX: "10",
+});

@@ -1,0 +1,37 @@
+import autocannon from "autocannon";
+import type { Job, Outcome } from "./load.ts";
+import { median } from "./statistics.ts";
+
+/** The process that load.ts starts: makes the requests it is told to, and answers how it went. */
+
+async function fire({ url, connections, seconds = 1, amount, requests }: Job): Promise<Outcome> {
+  const idReplacement = requests.some(({ body }) => body !== undefined);
+  const options = { url, connections, duration: seconds, amount, requests, idReplacement, sampleInt: 100 };
+
+  // autocannon's own figures are whole milliseconds, and count the time that it takes to prepare
+  const times: number[] = [];
+  let [first, last] = [0, 0];
+  const { errors, non2xx } = await new Promise<autocannon.Result>((resolve, reject) => {
+    const instance = autocannon(options, (error, result) => (error ? reject(error) : resolve(result)));
+    instance.on("response", (_client, _status, _bytes, ms) => {
+      last = performance.now();
+      first ||= last;
+      times.push(ms);
+    });
+  });
+  return {
+    failed: errors + non2xx,
+    rate: (1000 * (times.length - 1)) / (last - first),
+    latency: median(times),
+  };
+}
+
+process.on("message", (job: Job) =>
+  fire(job).then(
+    (outcome) => process.send?.(outcome),
+    (error) => {
+      console.error(error);
+      process.exit(1);
+    },
+  ),
+);

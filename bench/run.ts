@@ -1,0 +1,53 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startDatabases } from "./databases.ts";
+import { get } from "./get.ts";
+import { heap } from "./heap.ts";
+import { list } from "./list.ts";
+import { startLoad } from "./load.ts";
+import type { Part } from "./part.ts";
+import { post } from "./post.ts";
+import { progress } from "./progress.ts";
+import { start } from "./start.ts";
+import type { Measurement } from "./statistics.ts";
+import { CONDITIONS, toTable } from "./table.ts";
+
+/**
+ * `npm run bench [-- get post list start heap] [--quick]`: the figures of README.md, measured here and now.
+ * Progress on stderr, a Markdown table on stdout.
+ */
+
+const PARTS: Record<string, Part> = { get, post, list, start, heap };
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: "boolean", default: false } },
+});
+const wanted = positionals.length > 0 ? positionals : Object.keys(PARTS);
+const unknown = wanted.filter((name) => !PARTS[name]);
+if (unknown.length > 0) {
+  console.error(`${unknown.join(", ")}: no such part; there are ${Object.keys(PARTS).join(", ")}`);
+  process.exit(1);
+}
+
+const folder = mkdtempSync(join(tmpdir(), "user-service-bench-"));
+chmodSync(folder, 0o755); // PostgreSQL's account enters it when root runs the benchmark
+process.env.DATA_DIR = join(folder, "data");
+process.on("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.on(signal, () => {
+    console.error(`\nEnded by ${signal}`);
+    process.exit(1);
+  });
+
+const databases = await startDatabases(join(folder, "postgres"));
+const load = startLoad();
+const measurements: Measurement[] = [];
+for (const name of wanted)
+  measurements.push(...((await PARTS[name]?.({ databases, load, folder, quick: values.quick })) ?? []));
+load.stop();
+await databases.stop();
+progress("");
+console.log(`${toTable(measurements)}\n\n${CONDITIONS}`);

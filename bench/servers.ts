@@ -1,0 +1,95 @@
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** The servers that are measured, each in a process of its own. */
+
+export type Server = { url: string; process: ChildProcess; stop(): Promise<void> };
+
+const ROOT = join(import.meta.dirname, "..");
+
+/** As `npm start` does it, but for the .env file, which would tell each machine something else. */
+const SERVICE = [
+  "node_modules/moleculer/bin/moleculer-runner.js",
+  ...["--config", "moleculer.config.ts", "--mask", "**/*.service.ts"],
+];
+
+const READY_WITHIN = 60_000; // ms
+
+/** The whole service; it may not be ready yet. */
+export const launchService = (env: Record<string, string>, nodeFlags: string[] = []): Promise<Server> =>
+  launch([...nodeFlags, ...SERVICE], env);
+
+/** The whole service, ready. */
+export async function startService(env: Record<string, string>, nodeFlags?: string[]): Promise<Server> {
+  const server = await launchService(env, nodeFlags);
+  await untilAnswer(`${server.url}/health/ready`);
+  return server;
+}
+
+/** A bare program of this folder, ready. It knows no health: that it answers at all will do. */
+export async function startBare(program: string, env: Record<string, string>): Promise<Server> {
+  const server = await launch([join(import.meta.dirname, program)], env);
+  await untilAnswer(server.url, {}, () => true);
+  return server;
+}
+
+/** Asks until the answer is a good one. */
+export async function untilAnswer(
+  url: string,
+  headers: Record<string, string> = {},
+  isGood = (status: number): boolean => status < 300,
+): Promise<void> {
+  const end = performance.now() + READY_WITHIN;
+  while (performance.now() < end) {
+    const status = await fetch(url, { headers }).then(
+      async (answer) => {
+        await answer.text();
+        return answer.status;
+      },
+      () => undefined,
+    );
+    if (status !== undefined && isGood(status)) return;
+    await sleep(5);
+  }
+  throw new Error(`${url} does not answer`);
+}
+
+/** Nothing of our own environment reaches a server but these: NODE_ENV is not set, the logs are JSON. */
+async function launch(args: string[], env: Record<string, string>): Promise<Server> {
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const { PATH = "", DATA_DIR = "" } = process.env;
+  const stdio: StdioOptions = ["ignore", "ignore", "inherit", "ipc"]; // "ignore" is /dev/null
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    stdio,
+    env: {
+      ...{ PATH, DATA_DIR, SERVICEDIR: "services", LOG_LEVEL: "info" },
+      ...{ PORT: String(port), METRICS_PORT: String(metricsPort) },
+      ...env,
+    },
+  });
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    process: child,
+    async stop() {
+      process.off("exit", kill);
+      if (child.exitCode !== null) return;
+      child.kill();
+      await once(child, "exit");
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -1,0 +1,36 @@
+/** The few figures that the table shows, and how they are judged. */
+
+/** What a measurement has to reach. */
+export type Target = { atLeast: number } | { atMost: number };
+
+/** One line of the table: what was measured round by round, in `unit`; with a reference, the ratios are judged. */
+export type Measurement = {
+  name: string;
+  unit: string;
+  ours: number[];
+  /** Round by round beside `ours`. */
+  reference?: number[];
+  target: Target;
+};
+
+export function quantile(values: number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) * q;
+  const [low = Number.NaN, high = Number.NaN] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return low === high ? low : low + (high - low) * (at - Math.floor(at));
+}
+
+export const median = (values: number[]): number => quantile(values, 0.5);
+
+/**
+ * What is judged: the ratio of each round to the reference's round right after it, as both met the same machine in
+ * the same mood; or the values themselves.
+ */
+export const judged = ({ ours, reference }: Measurement): number[] =>
+  reference ? ours.map((value, round) => value / (reference[round] ?? Number.NaN)) : ours;
+
+export const isMet = (measurement: Measurement): boolean => {
+  const { target } = measurement;
+  const value = median(judged(measurement));
+  return "atLeast" in target ? value >= target.atLeast : value <= target.atMost;
+};

@@ -1,0 +1,52 @@
+import { cpus } from "node:os";
+import { isMet, judged, type Measurement, median, type Target } from "./statistics.ts";
+
+/** The result as Markdown. */
+
+/** What has to be known to make sense of it. */
+export const CONDITIONS = [
+  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model}, shared by the server that is measured, PostgreSQL and the load generator.`,
+  "Throughput over 32 connections, latency (the lists) over one. PostgreSQL as durable as it is by default; 10 connections a server.",
+  "NODE_ENV is not set; LOG_LEVEL=info, as JSON to /dev/null. The bare programs check the same tokens, and log nothing.",
+].join("\n");
+
+const HEAD = [
+  "Measurement",
+  "Ratio (median)",
+  "Spread (min–max)",
+  "Ours (median)",
+  "Reference (median)",
+  "Target",
+  "Met",
+];
+
+export function toTable(measurements: Measurement[]): string {
+  const lines = [
+    HEAD,
+    HEAD.map((_, column) => (column === 0 ? "---" : "---:")),
+    ...measurements.map(toCells),
+  ];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function toCells(measurement: Measurement): string[] {
+  const { name, unit, ours, reference, target } = measurement;
+  const values = judged(measurement);
+  const shown = (value: number) => (reference ? value.toFixed(2) : `${number(value)} ${unit}`);
+  return [
+    name,
+    reference ? shown(median(values)) : "–",
+    `${reference ? shown(Math.min(...values)) : number(Math.min(...values))}–${shown(Math.max(...values))}`,
+    `${number(median(ours))} ${unit}`,
+    reference ? `${number(median(reference))} ${unit}` : "–",
+    limit(target, shown),
+    isMet(measurement) ? "yes" : "**no**",
+  ];
+}
+
+const limit = (target: Target, shown: (value: number) => string) =>
+  "atLeast" in target ? `≥ ${shown(target.atLeast)}` : `≤ ${shown(target.atMost)}`;
+
+/** Three digits are as many as such a measurement is good for. */
+const number = (value: number) =>
+  Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
