@@ -256,7 +256,7 @@ test("where the database is away at start it is live and not ready, then serves;
 });
 
 test("kill -9 under load, time and again: every 201 is a row whose event was emitted, nothing counts twice", async () => {
-  const summary = await killRounds(await newDatabase(), 5);
+  const summary = await killRounds(await newDatabase(), 3);
   expect(summary).toMatchObject({ rounds: 3, interviews: 30, lost: 0, doubled: 0 });
   expect(summary.writes).toBeGreaterThan(0);
 }, 60_000);
