@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import supertest from "supertest";
+import { freePort } from "./free-port.ts";
 import { INTERNAL_TOKEN } from "./service.ts";
 
 /** One node as an operator starts it: a process of its own, on the environment that the tests were given. */
@@ -13,14 +13,6 @@ export type TestNode = {
   /** Ends it as an operator would; resolves with its exit code. */
   stop(): Promise<number | null>;
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Starts a node, on a schema of its own in the database, and resolves when it is ready. */
 export async function startNode(env: Record<string, string> = {}): Promise<TestNode> {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** The service in a process of its own, as `npm start` runs it. */
@@ -22,14 +22,6 @@ export type ServiceProcess = {
 
 export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
 const ROOT = join(import.meta.dirname, "../..");
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** The status of an answer, 0 where there is none. */
 export const statusOf = (url: string): Promise<number> =>

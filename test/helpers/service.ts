@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import supertest from "supertest";
 import { createDatabase, type TestDatabase } from "./database.ts";
+import { freePort } from "./free-port.ts";
 
 export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
 
@@ -24,14 +24,6 @@ export type TestService = {
   internal: { "x-internal-token": string };
   stop(): Promise<void>;
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /**
  * The whole service in this process, over HTTP on ports of its own, on a database and a folder of its own.

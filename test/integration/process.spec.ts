@@ -9,14 +9,8 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { killRounds } from "../faults/kill-rounds.ts";
 import { outboxEmpty } from "../helpers/collect-events.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
-import {
-  freePort,
-  INTERNAL_TOKEN,
-  postUser,
-  type ServiceProcess,
-  spawnService,
-  statusOf,
-} from "../helpers/process.ts";
+import { freePort } from "../helpers/free-port.ts";
+import { INTERNAL_TOKEN, postUser, type ServiceProcess, spawnService, statusOf } from "../helpers/process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 const MIGRATIONS = readdirSync(join(import.meta.dirname, "../../migrations"))
