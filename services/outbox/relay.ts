@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { transaction } from "../../models/database.ts";
 import { nextCommit } from "../../models/outbox.ts";
-import { type Pending, takePending } from "./outbox.store.ts";
+import { commitWithoutWaiting, type Pending, takePending } from "./outbox.store.ts";
 
 /** How many records are published in one go. */
 const BATCH = 500;
@@ -47,6 +47,8 @@ export async function runRelay(
 const relayBatch = (publish: Publish): Promise<number> =>
   transaction(async (tx) => {
     const records = await takePending(tx, BATCH);
-    if (records.length > 0) await publish(records);
+    if (records.length === 0) return 0;
+    await publish(records);
+    await commitWithoutWaiting(tx);
     return records.length;
   });

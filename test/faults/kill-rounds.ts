@@ -61,7 +61,7 @@ export async function killRounds(
 
   for (let round = 1; round <= rounds; round++) {
     const service = await start();
-    userId ||= (await postUser(service.url)).id ?? "";
+    while (!userId) userId = (await postUser(service.url)).id ?? ""; // a slow machine may answer 503 at first
     interviews.push(...newInterviews(userId, round));
     const writers = Array.from({ length: WRITERS }, () => write(service));
     const life = Math.random() * LONGEST_LIFE;
