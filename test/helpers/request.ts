@@ -11,8 +11,17 @@ export type Asked = {
 };
 
 /** `body` is the JSON where it is such, else the text; `bytes` is what came. */
-// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
-export type Answered = { status: number; headers: IncomingHttpHeaders; body: any; bytes: Buffer };
+export type Answered = { status: number; headers: IncomingHttpHeaders; body: AnswerBody; bytes: Buffer };
+
+/** What the tests look into by name; the rest they compare as a whole. */
+export type AnswerBody = {
+  id: string;
+  message: string;
+  traceId: string;
+  avatarUrl: string;
+  details?: { field: string; message: string }[];
+  [field: string]: unknown;
+};
 
 /** One request on a connection of its own, without the help of a client library. */
 export function request(url: string, { method = "GET", path, headers = {}, body }: Asked): Promise<Answered> {
