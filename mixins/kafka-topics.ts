@@ -1,5 +1,6 @@
-import { type Admin, type Consumer, Kafka, logLevel, type Producer } from "kafkajs";
+import type { Admin, Consumer, Kafka, Producer } from "kafkajs";
 import type { KafkaConfig } from "../services/shared/config.ts";
+import { heard } from "../services/shared/listening.ts";
 
 /**
  * The domain topics (SPEC 7), behind two verbs: produce a batch, consume a batch. Nothing else knows which client
@@ -22,6 +23,8 @@ export type Topics = {
   consume(topics: string[], onBatch: (records: Incoming[]) => Promise<void>): Promise<void>;
   /** Creates those topics that are missing. */
   create(topics: string[]): Promise<void>;
+  /** How many records of the topics the group has yet to consume, by partition. */
+  lag(topics: string[]): Promise<{ topic: string; partition: number; records: number }[]>;
   /** Whether Kafka answers just now. */
   check(): Promise<boolean>;
   close(): Promise<void>;
@@ -34,28 +37,14 @@ const CONSUMER_RETRY = { initialRetryTime: 200, maxRetryTime: 5_000, retries: Nu
 /** The relay tries again by itself, and holds a lock meanwhile: so not for long. */
 const PRODUCER_RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 2 };
 
-/** Opens no connection before the first verb. `onConnection` is told when the consumer gains or loses Kafka. */
+/** Opens no connection before the first verb. */
 export function openTopics(config: KafkaConfig, warn: (message: string) => void): Topics {
-  silenceTimeoutWarning();
-  const { clientId, groupId, brokers, ssl } = config;
-  const kafka = new Kafka({
-    clientId,
-    brokers,
-    ssl,
-    sasl: config.sasl as never, // kafkajs tells mechanisms apart by type, we by value
-    connectionTimeout: 2_000,
-    requestTimeout: 5_000,
-    enforceRequestTimeout: true,
-    logLevel: logLevel.ERROR,
-    logCreator:
-      () =>
-      ({ log }) =>
-        warn(log.message),
+  const kafka = lazily(() => loadClient(config, warn));
+  const producer = lazily(async () => {
+    const options = { retry: PRODUCER_RETRY, allowAutoTopicCreation: false };
+    return connected((await kafka.get()).producer(options));
   });
-  const producer = lazily(() =>
-    connected(kafka.producer({ retry: PRODUCER_RETRY, allowAutoTopicCreation: false })),
-  );
-  const admin = lazily(() => connected(kafka.admin({ retry: PRODUCER_RETRY })));
+  const admin = lazily(async () => connected((await kafka.get()).admin({ retry: PRODUCER_RETRY })));
   let consumer: Consumer | undefined;
 
   return {
@@ -68,11 +57,13 @@ export function openTopics(config: KafkaConfig, warn: (message: string) => void)
     },
 
     async consume(topics, onBatch) {
-      consumer = kafka.consumer({
-        groupId,
+      heard("topics"); // from now on they are to be heard
+      consumer = (await kafka.get()).consumer({
+        groupId: config.groupId,
         maxWaitTimeInMs: 500, // it is as long as a stop takes
         retry: { ...CONSUMER_RETRY, restartOnFailure: async () => true },
       });
+      consumer.on(consumer.events.FETCH, () => heard("topics")); // an empty one too
       await consumer.connect();
       await consumer.subscribe({ topics, fromBeginning: true });
       await consumer.run({
@@ -93,6 +84,19 @@ export function openTopics(config: KafkaConfig, warn: (message: string) => void)
         });
     },
 
+    async lag(topics) {
+      const client = await admin.get();
+      const committed = await client.fetchOffsets({ groupId: config.groupId, topics });
+      const perTopic = committed.map(async ({ topic, partitions }) => {
+        const ends = await client.fetchTopicOffsets(topic);
+        return ends.map(({ partition, low, high }) => {
+          const next = Number(partitions.find((one) => one.partition === partition)?.offset ?? -1);
+          return { topic, partition, records: Number(high) - Math.max(next, Number(low)) };
+        });
+      });
+      return (await Promise.all(perTopic)).flat();
+    },
+
     check: () =>
       admin
         .get()
@@ -107,6 +111,26 @@ export function openTopics(config: KafkaConfig, warn: (message: string) => void)
       await Promise.all([producer, admin].map(async (client) => (await client.ifOpen())?.disconnect()));
     },
   };
+}
+
+/** Loaded where Kafka is used at all: it takes a tenth of a second. */
+async function loadClient(config: KafkaConfig, warn: (message: string) => void): Promise<Kafka> {
+  const { Kafka, logLevel } = await import("kafkajs");
+  silenceTimeoutWarning();
+  return new Kafka({
+    clientId: config.clientId,
+    brokers: config.brokers,
+    ssl: config.ssl,
+    sasl: config.sasl as never, // kafkajs tells mechanisms apart by type, we by value
+    connectionTimeout: 2_000,
+    requestTimeout: 5_000,
+    enforceRequestTimeout: true,
+    logLevel: logLevel.ERROR,
+    logCreator:
+      () =>
+      ({ log }) =>
+        warn(log.message),
+  });
 }
 
 async function connected<Client extends Producer | Admin>(client: Client): Promise<Client> {

@@ -1,15 +1,28 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import { Gauge } from "prom-client";
 import { openTopics, type Topics } from "../../mixins/kafka-topics.ts";
 import { config } from "../shared/config.ts";
 import { CONSUMED, CONSUMED_TOPICS, TOPICS } from "../shared/events.ts";
+import { registry } from "../shared/metrics.ts";
 import { ingest, type Message, retryWaiting } from "./ingest.ts";
 
-/** In ms. */
-const EVERY = { retry: 500, connect: 1_000 };
+const consumerLag = new Gauge({
+  name: "user_service_consumer_lag_records",
+  help: "Records on the consumed topics that are yet to be dealt with",
+  labelNames: ["topic", "partition"],
+  registers: [registry],
+});
 
-type State = { topics?: Topics; stopping: boolean; retrying?: NodeJS.Timeout };
-type Methods = { take(messages: Message[]): Promise<void>; connect(topics: Topics): Promise<void> };
+/** In ms. */
+const EVERY = { retry: 500, connect: 1_000, lag: 5_000 };
+
+type State = { topics?: Topics; stopping: boolean; timers: NodeJS.Timeout[] };
+type Methods = {
+  take(messages: Message[]): Promise<void>;
+  connect(topics: Topics): Promise<void>;
+  observeLag(topics: Topics): Promise<void>;
+};
 
 /** The consumed events, emitted natively by other Moleculer services; the whole envelope is `ctx.params` (SPEC 7). */
 const listeners = Object.fromEntries(
@@ -45,6 +58,11 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
           await sleep(EVERY.connect, undefined, { ref: false });
         }
     },
+
+    async observeLag(topics) {
+      for (const { topic, partition, records } of await topics.lag(CONSUMED_TOPICS))
+        consumerLag.set({ topic, partition }, records);
+    },
   },
 
   events: listeners,
@@ -56,13 +74,16 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
   started() {
     const retry = () => retryWaiting(this.broker).catch((error) => this.logger.warn(error));
-    this.retrying = setInterval(retry, EVERY.retry).unref();
-    if (this.topics) void this.connect(this.topics);
+    this.timers = [setInterval(retry, EVERY.retry).unref()];
+    if (!this.topics) return;
+    const { topics } = this;
+    void this.connect(topics);
+    this.timers.push(setInterval(() => this.observeLag(topics).catch(() => {}), EVERY.lag).unref());
   },
 
   async stopped() {
     this.stopping = true;
-    clearInterval(this.retrying);
+    for (const timer of this.timers) clearInterval(timer);
     await this.topics?.close();
   },
 };

@@ -4,6 +4,7 @@ import { openConnections, ping } from "../../models/database.ts";
 import { call } from "../shared/call.ts";
 import { config } from "../shared/config.ts";
 import { DependencyUnavailable } from "../shared/errors.ts";
+import { isDeaf } from "../shared/listening.ts";
 
 /** What a node tells of itself (SPEC 6). */
 export type Health = {
@@ -58,6 +59,7 @@ export async function demandReady(): Promise<void> {
   if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
   if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");
   if (missing.has("services")) throw new DependencyUnavailable("rest of the cluster");
+  if (isDeaf()) throw new DependencyUnavailable("connection to Kafka");
   if (!config.needsDatabase) return;
   if (missing.has("database") || (await databaseHealth()).status === "disconnected")
     throw new DependencyUnavailable("database");

@@ -9,6 +9,7 @@ import { exitWherePortIsTaken } from "./ports.ts";
 type Polka = {
   server?: http.Server;
   get(path: string, handler: (req: IncomingMessage, res: ServerResponse) => unknown): void;
+  listen(port: number): Promise<void>;
 };
 type State = { server: Polka; register: { metrics(): Promise<string> } };
 
@@ -23,6 +24,9 @@ export const PrometheusService: ServiceSchema<ServiceSettingSchema, object, Stat
     exitWherePortIsTaken(this.server.server, "METRICS_PORT", config.metricsPort);
     this.server.get("/health/live", live);
     this.server.get("/health/ready", ready);
+    // from the first moment on, so that probes tell a node that waits from one that hangs; the mixin would later
+    const listening = this.server.listen(config.metricsPort);
+    this.server.listen = () => listening;
   },
 
   started() {

@@ -1,0 +1,15 @@
+/** Whether this node still hears Kafka: a consumer can fall silent without an error, and only what comes in proves that it lives. */
+
+/** What a node listens to: the packets of its cluster (its own heartbeats are among them), the neighbours' topics. */
+type Source = "cluster" | "topics";
+
+/** A node that heard nothing of a source for so long is deaf, in ms. A restart of Kafka takes less. */
+const DEAF_AFTER = 30_000;
+
+const lastHeard = new Map<Source, number>();
+
+/** Something came from there just now; the first time also says that it is to be heard from now on. */
+export const heard = (source: Source): unknown => lastHeard.set(source, performance.now());
+
+export const isDeaf = (): boolean =>
+  [...lastHeard.values()].some((at) => performance.now() - at > DEAF_AFTER);
