@@ -1,59 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { Kafka, logLevel } from "kafkajs";
 import { ServiceBroker } from "moleculer";
 import { KafkaTransporter } from "../../mixins/kafka-transporter.ts";
 import { FORMS, startCluster } from "../helpers/cluster.ts";
+import { brokers, startNeighbour } from "../helpers/neighbour.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
 
 /** Real Kafka, and programs that are not ours in the neighbours' place. */
 
-type Heard = { metadata: { correlationId: string }; originalEvent?: string | { eventId?: string } };
-
-const brokers = (process.env.KAFKA_BROKERS ?? "").split(",");
 const internal = { "x-internal-token": INTERNAL_TOKEN };
-
-/** A plain Kafka program: it sends to the neighbours' topics, and keeps what it hears on ours. */
-async function startNeighbour() {
-  const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING });
-  const producer = kafka.producer();
-  const consumer = kafka.consumer({ groupId: `neighbour-${crypto.randomUUID()}`, maxWaitTimeInMs: 200 });
-  const heard: { topic: string; key?: string; traceparent?: string; value: Heard }[] = [];
-  await Promise.all([producer.connect(), consumer.connect()]);
-  await consumer.subscribe({
-    topics: ["user-events", "interview-events-dlq", "media-events-dlq"],
-    fromBeginning: true,
-  });
-  await consumer.run({
-    eachMessage: async ({ topic, message: { key, value, headers } }) => {
-      heard.push({
-        topic,
-        key: key?.toString(),
-        traceparent: headers?.traceparent?.toString(),
-        value: JSON.parse(String(value)),
-      });
-    },
-  });
-  return {
-    heard,
-    send: (topic: string, ...values: unknown[]) =>
-      producer.send({
-        topic,
-        messages: values.map((value) => ({
-          value: typeof value === "string" ? value : JSON.stringify(value),
-        })),
-      }),
-    stop: () => Promise.all([producer.disconnect(), consumer.disconnect()]),
-  };
-}
-
-async function until<Value>(look: () => Value | undefined | Promise<Value | undefined>): Promise<Value> {
-  for (const end = Date.now() + 20_000; Date.now() < end; ) {
-    const value = await look();
-    if (value) return value;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("It did not happen within 20 s");
-}
+const until = <Value>(look: () => Value | Promise<Value>) => waitFor(look, 20_000);
 
 describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) => {
   let cluster: Awaited<ReturnType<typeof startCluster>>;

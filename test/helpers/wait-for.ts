@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Asks again and again until the answer is truthy, and returns it. Rejects after `ms`. */
-export async function waitFor<Value>(ask: () => Value | Promise<Value>, ms = 5_000): Promise<Value> {
+export async function waitFor<Value>(
+  ask: () => Value | Promise<Value>,
+  ms = 5_000,
+): Promise<NonNullable<Value>> {
   const end = Date.now() + ms;
   for (;;) {
     const answer = await ask();

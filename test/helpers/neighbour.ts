@@ -1,0 +1,51 @@
+import { Kafka, logLevel } from "kafkajs";
+
+/** Programs that are not ours, in the neighbours' place on a real Kafka. */
+
+/** What a record of `user-events`, or of a dead letter topic, holds; as far as tests look into it. */
+export type Heard = {
+  topic: string;
+  key?: string;
+  traceparent?: string;
+  value: {
+    eventType?: string;
+    metadata: { correlationId: string };
+    originalEvent?: string | { eventId?: string };
+  };
+};
+
+export const brokers = (process.env.KAFKA_BROKERS ?? "").split(",");
+
+/** A plain Kafka program: it sends to the neighbours' topics, and keeps what it hears on ours. */
+export async function startNeighbour() {
+  const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING });
+  const producer = kafka.producer();
+  const consumer = kafka.consumer({ groupId: `neighbour-${crypto.randomUUID()}`, maxWaitTimeInMs: 200 });
+  const heard: Heard[] = [];
+  await Promise.all([producer.connect(), consumer.connect()]);
+  await consumer.subscribe({
+    topics: ["user-events", "interview-events-dlq", "media-events-dlq"],
+    fromBeginning: true,
+  });
+  await consumer.run({
+    eachMessage: async ({ topic, message: { key, value, headers } }) => {
+      heard.push({
+        topic,
+        key: key?.toString(),
+        traceparent: headers?.traceparent?.toString(),
+        value: JSON.parse(String(value)),
+      });
+    },
+  });
+  return {
+    heard,
+    send: (topic: string, ...values: unknown[]) =>
+      producer.send({
+        topic,
+        messages: values.map((value) => ({
+          value: typeof value === "string" ? value : JSON.stringify(value),
+        })),
+      }),
+    stop: () => Promise.all([producer.disconnect(), consumer.disconnect()]),
+  };
+}
