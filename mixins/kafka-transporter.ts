@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Admin, Consumer, type MessagesStream, type Producer } from "@platformatic/kafka";
+import { type Admin, Consumer, type Producer } from "@platformatic/kafka";
 import { type Transit, Transporters } from "moleculer";
 import type { KafkaConfig } from "../services/shared/config.ts";
 import { DependencyUnavailable } from "../services/shared/errors.ts";
-import { heard } from "../services/shared/listening.ts";
+import { heard, silenceOf } from "../services/shared/listening.ts";
 
 /** A packet that waits to be sent, and who waits for it to be. */
 type Outgoing = {
@@ -16,15 +16,28 @@ type Outgoing = {
 const BATCH = { bytes: 700_000, packets: 500 };
 /** While Kafka is away no more than this is kept waiting; past it a call fails at once. */
 const MAX_WAITING_BYTES = 16 * 2 ** 20;
-/** Until a consumer that lost its stream is made anew, in ms: doubled each time. */
-const RECONNECT_AFTER = { first: 200, last: 2_000 };
-/** What is asked of Kafka must end well before a call's own timeout (moleculer.config.ts), in ms. */
-const PATIENCE = { connectTimeout: 1_000, timeout: 2_000, retries: 1, retryDelay: 100 };
+/**
+ * When a consumer is taken for dead, in ms: a living one hears the node's own heartbeats, each second. How often that
+ * is looked at, and how long a new one may take.
+ */
+const REVIVE = { silence: 6_000, every: 500, patience: 10_000 };
+/** What is asked of Kafka must end before a call's own timeout (moleculer.config.ts), in ms. */
+const PATIENCE = {
+  connectTimeout: 1_000,
+  requestTimeout: 4_000,
+  timeout: 2_000,
+  retries: 1,
+  retryDelay: 100,
+};
+/** A packet may be a call, and a call that is sent twice is done twice. */
+const SEND_ONCE = { retries: 0 };
+/** Joining its group takes as long as the broker's group.initial.rebalance.delay.ms, 3 s by default. */
+const JOIN_PATIENCE = { requestTimeout: 10_000 };
 
 /**
  * Moleculer's Kafka transporter, with three things done otherwise, as measured against the stock one on Kafka 4.1:
  * packets that wait while others are being sent go out together (group commit: 8 times the calls a second at 256 in
- * flight), a consumer whose stream failed is made anew (the stock one stays deaf after an outage for ever), and a node
+ * flight), a consumer whose stream failed or fell silent is made anew (the stock one stays deaf after an outage for ever), and a node
  * starts where Kafka is away (the stock one opens no port).
  */
 export class KafkaTransporter extends Transporters.Kafka {
@@ -33,19 +46,20 @@ export class KafkaTransporter extends Transporters.Kafka {
   declare admin: Admin | null;
   declare transit: Transit & { __connectResolve?: (() => void) | null };
   declare waitForTopicsReady: (topics: string[]) => Promise<void>;
-  #stream: MessagesStream<Buffer, Buffer, Buffer, Buffer> | undefined;
   #topics: string[] = [];
   #waiting: Outgoing[] = [];
   #waitingBytes = 0;
   #sending = false;
-  #stopping = false;
+  #broken = false;
+  #reviving = false;
+  #watchdog: NodeJS.Timeout | undefined;
 
   readonly #connection: ReturnType<typeof connectionTo>;
 
   constructor(kafka: KafkaConfig) {
     const connection = connectionTo(kafka);
     const { clientId, bootstrapBrokers } = connection;
-    super({ clientId, bootstrapBrokers, producer: connection, consumer: connection, admin: connection });
+    super({ clientId, bootstrapBrokers, producer: { ...connection, ...SEND_ONCE }, admin: connection });
     this.#connection = connection;
   }
 
@@ -115,46 +129,53 @@ export class KafkaTransporter extends Transporters.Kafka {
     if (missing.length > 0) await this.admin?.createTopics({ topics: missing }).catch(() => {}); // another node was faster
     await this.waitForTopicsReady(this.#topics);
     await this.#consume();
+    this.#watchdog ??= setInterval(() => this.#revive(), REVIVE.every).unref();
   }
 
   /** From now on: packets of an earlier life are of no use. Offsets are committed for the looks only, so rarely. */
   async #consume(): Promise<void> {
     const groupId = `${this.broker.instanceID}-${Date.now()}`;
-    this.consumer = new Consumer({ ...this.#connection, groupId });
-    this.#stream = await this.consumer.consume({
+    const consumer = new Consumer({ ...this.#connection, ...JOIN_PATIENCE, groupId });
+    this.consumer = consumer;
+    const stream = await consumer.consume({
       topics: this.#topics,
       autocommit: 5_000,
       mode: "latest",
       maxWaitTime: 500,
     });
-    this.#stream.on("data", ({ topic, value }) => {
+    if (this.consumer !== consumer) return close(consumer); // it took so long that another took its place
+    this.#broken = false;
+    heard("cluster");
+    stream.on("data", ({ topic, value }) => {
       heard("cluster");
       this.receive(topic.split(".")[1] ?? "", value);
     });
-    this.#stream.once("error", (error) => this.#reconnect(error));
+    stream.once("error", (error) => {
+      this.#broken = this.consumer === consumer;
+      this.logger.warn({ err: error }, "The cluster's stream broke");
+    });
   }
 
-  async #reconnect(error: unknown): Promise<void> {
-    this.logger.warn({ err: error }, "The cluster's stream broke");
-    for (let wait = RECONNECT_AFTER.first; !this.#stopping; wait = Math.min(wait * 2, RECONNECT_AFTER.last)) {
-      await sleep(wait, undefined, { ref: false });
-      try {
-        this.consumer?.close(true).catch(() => {});
-        await this.#consume();
-        this.logger.info("The cluster's stream is back");
-        return;
-      } catch {
-        // Kafka is still away
-      }
-    }
+  /** Makes a consumer anew whose stream broke or fell silent, until one hears again. */
+  async #revive(): Promise<void> {
+    const silent = silenceOf("cluster") > REVIVE.silence;
+    if (this.#reviving || !(this.#broken || silent)) return;
+    this.#reviving = true;
+    close(this.consumer);
+    const tooLong = sleep(REVIVE.patience, undefined, { ref: false });
+    await Promise.race([this.#consume(), tooLong]).catch(() => {}); // Kafka is still away
+    this.#reviving = false;
   }
 
   override async disconnect(): Promise<void> {
-    this.#stopping = true;
-    await this.#stream?.close().catch(() => {});
+    clearInterval(this.#watchdog);
     await Promise.allSettled([this.consumer?.close(true), this.admin?.close(), this.producer?.close()]);
   }
 }
+
+/** Whatever comes of it: it is of no use any more. */
+const close = (consumer: { close(force: boolean): Promise<void> } | null): void =>
+  void consumer?.close(true).catch(() => {});
 
 const connectionTo = ({ brokers, clientId, ssl, sasl }: KafkaConfig) => ({
   clientId,

@@ -1,6 +1,7 @@
 import { call } from "../shared/call.ts";
 import type { Actions } from "../shared/contracts.ts";
-import { Unauthorized, ValidationFailed } from "../shared/errors.ts";
+import { Unauthorized } from "../shared/errors.ts";
+import { sendAvatar } from "./avatar-image.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
 import { refuseFields } from "./request.ts";
 import { receiveFile } from "./upload.ts";
@@ -22,31 +23,6 @@ const uploadAvatar: Handler = function (req, res, next) {
   receiveFile(req, (stream) =>
     call(req.$ctx, "avatars.upload", { id }, { stream, timeout: UPLOAD_TIMEOUT }),
   ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
-};
-
-const WEBP = /\bimage\/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/;
-
-const YEAR = 31_536_000; // seconds
-const MINUTES = 300;
-
-/** The image, for `<img>`: immutable under its current version, and inert whatever it may hold. */
-const sendAvatar: Handler = function (req, res, next) {
-  const { v, ...params } = req.$params as { v?: string; id: string; size?: number };
-  if ("webp" in params)
-    return next(new ValidationFailed([{ field: "webp", message: "is not a known field" }]));
-  const webp = WEBP.test(req.headers.accept ?? "");
-  call(req.$ctx, "avatars.get", { ...params, webp }).then(({ body, contentType, etag, version }) => {
-    res.setHeader("ETag", etag);
-    res.setHeader("Vary", "Accept");
-    res.setHeader(
-      "Cache-Control",
-      v === version ? `public, max-age=${YEAR}, immutable` : `public, max-age=${MINUTES}`,
-    );
-    res.setHeader("X-Content-Type-Options", "nosniff");
-    res.setHeader("Content-Security-Policy", "default-src 'none'; sandbox");
-    Object.assign(req.$ctx.meta, { $responseType: contentType });
-    this.sendResponse(req, res, body);
-  }, next);
 };
 
 /** The REST routes (SPEC 2) and the actions they call. The first that matches is taken. */

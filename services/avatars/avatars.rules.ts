@@ -1,7 +1,7 @@
 import type { UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
 import { AvatarNotFound } from "../shared/errors.ts";
-import type { Avatar, Fallback, Format } from "./avatars.images.ts";
+import { type Avatar, type Fallback, type Format, SIZES } from "./avatars.images.ts";
 
 /** What becomes of a user's row when the picture changes, and how the objects of a picture are named. */
 
@@ -9,6 +9,13 @@ import type { Avatar, Fallback, Format } from "./avatars.images.ts";
 export const keyOf = (userId: string, { hash, fallback }: Avatar): string => `${userId}/${hash}.${fallback}`;
 
 export const objectName = (key: string, size: number, format: Format): string => `${key}/${size}.${format}`;
+
+/** Every object of a picture. */
+export const objectNames = (key: string): string[] =>
+  SIZES.flatMap((size) => [objectName(key, size, "webp"), objectName(key, size, partsOf(key).fallback)]);
+
+/** The key that an object belongs to. */
+export const keyOfObject = (name: string): string => name.slice(0, name.lastIndexOf("/"));
 
 /** A key's parts: the picture's version, as `?v=` in its address, and what it is where WebP is not taken. */
 export function partsOf(key: string): { version: string; fallback: Fallback } {
@@ -41,3 +48,7 @@ export function removeAvatar(user: UserRow): Change {
     events: [{ eventType: "user.avatar_deleted", userId: user.id, data: { fileSize } }],
   };
 }
+
+/** Whether a client has the entity already, by its If-None-Match: a weak comparison (RFC 9110, 13.1.2). */
+export const isFresh = (ifNoneMatch: string, etag: string): boolean =>
+  ifNoneMatch.split(",").some((known) => ["*", etag].includes(known.trim().replace(/^W\//, "")));

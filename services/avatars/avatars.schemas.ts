@@ -1,4 +1,4 @@
-import { flag, optional, params, type Rule, uuid } from "../shared/fields.ts";
+import { flag, optional, params, type Rule, text, uuid } from "../shared/fields.ts";
 import type { RuleError } from "../shared/validator.ts";
 import { SIZES } from "./avatars.images.ts";
 
@@ -18,8 +18,16 @@ const size: Rule = {
   },
 };
 
-/** `webp`: whether the client takes that format, which is the smaller one. */
-export const get = params({ id: uuid(), size, webp: optional(flag()) });
+/**
+ * `webp`: whether the client takes that format, which is the smaller one. `ifNoneMatch`: the entities it has already,
+ * in the form of that HTTP header.
+ */
+export const get = params({
+  id: uuid(),
+  size,
+  webp: optional(flag()),
+  ifNoneMatch: optional(text(1, 10_000)),
+});
 
 /** Of an event only what is needed is looked at. */
 export const deletion = { userId: uuid() };

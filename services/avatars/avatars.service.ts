@@ -1,28 +1,62 @@
-import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { addAbortSignal, type Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
+import { objectStore } from "../../mixins/object-store.ts";
 import type { UserRow } from "../../models/user.ts";
-import { changeUser, findUser } from "../../models/user-row.ts";
+import { type Change, changeUser, findUser } from "../../models/user-row.ts";
 import type { Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
-import type { Actions, AvatarImage, Envelope } from "../shared/contracts.ts";
+import type { Actions, AvatarMeta, Envelope } from "../shared/contracts.ts";
 import { AVATAR_LIMIT, AvatarNotFound, AvatarTooLarge, UserNotFound } from "../shared/errors.ts";
 import { causeOf } from "../shared/events.ts";
 import { avatarsUploaded } from "../shared/metrics.ts";
-import { type Avatar, makeAvatar } from "./avatars.images.ts";
-import { keyOf, objectName, partsOf, removeAvatar, replaceAvatar } from "./avatars.rules.ts";
+import { makeAvatar } from "./avatars.images.ts";
+import { ensurePictures, putPictures, removeAllOf, removeUnreferenced } from "./avatars.pictures.ts";
+import { reconcile } from "./avatars.reconcile.ts";
+import { isFresh, keyOf, objectName, partsOf, removeAvatar, replaceAvatar } from "./avatars.rules.ts";
 import * as schemas from "./avatars.schemas.ts";
-import { folderStore } from "./object-store.ts";
 
-type Ctx<Name extends keyof Actions> = Context<Actions[Name]["params"], Meta>;
+type Ctx<Name extends keyof Actions> = Context<Actions[Name]["params"], Meta & { avatar?: AvatarMeta }>;
 
-const store = folderStore(join(config.dataDir, "avatars"));
+/** How long a file may take to arrive, and how often the store is looked after, in ms. */
+const ARRIVE_WITHIN = 30_000;
+const EVERY = { prepare: 1_000, reconcile: 3_600_000 };
+
+type Methods = {
+  afterwards(work: Promise<unknown>): Promise<void>;
+  prepareStore(): Promise<void>;
+  reconcile(): Promise<void>;
+};
+type State = { stopping: boolean; reconciler?: NodeJS.Timeout };
 
 /** The pictures of users (SPEC 2, 7 and 12). */
-const AvatarsService: ServiceSchema<ServiceSettingSchema, object, object> = {
+const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   name: "avatars",
   mixins: [AccessMixin],
+
+  methods: {
+    /** What follows a commit is no part of the answer: the reconciler mends what fails here. */
+    async afterwards(work) {
+      await work.catch((error: unknown) => this.logger.warn(error));
+    },
+
+    /** The store may be away at start: meanwhile the node is not ready (services/node/health.ts). */
+    async prepareStore() {
+      while (!this.stopping)
+        try {
+          return await objectStore.prepare();
+        } catch (error) {
+          this.logger.warn(error);
+          await sleep(EVERY.prepare, undefined, { ref: false });
+        }
+    },
+
+    async reconcile() {
+      const findings = await reconcile();
+      if (findings) this.logger.info(findings, "Pictures reconciled");
+    },
+  },
 
   actions: {
     /** The file comes as the call's stream. Objects first, then row and event, then the old objects go. */
@@ -34,29 +68,39 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, object, object> = {
         const { id } = ctx.params;
         const avatar = await makeAvatar(await readFile(ctx.stream as Readable));
         const key = keyOf(id, avatar);
-        const fileSize = await putPictures(key, avatar);
         const avatarUrl = `${config.publicUrl}/api/v1/users/${id}/avatar?v=${avatar.hash}`;
+        const fileSize = await putPictures(key, avatar);
         const old = await change(ctx, (user) => replaceAvatar(user, key, avatarUrl, fileSize));
         if (old === key) return { avatarUrl };
         avatarsUploaded.inc();
-        if (old) await store.removeAll(old);
+        await this.afterwards(ensurePictures(key, avatar));
+        if (old) await this.afterwards(removeUnreferenced(id, old));
         return { avatarUrl };
       },
     },
 
+    /** The picture is the stream that is returned, and what it is stands in the call's meta; null: the client has it. */
     get: {
       access: "anyone",
       params: schemas.get,
-      async handler(ctx: Ctx<"avatars.get">): Promise<AvatarImage> {
-        const { id, size = 512, webp } = ctx.params;
+      async handler(ctx: Ctx<"avatars.get">): Promise<Readable | null> {
+        const { id, size = 512, webp, ifNoneMatch = "" } = ctx.params;
         const user = await findUser(id);
         if (!user) throw new UserNotFound("ID", id);
         if (!user.avatarKey) throw new AvatarNotFound();
         const { version, fallback } = partsOf(user.avatarKey);
         const format = webp ? "webp" : fallback;
-        const body = await store.get(objectName(user.avatarKey, size, format));
-        if (!body) throw new AvatarNotFound();
-        return { body, contentType: `image/${format}`, etag: `"${version}-${size}-${format}"`, version };
+        const avatar: AvatarMeta = {
+          contentType: `image/${format}`,
+          etag: `"${version}-${size}-${format}"`,
+          version,
+        };
+        ctx.meta.avatar = avatar;
+        if (isFresh(ifNoneMatch, avatar.etag)) return null;
+        const object = await objectStore.get(objectName(user.avatarKey, size, format));
+        if (!object) throw new AvatarNotFound();
+        avatar.length = object.length;
+        return object.body;
       },
     },
 
@@ -65,8 +109,9 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, object, object> = {
       logAs: "avatar_delete",
       params: schemas.byId,
       async handler(ctx: Ctx<"avatars.remove">): Promise<{ message: string }> {
+        const { id } = ctx.params;
         const old = await change(ctx, removeAvatar);
-        if (old) await store.removeAll(old);
+        if (old) await this.afterwards(removeUnreferenced(id, old));
         return { message: "Avatar deleted successfully" };
       },
     },
@@ -76,16 +121,34 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, object, object> = {
     /** Deleting a user erases the picture, without an event of its own. */
     "user.deleted": {
       params: schemas.deletion,
-      handler: (ctx: Context<Envelope<"user.deleted">>) => store.removeAll(ctx.params.userId),
+      handler: (ctx: Context<Envelope<"user.deleted">>) => removeAllOf(ctx.params.userId),
     },
+  },
+
+  created() {
+    this.stopping = false;
+  },
+
+  started() {
+    const work = () => void this.afterwards(this.reconcile());
+    this.reconciler = setInterval(work, EVERY.reconcile).unref();
+    void this.prepareStore().then(work);
+  },
+
+  stopped() {
+    this.stopping = true;
+    clearInterval(this.reconciler);
   },
 };
 
-/** @throws AvatarTooLarge the moment the limit is passed; what the stream was destroyed with */
+/**
+ * @throws AvatarTooLarge the moment the limit is passed; what the stream was destroyed with: where it stalls, as the
+ * node that sends it may be gone, with an AbortError
+ */
 async function readFile(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  for await (const chunk of addAbortSignal(AbortSignal.timeout(ARRIVE_WITHIN), stream)) {
     length += chunk.length;
     if (length > AVATAR_LIMIT) throw new AvatarTooLarge();
     chunks.push(chunk);
@@ -93,18 +156,10 @@ async function readFile(stream: Readable): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Stores every size; returns the bytes they take together. */
-async function putPictures(key: string, { pictures }: Avatar): Promise<number> {
-  await Promise.all(
-    pictures.map(({ size, format, bytes }) => store.put(objectName(key, size, format), bytes)),
-  );
-  return pictures.reduce((sum, { bytes }) => sum + bytes.length, 0);
-}
-
 /** Changes the row and returns the key that it had before. */
 async function change(
   ctx: Context<{ id: string }, Meta>,
-  decide: (user: UserRow) => ReturnType<typeof replaceAvatar>,
+  decide: (user: UserRow) => Change | undefined,
 ): Promise<string | null> {
   let old: string | null = null;
   await changeUser("avatars", ctx.params.id, causeOf(ctx), (user) => {

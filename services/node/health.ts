@@ -1,5 +1,6 @@
 import type { Context } from "moleculer";
 import { openTopics } from "../../mixins/kafka-topics.ts";
+import { objectStore } from "../../mixins/object-store.ts";
 import { openConnections, ping } from "../../models/database.ts";
 import { call } from "../shared/call.ts";
 import { config } from "../shared/config.ts";
@@ -59,6 +60,7 @@ export async function demandReady(): Promise<void> {
   if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
   if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");
   if (missing.has("services")) throw new DependencyUnavailable("rest of the cluster");
+  if (config.services.includes("avatars")) await objectStore.check();
   if (isDeaf()) throw new DependencyUnavailable("connection to Kafka");
   if (!config.needsDatabase) return;
   if (missing.has("database") || (await databaseHealth()).status === "disconnected")

@@ -52,6 +52,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       ssl: values.DATABASE_SSL,
       poolMax: values.DATABASE_POOL_MAX,
     }),
+    /** Not set: pictures are kept in a folder of DATA_DIR. */
+    minio: values.MINIO_ENDPOINT && readMinio(values, values.MINIO_ENDPOINT),
     /** Not set: the node is alone, and Moleculer's in-process bus carries everything. */
     kafka: values.KAFKA_BROKERS && readKafka(values, values.KAFKA_BROKERS),
     auth: Object.freeze({
@@ -65,6 +67,19 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     userCacheMs: 1000 * (values.USER_CACHE_SECONDS ?? (values.KAFKA_BROKERS ? 0 : 60)),
   });
 }
+
+/** The object store for pictures. */
+export type MinioConfig = ReturnType<typeof readMinio>;
+
+const readMinio = (values: Values, endPoint: string) =>
+  Object.freeze({
+    endPoint,
+    port: values.MINIO_PORT,
+    useSSL: values.MINIO_USE_SSL,
+    accessKey: values.MINIO_ACCESS_KEY,
+    secretKey: values.MINIO_SECRET_KEY,
+    bucket: values.MINIO_BUCKET,
+  });
 
 /** One cluster for the transporter and the topics alike. */
 export type KafkaConfig = ReturnType<typeof readKafka>;

@@ -70,8 +70,8 @@ export type ListParams = {
   createdTo?: string;
 };
 
-/** An image as it is served; `etag` is the quoted HTTP entity tag. */
-export type AvatarImage = { body: Buffer; contentType: string; etag: string; version: string };
+/** What an image is that `avatars.get` streams; `etag` is the quoted HTTP entity tag, `length` the bytes that follow. */
+export type AvatarMeta = { contentType: string; etag: string; version: string; length?: number };
 
 type Action<Params, Result> = { params: Params; result: Result };
 
@@ -94,8 +94,11 @@ export type Actions = {
   "stats.setQuotas": Action<{ id: string; maxInterviews?: number; maxStorage?: number }, Quotas>;
   /** The file comes as the call's `stream`. */
   "avatars.upload": Action<{ id: string }, { avatarUrl: string }>;
-  /** `webp`: the caller takes that format too. */
-  "avatars.get": Action<{ id: string; size?: number; webp?: boolean }, AvatarImage>;
+  /**
+   * `webp`: the caller takes that format too. `ifNoneMatch`: what the caller has already, as in HTTP; then the result is
+   * null. What the stream holds is told in `ctx.meta.avatar`.
+   */
+  "avatars.get": Action<{ id: string; size?: number; webp?: boolean; ifNoneMatch?: string }, Readable | null>;
   "avatars.remove": Action<{ id: string }, { message: string }>;
 };
 

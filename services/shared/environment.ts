@@ -76,6 +76,13 @@ const VARIABLES: Record<string, Variable> = {
   DATABASE_POOL_MAX: integer(10, 2, 1000),
   MINIO_ENDPOINT: text(),
   MINIO_PORT: port(9000),
+  MINIO_ACCESS_KEY: text("minioadmin"),
+  MINIO_SECRET_KEY: secret("minioadmin123"),
+  MINIO_BUCKET: {
+    ...text("avatars"),
+    pattern: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+    allowed: "3 to 63 lower-case letters, digits, dots and hyphens",
+  },
   MINIO_USE_SSL: flag(),
   KAFKA_BROKERS: listOf(/^[^\s:,]+:\d{1,5}$/, "a list of host:port, separated by commas"),
   KAFKA_CLIENT_ID: text("user-service"),
@@ -121,6 +128,11 @@ export type Values = {
   DATABASE_SSL: boolean;
   DATABASE_POOL_MAX: number;
   MINIO_ENDPOINT?: string;
+  MINIO_PORT: number;
+  MINIO_ACCESS_KEY: string;
+  MINIO_SECRET_KEY: string;
+  MINIO_BUCKET: string;
+  MINIO_USE_SSL: boolean;
   KAFKA_BROKERS?: string[];
   KAFKA_CLIENT_ID: string;
   KAFKA_GROUP_ID: string;

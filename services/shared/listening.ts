@@ -11,5 +11,7 @@ const lastHeard = new Map<Source, number>();
 /** Something came from there just now; the first time also says that it is to be heard from now on. */
 export const heard = (source: Source): unknown => lastHeard.set(source, performance.now());
 
-export const isDeaf = (): boolean =>
-  [...lastHeard.values()].some((at) => performance.now() - at > DEAF_AFTER);
+/** How long nothing was heard of a source, in ms; below 0 where nothing is to be heard. */
+export const silenceOf = (source: Source): number => performance.now() - (lastHeard.get(source) ?? Infinity);
+
+export const isDeaf = (): boolean => [...lastHeard.keys()].some((source) => silenceOf(source) > DEAF_AFTER);

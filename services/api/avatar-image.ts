@@ -1,0 +1,48 @@
+import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { call } from "../shared/call.ts";
+import type { Meta } from "../shared/caller.ts";
+import type { AvatarMeta } from "../shared/contracts.ts";
+import type { Handler } from "./gateway.types.ts";
+import { refuseFields } from "./request.ts";
+
+/** A client that takes WebP says so (RFC 9110, 12.5.1); with `q=0` it says the opposite. */
+const WEBP = /\bimage\/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/;
+
+const YEAR = 31_536_000; // seconds
+const MINUTES = 300;
+
+/** A client may be slow, and the node that the stream comes from may be gone; in ms. */
+const SEND_WITHIN = 30_000;
+
+/** The image, for `<img>`: immutable under its current version, and inert whatever it may hold (SPEC 2). */
+export const sendAvatar: Handler = (req, res, next) => {
+  const { v, ...params } = req.$params as { v?: string; id: string; size?: number };
+  refuseFields(
+    ["webp", "ifNoneMatch"].filter((name) => name in params),
+    "is not a known field",
+  );
+  const { accept = "", "if-none-match": ifNoneMatch } = req.headers;
+  call(req.$ctx, "avatars.get", { ...params, webp: WEBP.test(accept), ifNoneMatch }).then((image) => {
+    const { avatar } = req.$ctx.meta as Meta & { avatar: AvatarMeta };
+    res.setHeader("ETag", avatar.etag);
+    res.setHeader("Vary", "Accept");
+    res.setHeader(
+      "Cache-Control",
+      v === avatar.version ? `public, max-age=${YEAR}, immutable` : `public, max-age=${MINUTES}`,
+    );
+    res.setHeader("X-Content-Type-Options", "nosniff");
+    res.setHeader("Content-Security-Policy", "default-src 'none'; sandbox");
+    if (!image) return void res.writeHead(304).end();
+    res.setHeader("Content-Type", avatar.contentType);
+    res.setHeader("Content-Length", avatar.length ?? 0);
+    if (req.method !== "HEAD") return send(image, res);
+    image.destroy();
+    res.end();
+  }, next);
+};
+
+/** Either whole, or the connection ends. */
+const send = (image: Readable, res: ServerResponse): Promise<void> =>
+  pipeline(image, res, { signal: AbortSignal.timeout(SEND_WITHIN) }).catch(() => void res.destroy());

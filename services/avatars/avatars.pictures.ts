@@ -1,0 +1,56 @@
+import type { Transaction } from "sequelize";
+import { objectStore } from "../../mixins/object-store.ts";
+import { query, transaction } from "../../models/database.ts";
+import type { Avatar } from "./avatars.images.ts";
+import { objectName, objectNames } from "./avatars.rules.ts";
+
+/**
+ * The objects of pictures. They are put before a row refers to them and removed after none does, so that a crash in
+ * between leaves at most objects that nobody refers to (avatars.reconcile.ts).
+ */
+
+/** Stores every size; returns the bytes they take together. */
+export async function putPictures(key: string, { pictures }: Avatar): Promise<number> {
+  await Promise.all(
+    pictures.map(({ size, format, bytes }) =>
+      objectStore.put(objectName(key, size, format), bytes, `image/${format}`),
+    ),
+  );
+  return pictures.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+/** To be called once the row refers to them: what a change away from the same picture removed is put again. */
+export async function ensurePictures(key: string, avatar: Avatar): Promise<void> {
+  if (!(await arePicturesThere(key))) await putPictures(key, avatar);
+}
+
+/** Whether every size is there. */
+export async function arePicturesThere(key: string): Promise<boolean> {
+  const names = await Array.fromAsync(objectStore.list({ prefix: `${key}/` }), ({ name }) => name);
+  return objectNames(key).every((name) => names.includes(name));
+}
+
+/**
+ * Removes a picture's objects, unless the user's row refers to them. The row is locked meanwhile: a change back to the
+ * same picture either committed before, or sees afterwards that they are gone, and puts them again.
+ */
+export const removeUnreferenced = (
+  userId: string,
+  key: string,
+  names: string[] = objectNames(key),
+): Promise<void> =>
+  transaction(async (tx) => {
+    if ((await lockKey(tx, userId)) !== key) await objectStore.remove(names);
+  });
+
+async function lockKey(tx: Transaction, userId: string): Promise<string | null | undefined> {
+  const text = 'SELECT avatar_key AS "avatarKey" FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE';
+  const [row] = await query<{ avatarKey: string | null }>({ name: "lock-avatar-key", text }, [userId], tx);
+  return row?.avatarKey;
+}
+
+/** Removes whatever there is of a user who is deleted. */
+export async function removeAllOf(userId: string): Promise<void> {
+  const objects = objectStore.list({ prefix: `${userId}/` });
+  await objectStore.remove(await Array.fromAsync(objects, ({ name }) => name));
+}

@@ -1,0 +1,65 @@
+import { buffer } from "node:stream/consumers";
+import { expect, test } from "@jest/globals";
+import type { ObjectStore } from "../../mixins/object-store.ts";
+
+/** What every object store does, whatever is behind it. `open` gives an empty one. */
+export function describeObjectStore(open: () => ObjectStore): void {
+  const [anna, ben] = [crypto.randomUUID(), crypto.randomUUID()].toSorted();
+  const bytes = (text: string) => Buffer.from(text);
+  const read = async (store: ObjectStore, name: string) => {
+    const object = await store.get(name);
+    return object && { length: object.length, bytes: await buffer(object.body) };
+  };
+  const namesOf = async (store: ObjectStore, from: Parameters<ObjectStore["list"]>[0] = {}) =>
+    Array.fromAsync(store.list(from), ({ name }) => name);
+
+  test("it can be prepared any number of times", async () => {
+    await open().prepare();
+    await open().prepare();
+    await open().check();
+  });
+
+  test("what is put is got, with its length; what was never put is not there", async () => {
+    const store = open();
+    await store.put(`${anna}/a.jpeg/64.jpeg`, bytes("small"), "image/jpeg");
+    expect(await read(store, `${anna}/a.jpeg/64.jpeg`)).toEqual({ length: 5, bytes: bytes("small") });
+    expect(await store.get(`${anna}/a.jpeg/128.jpeg`)).toBeUndefined();
+  });
+
+  test("an object of a megabyte comes back whole", async () => {
+    const store = open();
+    const large = Buffer.alloc(2 ** 20, "0123456789");
+    await store.put(`${anna}/large`, large, "image/png");
+    expect((await read(store, `${anna}/large`))?.bytes.equals(large)).toBe(true);
+    await store.remove([`${anna}/large`]);
+  });
+
+  test("what is put again takes the old one's place, and is new", async () => {
+    const store = open();
+    await store.put(`${anna}/a.jpeg/64.jpeg`, bytes("another"), "image/jpeg");
+    expect((await read(store, `${anna}/a.jpeg/64.jpeg`))?.bytes).toEqual(bytes("another"));
+    const [listed] = await Array.fromAsync(store.list({ prefix: `${anna}/` }));
+    expect(Math.abs(Date.now() - Number(listed?.modifiedAt))).toBeLessThan(60_000);
+  });
+
+  test("objects are listed in the order of their names: all, those of a prefix, those after a name", async () => {
+    const store = open();
+    const names = [`${anna}/a.jpeg/128.webp`, `${anna}/b.png/64.png`, `${ben}/a.jpeg/64.jpeg`];
+    for (const name of names.toReversed()) await store.put(name, bytes(name), "image/jpeg");
+    const all = [`${anna}/a.jpeg/128.webp`, `${anna}/a.jpeg/64.jpeg`, ...names.slice(1)];
+    expect(await namesOf(store)).toEqual(all);
+    expect(await namesOf(store, { prefix: `${anna}/a.jpeg/` })).toEqual(all.slice(0, 2));
+    expect(await namesOf(store, { prefix: `${ben}/` })).toEqual(all.slice(3));
+    expect(await namesOf(store, { after: all[1] })).toEqual(all.slice(2));
+    expect(await namesOf(store, { prefix: "nobody/" })).toEqual([]);
+  });
+
+  test("what is removed is gone, and removing it again is no fault", async () => {
+    const store = open();
+    const names = await namesOf(store);
+    await store.remove(names);
+    await store.remove(names);
+    await store.remove([]);
+    expect(await namesOf(store)).toEqual([]);
+  });
+}

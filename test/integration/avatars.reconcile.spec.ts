@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { ObjectStore } from "../../mixins/object-store.ts";
+import type { reconcile as Reconcile } from "../../services/avatars/avatars.reconcile.ts";
+import { uploadOf } from "../helpers/form.ts";
+import { jpeg } from "../helpers/images.ts";
+import { createUser, type Person } from "../helpers/people.ts";
+import { request } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+let service: TestService;
+let store: ObjectStore;
+let reconcile: typeof Reconcile;
+
+beforeAll(async () => {
+  service = await startService();
+  ({ objectStore: store } = await import("../../mixins/object-store.ts"));
+  ({ reconcile } = await import("../../services/avatars/avatars.reconcile.ts"));
+});
+afterAll(() => service?.stop());
+
+const inTwoHours = () => new Date(Date.now() + 7_200_000);
+const namesOf = (id: string) => Array.fromAsync(store.list({ prefix: `${id}/` }), ({ name }) => name);
+const put = (...names: string[]) =>
+  Promise.all(names.map((name) => store.put(name, Buffer.from("x"), "image/webp")));
+
+const upload = async ({ id, headers }: Person, file: Buffer) => {
+  const asked = uploadOf(id, file);
+  return request(service.url, { ...asked, headers: { ...asked.headers, ...headers } });
+};
+
+test("objects that no user refers to are removed once they are an hour old, and no others", async () => {
+  const [anna, ben] = [await createUser(service), await createUser(service)];
+  await upload(anna, await jpeg());
+  const pictures = await namesOf(anna.id);
+  expect(pictures).toHaveLength(8);
+  const orphans = [`${anna.id}/0123.jpeg/64.webp`, `${ben.id}/4567.png/64.png`];
+  const ofNobody = `${crypto.randomUUID()}/89ab.jpeg/64.webp`;
+  await put(...orphans, ofNobody, "not-ours/64.webp");
+
+  expect(await reconcile()).toEqual({ removed: 0, broken: [] });
+  expect(await reconcile(inTwoHours())).toEqual({ removed: 3, broken: [] });
+  expect(await namesOf(anna.id)).toEqual(pictures);
+  expect(await namesOf(ben.id)).toEqual([]);
+  expect(await namesOf("not-ours")).toEqual(["not-ours/64.webp"]);
+});
+
+test("a user whose pictures are gone is reported", async () => {
+  const anna = await createUser(service);
+  await upload(anna, await jpeg());
+  await store.remove((await namesOf(anna.id)).slice(0, 1));
+  expect((await reconcile())?.broken).toEqual([anna.id]);
+  await store.remove(await namesOf(anna.id));
+  expect((await reconcile())?.broken).toEqual([anna.id]);
+  await upload(anna, await jpeg({ left: "#00ff00" }));
+  expect((await reconcile())?.broken).toEqual([]);
+});
+
+test("a deleted user's pictures are orphans, should the event that erases them be lost", async () => {
+  const anna = await createUser(service);
+  await upload(anna, await jpeg());
+  await service.database.sql("UPDATE users SET deleted_at = now() WHERE id = $1", [anna.id]);
+  expect(await reconcile(inTwoHours())).toEqual({ removed: 8, broken: [] });
+});
+
+test("one node at a time reconciles", async () => {
+  await service.database.sql("SELECT pg_advisory_lock(8300304)"); // as another node holds it
+  expect(await reconcile()).toBeUndefined();
+  await service.database.sql("SELECT pg_advisory_unlock(8300304)");
+  expect(await reconcile()).toBeDefined();
+});
+
+test("two pictures uploaded in turn, many at once: the last one is whole, and nothing else is left", async () => {
+  const anna = await createUser(service);
+  const files = [await jpeg(), await jpeg({ left: "#00ff00" })];
+  const uploads = Array.from({ length: 12 }, (_, n) => upload(anna, files[n % 2] ?? Buffer.alloc(0)));
+  expect((await Promise.all(uploads)).map(({ status }) => status)).toEqual(Array(12).fill(200));
+  const [row] = await service.database.sql<{ avatar_key: string }>(
+    "SELECT avatar_key FROM users WHERE id = $1",
+    [anna.id],
+  );
+  const names = await namesOf(anna.id);
+  expect(names).toHaveLength(8);
+  expect(names.every((name) => name.startsWith(`${row?.avatar_key}/`))).toBe(true);
+});

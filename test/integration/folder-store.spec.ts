@@ -1,0 +1,22 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "@jest/globals";
+import { folderStore } from "../../mixins/folder-store.ts";
+import { describeObjectStore } from "../helpers/object-store.suite.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "user-service-store-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describeObjectStore(() => folderStore(folder));
+
+test("nothing but the place for drafts is left in the folder", () => {
+  expect(readdirSync(folder)).toEqual([".drafts"]);
+  expect(readdirSync(join(folder, ".drafts"))).toEqual([]);
+});
+
+test("a folder that is gone is a store out of reach", async () => {
+  const gone = folderStore(join(folder, "never-prepared"));
+  await expect(gone.check()).rejects.toMatchObject({ type: "DEPENDENCY_UNAVAILABLE" });
+  await expect(gone.put("a/b", Buffer.from("x"), "image/png")).rejects.toMatchObject({ code: 503 });
+});
