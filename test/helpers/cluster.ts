@@ -6,12 +6,17 @@ export const FORMS = {
   "three nodes": ["api", "users,outbox,ingest", "stats,avatars"],
 };
 
-/** The nodes of one cluster, with a name, a schema and a consumer group of their own. The first one has the gateway. */
+/** The nodes of one cluster, with a name, a schema, a bucket and a consumer group of their own. The first one has the gateway. */
 export async function startCluster(
   services: string[],
 ): Promise<{ gateway: TestNode; env: Record<string, string>; stop(): Promise<(number | null)[]> }> {
   const id = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
-  const env = { DATABASE_SCHEMA: `e2e_${id}`, NAMESPACE: `e2e-${id}`, KAFKA_GROUP_ID: `e2e-${id}` };
+  const env = {
+    DATABASE_SCHEMA: `e2e_${id}`,
+    NAMESPACE: `e2e-${id}`,
+    KAFKA_GROUP_ID: `e2e-${id}`,
+    MINIO_BUCKET: `e2e-${id}`,
+  };
   const nodes = await Promise.all(
     services.map((SERVICES, index) => startNode({ ...env, SERVICES, NODEID: `node-${index}` })),
   );
