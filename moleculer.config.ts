@@ -5,6 +5,7 @@ import { Lifecycle } from "./services/node/lifecycle.ts";
 import { createLogger, LEVELS } from "./services/node/logger.ts";
 import { Observe } from "./services/node/observe.ts";
 import { PrometheusService } from "./services/node/prometheus.ts";
+import { REPL_OPTIONS } from "./services/node/repl.ts";
 import { config, type KafkaConfig } from "./services/shared/config.ts";
 import { ValidationFailed } from "./services/shared/errors.ts";
 import { newTraceId } from "./services/shared/events.ts";
@@ -32,6 +33,8 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   tracking: { enabled: true, shutdownTimeout: 6_000 },
   skipProcessEventRegistration: true, // services/node/lifecycle.ts
   internalServices: { $node: { actions: { options: false } } } as unknown as boolean, // it hands out secrets
+
+  replOptions: REPL_OPTIONS,
 
   created(broker) {
     broker.createService(PrometheusService);

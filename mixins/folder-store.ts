@@ -13,8 +13,8 @@ export function folderStore(folder: string): ObjectStore {
   return {
     prepare: () =>
       orUnavailable(async () => {
-        await rm(drafts, { recursive: true, force: true }); // of a process that was killed
         await mkdir(drafts, { recursive: true });
+        for (const name of await readdir(drafts)) await removeIfOld(join(drafts, name));
       }),
 
     check: () => orUnavailable(() => access(drafts, constants.W_OK)),
@@ -67,6 +67,14 @@ export function folderStore(folder: string): ObjectStore {
 }
 
 const WHETHER = [() => true, () => false] as const;
+
+/** A draft of a process that was killed; another process may be at work on a young one. */
+async function removeIfOld(path: string): Promise<void> {
+  const draft = await ifThere(stat(path));
+  if (draft && Date.now() - draft.mtimeMs > ABANDONED) await rm(path, { force: true });
+}
+
+const ABANDONED = 3_600_000; // ms
 
 /** In the order of an object store's names: a folder's slash counts. */
 async function namesIn(path: string): Promise<string[]> {

@@ -41,3 +41,12 @@ export async function outboxAge(): Promise<number> {
   const [row] = await query<{ age: number }>({ name: "outbox-age", text }, []);
   return row?.age ?? 0;
 }
+
+/** How many records wait. */
+export async function outboxSize(): Promise<number> {
+  const [row] = await query<{ size: number }>(
+    { name: "outbox-size", text: "SELECT count(*) AS size FROM outbox" },
+    [],
+  );
+  return row?.size ?? 0;
+}
