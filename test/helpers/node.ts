@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import supertest from "supertest";
 import { freePort } from "./free-port.ts";
+import { statusOf } from "./process.ts";
 import { INTERNAL_TOKEN } from "./service.ts";
+import { waitFor } from "./wait-for.ts";
 
 /** One node as an operator starts it: a process of its own, on the environment that the tests were given. */
 export type TestNode = {
@@ -36,11 +38,11 @@ export async function startNode(env: Record<string, string> = {}): Promise<TestN
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const url = `http://127.0.0.1:${port}`;
   const nodeUrl = `http://127.0.0.1:${metricsPort}`;
-  const end = Date.now() + 30_000;
-  while (!(await fetch(`${nodeUrl}/health/ready`).catch(() => undefined))?.ok) {
-    if (child.exitCode !== null || Date.now() > end) throw new Error("The node did not become ready");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const kill = () => process.kill(-(child.pid ?? 0), "SIGKILL");
+  process.once("exit", kill);
+  exited.then(() => process.off("exit", kill));
+  const isReady = async () => (await statusOf(`${nodeUrl}/health/ready`)) === 200;
+  await waitFor(isReady, 30_000);
   return {
     url,
     http: supertest(url),
