@@ -2,24 +2,27 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { call } from "./call.ts";
 import { startDatabases } from "./databases.ts";
 import { get } from "./get.ts";
 import { heap } from "./heap.ts";
+import { ingest } from "./ingest.ts";
 import { list } from "./list.ts";
 import { startLoad } from "./load.ts";
 import type { Part } from "./part.ts";
 import { post } from "./post.ts";
 import { progress } from "./progress.ts";
+import { relay } from "./relay.ts";
 import { start } from "./start.ts";
 import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post list start heap] [--quick]`: the figures of README.md, measured here and now.
- * Progress on stderr, a Markdown table on stdout.
+ * `npm run bench [-- get post list start heap ingest call relay] [--quick]`: the figures of README.md, measured here
+ * and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
  */
 
-const PARTS: Record<string, Part> = { get, post, list, start, heap };
+const PARTS: Record<string, Part> = { get, post, list, start, heap, ingest, call, relay };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -5,7 +5,7 @@ import { isMet, judged, type Measurement, median, type Target } from "./statisti
 
 /** What has to be known to make sense of it. */
 export const CONDITIONS = [
-  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model}, shared by the server that is measured, PostgreSQL and the load generator.`,
+  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model}, shared by the server that is measured, PostgreSQL, Kafka and the load generator.`,
   "Throughput over 32 connections, latency (the lists) over one. PostgreSQL as durable as it is by default; 10 connections a server.",
   "NODE_ENV is not set; LOG_LEVEL=info, as JSON to /dev/null. The bare programs check the same tokens, and log nothing.",
 ].join("\n");

@@ -1,0 +1,84 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { alternate } from "./alternate.ts";
+import { type End, openAsking, type Way } from "./echo.ts";
+import { onKafka } from "./kafka.ts";
+import { type Bench, roundsOf } from "./part.ts";
+import { progress } from "./progress.ts";
+import { type Measurement, median } from "./statistics.ts";
+
+/** A call from node to node over Kafka: what the broker adds to a bare round trip, and what our transporter wins. */
+export const call = onKafka("call", async (bench, brokers) => {
+  progress("call: two processes for each of three ways");
+  const [ours, stock, raw] = await Promise.all(
+    (["ours", "stock", "raw"] as const).map((way) => connect(way, brokers)),
+  );
+  if (!ours || !stock || !raw) throw new Error("A way is missing");
+  const measurements = [await compareLatency(bench, ours, raw)];
+  for (const [inFlight, atLeast] of IN_FLIGHT)
+    measurements.push(await compareRates(bench, inFlight, atLeast, ours, stock));
+  await Promise.all([ours, stock, raw].map((way) => way.close()));
+  return measurements;
+});
+
+/** How many calls wait for their answers at a time, and what our transporter must win. */
+const IN_FLIGHT = [
+  [1, 0.9],
+  [16, 1],
+  [64, 1],
+  [256, 5],
+] as const;
+
+/** Both ends, each in a process of its own. */
+async function connect(way: Way, brokers: string[]): Promise<End> {
+  const child = fork(join(import.meta.dirname, "echo-child.ts"), [way, ...brokers]);
+  await once(child, "message");
+  const end = await openAsking(way, brokers);
+  return {
+    ask: end.ask,
+    async close() {
+      await end.close();
+      child.disconnect();
+    },
+  };
+}
+
+async function compareLatency(bench: Bench, ours: End, raw: End): Promise<Measurement> {
+  const name = "An action called over Kafka, 1 in flight, p50; a bare round trip";
+  const amount = bench.quick ? 100 : 500;
+  const latency = (end: End) => async () => {
+    const times: number[] = [];
+    for (let i = 0; i < amount; i++) {
+      const start = performance.now();
+      await end.ask();
+      times.push(performance.now() - start);
+    }
+    return median(times);
+  };
+  const results = await alternate(name, roundsOf(bench).rounds, latency(ours), latency(raw));
+  return { name, unit: "ms", ...results, target: { atMost: 1.3 } };
+}
+
+async function compareRates(
+  bench: Bench,
+  inFlight: number,
+  atLeast: number,
+  ours: End,
+  stock: End,
+): Promise<Measurement> {
+  const name = `Actions called over Kafka, ${inFlight} in flight; Moleculer's transporter`;
+  const { rounds, seconds } = roundsOf(bench);
+  const rate = (end: End) => async () => {
+    const start = performance.now();
+    const stop = start + 1000 * seconds;
+    let calls = 0;
+    const askOn = async () => {
+      for (; performance.now() < stop; calls++) await end.ask();
+    };
+    await Promise.all(Array.from({ length: inFlight }, askOn));
+    return (1000 * calls) / (performance.now() - start);
+  };
+  const results = await alternate(name, rounds, rate(ours), rate(stock));
+  return { name, unit: "calls/s", ...results, target: { atLeast } };
+}

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Admin, ListOffsetTimestamps, Producer, stringSerializers } from "@platformatic/kafka";
+import { alternate } from "./alternate.ts";
+import { countBare } from "./bare-ingest.ts";
+import type { Database } from "./databases.ts";
+import { createTopics, kafkaEnv, onKafka } from "./kafka.ts";
+import { progress } from "./progress.ts";
+import { seedUsers } from "./seed.ts";
+import { launchService } from "./servers.ts";
+import type { Measurement } from "./statistics.ts";
+
+/** From Kafka to the counters: a backlog of the neighbours' events, against the same SQL in a loop without Kafka. */
+export const ingest = onKafka("ingest", async ({ databases, quick }, brokers) => {
+  const count = quick ? 20_000 : 200_000;
+  const [ours, theirs] = [await databases.create("ingest_ours"), await databases.create("ingest_theirs")];
+  for (const database of [ours, theirs]) await seedUsers(database, 1_000);
+  progress(`ingest: ${count} events onto Kafka`);
+  const starts = await produceBacklog(brokers, await userIds(ours), count);
+
+  const results = await alternate(
+    "ingest",
+    quick ? 2 : 5,
+    async () => {
+      await forget(ours);
+      return rateOfService(ours, brokers, starts, count);
+    },
+    async () => {
+      await forget(theirs);
+      return countBare(theirs, await userIds(theirs), count);
+    },
+  );
+  const unit = "events/s";
+  const measurements: Measurement[] = [
+    { name: "Kafka to counters; the same SQL alone", unit, ...results, target: { atLeast: 0.6 } },
+    { name: "Kafka to counters", unit, ours: results.ours, target: { atLeast: 15_000 } },
+  ];
+  return measurements;
+});
+
+async function userIds({ sql }: Database): Promise<string[]> {
+  const users = await sql<{ id: string }>("SELECT id FROM users");
+  return users.map(({ id }) => id);
+}
+
+/** Where a topic's partitions ended before our events. */
+type Start = { name: string; partitionOffsets: { partition: number; offset: bigint }[] };
+
+const TOPICS = ["interview-events", "media-events"] as const;
+const PARTITIONS = [0, 1, 2];
+
+/** Each event adds 1 to a sum: so the sums tell how many were counted, and whether each was once. */
+const EVENT = {
+  "interview-events": () => ({ eventType: "interview.created", data: { interviewId: crypto.randomUUID() } }),
+  "media-events": () => ({
+    eventType: "media.uploaded",
+    data: { fileId: crypto.randomUUID(), fileSize: 1 },
+  }),
+};
+
+async function produceBacklog(brokers: string[], ids: string[], count: number): Promise<Start[]> {
+  await createTopics(brokers, [...TOPICS], PARTITIONS.length);
+  const starts = await endsOf(brokers);
+  const producer = new Producer({
+    clientId: "bench",
+    bootstrapBrokers: brokers,
+    serializers: stringSerializers,
+  });
+  const batch = 1_000;
+  for (let sent = 0; sent < count; sent += batch) {
+    const topic = TOPICS[(sent / batch) % 2] ?? TOPICS[0];
+    const messages = Array.from({ length: batch }, (_, n) => {
+      const userId = ids[n % ids.length] ?? "";
+      const event = { eventId: crypto.randomUUID(), userId, timestamp: new Date(), ...EVENT[topic]() };
+      return { topic, key: userId, value: JSON.stringify(event) };
+    });
+    await producer.send({ messages });
+  }
+  await producer.close();
+  return starts;
+}
+
+async function endsOf(brokers: string[]): Promise<Start[]> {
+  const admin = new Admin({ clientId: "bench", bootstrapBrokers: brokers });
+  const partitions = PARTITIONS.map((partitionIndex) => ({
+    partitionIndex,
+    timestamp: ListOffsetTimestamps.LATEST,
+  }));
+  const ends = await admin.listOffsets({ topics: TOPICS.map((name) => ({ name, partitions })) });
+  await admin.close();
+  return ends.map(({ name, partitions }) => ({
+    name,
+    partitionOffsets: partitions.map(({ partitionIndex, offset }) => ({ partition: partitionIndex, offset })),
+  }));
+}
+
+/** Takes back what the last round counted. */
+async function forget({ sql }: Database): Promise<void> {
+  await sql("TRUNCATE processed_events, outbox, dead_letters");
+  await sql("UPDATE users SET interviews_created = 0, interviews_active = 0, storage_used = 0");
+  await sql("VACUUM users");
+}
+
+/** In events a second, from the first that is counted to the last. */
+async function rateOfService(database: Database, brokers: string[], starts: Start[], count: number) {
+  const env = kafkaEnv(brokers, "ingest,stats");
+  await placeGroup(brokers, env.KAFKA_GROUP_ID, starts);
+  const service = await launchService({ ...database.env, ...env });
+  let [first, last] = [
+    { at: 0, counted: 0 },
+    { at: 0, counted: 0 },
+  ];
+  while (last.counted < count) {
+    await sleep(20);
+    last = { counted: await counted(database), at: performance.now() };
+    if (first.counted === 0) first = last;
+  }
+  await service.stop();
+  if (last.counted > count) throw new Error(`${last.counted} events were counted instead of ${count}`);
+  return (1000 * (last.counted - first.counted)) / (last.at - first.at);
+}
+
+/** Has the group begin where our events do, whatever stands before them. */
+async function placeGroup(brokers: string[], groupId: string, starts: Start[]): Promise<void> {
+  const admin = new Admin({ clientId: "bench", bootstrapBrokers: brokers });
+  await admin.alterConsumerGroupOffsets({ groupId, topics: starts });
+  await admin.close();
+}
+
+async function counted({ sql }: Database): Promise<number> {
+  const [row] = await sql<{ sum: number }>(
+    "SELECT (sum(interviews_created) + sum(storage_used))::int AS sum FROM users",
+  );
+  return row?.sum ?? 0;
+}

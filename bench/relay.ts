@@ -1,0 +1,120 @@
+import { once } from "node:events";
+import http from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database } from "./databases.ts";
+import { createTopics, kafkaEnv, listen, onKafka } from "./kafka.ts";
+import type { Bench } from "./part.ts";
+import { progress } from "./progress.ts";
+import { launchService, startService } from "./servers.ts";
+import { type Measurement, quantile } from "./statistics.ts";
+import { adminBearer } from "./tokens.ts";
+
+/** From the outbox to Kafka: how soon an event is seen there, and how fast a backlog is gone. */
+export const relay = onKafka("relay", async (bench, brokers) => {
+  await createTopics(brokers, [TOPIC], 3);
+  return [...(await latency(bench, brokers)), await backlog(bench, brokers)];
+});
+
+const TOPIC = "user-events";
+const RATE = 500; // a second
+
+/**
+ * A steady rate of sign-ups. An event's timestamp is from before its row is sent to PostgreSQL: so the commit itself
+ * is part of the time, which is above all a write to the disk.
+ */
+async function latency({ databases, quick }: Bench, brokers: string[]): Promise<Measurement[]> {
+  const database = await databases.create("relay_latency");
+  const service = await startService({
+    ...database.env,
+    ...kafkaEnv(brokers, "api,users,stats,avatars,outbox"),
+  });
+  let times: number[] = [];
+  const consumer = await listen(brokers, TOPIC, (value) => {
+    const { timestamp }: { timestamp: string } = JSON.parse(value.toString());
+    times.push(performance.timeOrigin + performance.now() - Date.parse(timestamp));
+  });
+  const [p50, p99]: number[][] = [[], []];
+  for (let round = 0; round <= (quick ? 1 : 5); round++) {
+    progress(`relay: ${RATE} sign-ups a second, ${round === 0 ? "warm-up" : `round ${round}`}`);
+    times = [];
+    await signUp(service.url, RATE * (quick ? 2 : 10));
+    while (times.length < RATE * (quick ? 2 : 10)) await sleep(50);
+    if (round === 0) continue;
+    p50?.push(quantile(times, 0.5));
+    p99?.push(quantile(times, 0.99));
+  }
+  await consumer.close();
+  await service.stop();
+  const name = `From a sign-up to its event on Kafka, ${RATE}/s`;
+  return [
+    { name: `${name}, p50`, unit: "ms", ours: p50 ?? [], target: { atMost: 10 } },
+    { name: `${name}, p99`, unit: "ms", ours: p99 ?? [], target: { atMost: 50 } },
+  ];
+}
+
+/** Sends requests when their time has come, whether earlier ones are answered or not. */
+async function signUp(url: string, amount: number): Promise<void> {
+  const headers = { ...(await adminBearer()), "content-type": "application/json" };
+  const agent = new http.Agent({ keepAlive: true });
+  const start = performance.now();
+  const answers: Promise<void>[] = [];
+  while (answers.length < amount) {
+    const due = Math.min(amount, ((performance.now() - start) / 1000) * RATE);
+    while (answers.length < due) answers.push(post(`${url}/api/v1/users`, headers, agent));
+    await sleep(1);
+  }
+  await Promise.all(answers);
+  agent.destroy();
+}
+
+async function post(url: string, headers: Record<string, string>, agent: http.Agent): Promise<void> {
+  const keycloakId = crypto.randomUUID();
+  const user = { keycloakId, email: `${keycloakId}@example.com`, profile: { fullName: "Anna Example" } };
+  const request = http.request(url, { method: "POST", headers, agent }).end(JSON.stringify(user));
+  const [answer]: http.IncomingMessage[] = await once(request, "response");
+  answer?.resume();
+  if (answer?.statusCode !== 201) throw new Error(`A sign-up was answered with ${answer?.statusCode}`);
+}
+
+/** What piled up while no relay ran, from the first that is on Kafka to the last. */
+async function backlog({ databases, quick }: Bench, brokers: string[]): Promise<Measurement> {
+  const count = quick ? 10_000 : 100_000;
+  const database = await databases.create("relay_backlog");
+  let [heard, first, last] = [0, 0, 0];
+  const consumer = await listen(brokers, TOPIC, () => {
+    last = performance.now();
+    first ||= last;
+    heard++;
+  });
+  const rates: number[] = [];
+  for (let round = 1; round <= (quick ? 1 : 3); round++) {
+    progress(`relay: ${count} events in the outbox, round ${round}`);
+    [heard, first] = [0, 0];
+    await fillOutbox(database, count);
+    const service = await launchService({ ...database.env, ...kafkaEnv(brokers, "outbox") });
+    while (heard < count) await sleep(50);
+    await service.stop();
+    rates.push((1000 * count) / (last - first));
+  }
+  await consumer.close();
+  const name = `${count.toLocaleString("en")} events that wait in the outbox, to Kafka`;
+  return { name, unit: "events/s", ours: rates, target: { atLeast: 10_000 } };
+}
+
+/** Events as sign-ups leave them, of 1,000 users. */
+const fillOutbox = ({ sql }: Database, count: number): Promise<unknown> =>
+  sql(
+    `WITH users AS (SELECT n, gen_random_uuid() AS id FROM generate_series(0, 999) AS n)
+     INSERT INTO outbox (topic, key, value)
+     SELECT $2, id, json_build_object(
+       'eventId', gen_random_uuid(), 'eventType', 'user.created', 'timestamp', '2025-10-06T10:00:00.000Z', 'userId', id,
+       'data', json_build_object(
+         'keycloakId', id, 'email', id || '@example.com', 'fullName', 'Anna Example', 'createdAt', '2025-10-06T10:00:00.000Z'
+       ),
+       'metadata', json_build_object(
+         'service', 'user-service', 'version', '1.0.0', 'correlationId', replace(gen_random_uuid()::text, '-', '')
+       )
+     )
+     FROM generate_series(1, $1) AS event (at) JOIN users ON n = at % 1000`,
+    [count, TOPIC],
+  );
