@@ -19,8 +19,8 @@ export type DeadLetter = {
   retryCount: number;
 };
 
-/** Kafka refuses a record above 1 MiB, and a message of that size may have come. */
-const MAX_PUBLISHED = 256 * 1024; // bytes
+/** Kafka refuses a record above 1 MiB, and a byte of the message may take six here: a NUL is written as \u0000. */
+const MAX_PUBLISHED = 128 * 1024; // bytes
 
 /** A dead letter as its topic gets it; `originalEvent` is cut where it is too long. */
 export function toRecord(letter: DeadLetter, now: Date): OutboxRecord {
