@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { alternate } from "./alternate.ts";
 import { type End, openAsking, type Way } from "./echo.ts";
 import { onKafka } from "./kafka.ts";
-import { type Bench, roundsOf } from "./part.ts";
+import type { Bench } from "./part.ts";
 import { progress } from "./progress.ts";
 import { type Measurement, median } from "./statistics.ts";
 
@@ -29,6 +29,8 @@ const IN_FLIGHT = [
   [64, 1],
   [256, 5],
 ] as const;
+
+const ROUNDS = 5;
 
 /** Both ends, each in a process of its own. */
 async function connect(way: Way, brokers: string[]): Promise<End> {
@@ -56,7 +58,7 @@ async function compareLatency(bench: Bench, ours: End, raw: End): Promise<Measur
     }
     return median(times);
   };
-  const results = await alternate(name, roundsOf(bench).rounds, latency(ours), latency(raw));
+  const results = await alternate(name, ROUNDS, latency(ours), latency(raw));
   return { name, unit: "ms", ...results, target: { atMost: 1.3 } };
 }
 
@@ -68,7 +70,7 @@ async function compareRates(
   stock: End,
 ): Promise<Measurement> {
   const name = `Actions called over Kafka, ${inFlight} in flight; Moleculer's transporter`;
-  const { rounds, seconds } = roundsOf(bench);
+  const seconds = bench.quick ? 1 : 2;
   const rate = (end: End) => async () => {
     const start = performance.now();
     const stop = start + 1000 * seconds;
@@ -79,6 +81,6 @@ async function compareRates(
     await Promise.all(Array.from({ length: inFlight }, askOn));
     return (1000 * calls) / (performance.now() - start);
   };
-  const results = await alternate(name, rounds, rate(ours), rate(stock));
+  const results = await alternate(name, ROUNDS, rate(ours), rate(stock));
   return { name, unit: "calls/s", ...results, target: { atLeast } };
 }
