@@ -32,6 +32,9 @@ export type Topics = {
 
 const PARTITIONS = 3;
 
+/** Kafka refuses a batch above its message.max.bytes, 1 MiB by default: a few large dead letters reach it (measured). */
+const BATCH_BYTES = 700_000;
+
 /** In ms. A consumer that tried for `maxRetryTime` waits no longer between tries, and never gives up. */
 const CONSUMER_RETRY = { initialRetryTime: 200, maxRetryTime: 5_000, retries: Number.MAX_SAFE_INTEGER };
 /** The relay tries again by itself, and holds a lock meanwhile: so not for long. */
@@ -49,11 +52,13 @@ export function openTopics(config: KafkaConfig, warn: (message: string) => void)
 
   return {
     async produce(records) {
-      const topicMessages = [...Map.groupBy(records, ({ topic }) => topic)].map(([topic, messages]) => ({
-        topic,
-        messages,
-      }));
-      await (await producer.get()).sendBatch({ acks: -1, topicMessages });
+      for (const batch of inBatches(records)) {
+        const topicMessages = [...Map.groupBy(batch, ({ topic }) => topic)].map(([topic, messages]) => ({
+          topic,
+          messages,
+        }));
+        await (await producer.get()).sendBatch({ acks: -1, topicMessages });
+      }
     },
 
     async consume(topics, onBatch) {
@@ -131,6 +136,22 @@ async function loadClient(config: KafkaConfig, warn: (message: string) => void):
       ({ log }) =>
         warn(log.message),
   });
+}
+
+/** The records in order, cut so that each batch is one that Kafka takes. */
+function inBatches(records: Outgoing[]): Outgoing[][] {
+  const batches: Outgoing[][] = [];
+  let room = 0;
+  for (const record of records) {
+    const bytes = Buffer.byteLength(record.value);
+    if (bytes >= room) {
+      batches.push([]);
+      room = BATCH_BYTES;
+    }
+    batches.at(-1)?.push(record);
+    room -= bytes;
+  }
+  return batches;
 }
 
 async function connected<Client extends Producer | Admin>(client: Client): Promise<Client> {

@@ -159,6 +159,19 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     expect(event.value).toMatchObject({ originalEvent: wrongType, error: { code: "VALIDATION_ERROR" } });
   });
 
+  test("poison of a megabyte is cut in its dead letter, and holds up nothing", async () => {
+    const marks = Array.from({ length: 6 }, () => crypto.randomUUID());
+    for (const mark of marks) await neighbour.send("media-events", `${mark}${"\0".repeat(900_000)}`);
+    for (const mark of marks) {
+      const letter = await until(() =>
+        neighbour.heard.find(({ value }) => String(value.originalEvent).startsWith(mark)),
+      );
+      expect(letter.value).toMatchObject({ truncated: true, error: { code: "INVALID_JSON" } });
+    }
+    const id = await createUser();
+    await until(() => neighbour.heard.find(({ key }) => key === id));
+  });
+
   test("GET /health tells of Kafka", async () => {
     const { body } = await cluster.gateway.http.get("/health").expect(200);
     expect(body.kafka).toEqual({ status: "connected", broker: brokers.join(",") });
