@@ -28,22 +28,57 @@ export const png = async (options?: Parameters<typeof picture>[0]): Promise<Buff
 /** A PNG that one can look through on its right side. */
 export const transparentPng = (): Promise<Buffer> => png({ channels: 4, right: "#00ff0000" });
 
-/** A black PNG, one bit a pixel: large in pixels, small in bytes, and made in no time. */
-export function blackPng(width: number, height: number): Buffer {
-  const chunk = (name: string, data: Buffer) => {
-    const content = Buffer.concat([Buffer.from(name), data]);
-    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
-    length.writeUInt32BE(data.length);
-    checksum.writeUInt32BE(crc32(content));
-    return Buffer.concat([length, content, checksum]);
-  };
-  const header = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  const pixels = deflateSync(Buffer.alloc((1 + Math.ceil(width / 8)) * height));
-  const parts = [chunk("IHDR", header), chunk("IDAT", pixels), chunk("IEND", Buffer.alloc(0))];
-  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), ...parts]);
+/** A chunk of a PNG. */
+export function pngChunk(name: string, data: Buffer | string = ""): Buffer {
+  const content = Buffer.concat([Buffer.from(name, "latin1"), Buffer.from(data as string, "latin1")]);
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
+  length.writeUInt32BE(content.length - 4);
+  checksum.writeUInt32BE(crc32(content));
+  return Buffer.concat([length, content, checksum]);
 }
+
+/** What a PNG says of itself: bits a channel, and its colour type (0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA). */
+export type PngHead = { width: number; height: number; depth?: number; colour?: number };
+const CHANNELS = [1, 0, 3, 1, 2, 0, 4];
+
+/**
+ * A PNG by hand, all its bytes of pixels `fill`. `before` and `after` are chunks beside the pixels; `pixels` stands for
+ * other ones than the head tells of.
+ */
+export function pngOf(
+  { width, height, depth = 8, colour = 2 }: PngHead,
+  { before = [], after = [], fill = 0, pixels }: PngParts = {},
+): Buffer {
+  const head = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, depth, colour, 0, 0, 0]);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  const row = Buffer.alloc(1 + Math.ceil((width * depth * (CHANNELS[colour] ?? 0)) / 8), fill);
+  row[0] = 0; // no filter
+  const rows = pixels ?? deflateSync(Buffer.alloc(row.length * height, row));
+  return Buffer.concat([
+    PNG_SIGNATURE,
+    ...[pngChunk("IHDR", head), ...before, pngChunk("IDAT", rows), ...after, pngChunk("IEND")],
+  ]);
+}
+
+export const PNG_SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+type PngParts = { before?: Buffer[]; after?: Buffer[]; fill?: number; pixels?: Buffer };
+
+/** A black PNG, one bit a pixel: large in pixels, small in bytes, and made in no time. */
+export const blackPng = (width: number, height: number): Buffer =>
+  pngOf({ width, height, depth: 1, colour: 0 });
+
+/** A segment of a JPEG, such as 0xe1 (EXIF, XMP) or 0xfe (a comment). */
+export function jpegSegment(marker: number, data: Buffer | string): Buffer {
+  const content = Buffer.from(data as string, "latin1");
+  const head = Buffer.from([0xff, marker, 0, 0]);
+  head.writeUInt16BE(content.length + 2, 2);
+  return Buffer.concat([head, content]);
+}
+
+/** A file with these segments right after its beginning. */
+export const withSegments = (jpeg: Buffer, ...segments: Buffer[]): Buffer =>
+  Buffer.concat([jpeg.subarray(0, 2), ...segments, jpeg.subarray(2)]);
 
 /** A coloured PNG as a camera's would be, as far as the work of decoding it goes. */
 export const plainPng = (width: number, height: number): Promise<Buffer> =>

@@ -1,6 +1,8 @@
+import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "@jest/globals";
 import sharp, { type Sharp } from "sharp";
 import { makeAvatar, SIZES } from "../../services/avatars/avatars.images.ts";
+import { pngChunk, pngOf } from "../helpers/images.ts";
 
 type Colour = { r: number; g: number; b: number; alpha?: number };
 const RED = { r: 220, g: 20, b: 20 };
@@ -141,6 +143,34 @@ test.each([
   }
 });
 
+test.each([
+  ["8 bits", 8, 2],
+  ["16 bits", 16, 2],
+  ["16 bits and alpha", 16, 6],
+])("the colours of a wide-gamut profile become those of sRGB, at %s", async (_what, depth, colour) => {
+  const { icc = Buffer.of() } = await sharp(await image().png().withIccProfile("p3").toBuffer()).metadata();
+  const profile = pngChunk("iCCP", Buffer.concat([Buffer.from("p3\0\0"), deflateSync(icc)]));
+  const green = Buffer.of(40, 200, 60, 255).subarray(0, colour === 6 ? 4 : 3);
+  const row = [...Buffer.alloc(green.length * 80, green)].flatMap((byte) =>
+    depth === 16 ? [byte, byte] : byte,
+  );
+  const rows = deflateSync(Buffer.alloc((row.length + 1) * 80, Buffer.of(0, ...row)));
+  const file = pngOf({ width: 80, height: 80, depth, colour }, { before: [profile], pixels: rows });
+  for (const { bytes } of (await makeAvatar(file)).pictures) {
+    const [r = 99, g = 0] = await colourAt(bytes, 30, 30);
+    expect([r < 5, g > 195 && g < 212]).toEqual([true, true]); // sRGB has no such green: red is cut off at 0
+  }
+});
+
+test("texts that unpack to gigabytes are not unpacked", async () => {
+  const text = pngChunk("zTXt", Buffer.concat([Buffer.from("k\0\0"), deflateSync(Buffer.alloc(7_900_000))]));
+  const file = pngOf({ width: 9, height: 9 }, { before: Array.from({ length: 600 }, () => text) });
+  await makeAvatar(pngOf({ width: 9, height: 9 }));
+  const before = process.resourceUsage().maxRSS;
+  expect((await makeAvatar(file)).pictures).toHaveLength(8);
+  expect(process.resourceUsage().maxRSS - before).toBeLessThan(100 * 1024); // kB
+});
+
 test("a picture in shades of grey is taken, as JPEG and as PNG", async () => {
   for (const file of [
     await noise().greyscale().jpeg().toBuffer(),
@@ -167,13 +197,16 @@ describe("refused as unsupported", () => {
     await expect(makeAvatar(await make())).rejects.toEqual(unsupported);
   });
 
-  test.each(["jpeg", "png"] as const)("a %s that was cut off anywhere", async (format) => {
-    const file = await noise().toFormat(format).toBuffer();
-    for (const share of [0.01, 0.1, 0.5, 0.9, 0.99])
-      await expect(makeAvatar(file.subarray(0, Math.floor(file.length * share)))).rejects.toEqual(
-        unsupported,
-      );
-  });
+  test.each(["jpeg", "png"] as const)(
+    "a %s that was cut off anywhere, in what is cropped too",
+    async (format) => {
+      const file = await noise().resize(60, 300, { fit: "fill" }).toFormat(format).toBuffer();
+      for (const share of [0.01, 0.1, 0.5, 0.9, 0.99])
+        await expect(makeAvatar(file.subarray(0, Math.floor(file.length * share)))).rejects.toEqual(
+          unsupported,
+        );
+    },
+  );
 
   test.each(["jpeg", "png"] as const)("a %s that lacks its last bytes", async (format) => {
     const file = await noise().toFormat(format).toBuffer();
