@@ -45,9 +45,8 @@ async function send({ headers = {}, body, thenEnd = false }: Sent): Promise<Came
   socket.write(`POST /api/v1/users/${person.id}/avatar HTTP/1.1\r\n${lines.join("")}\r\n`);
   socket[thenEnd ? "end" : "write"](bytes);
   const answer = /HTTP\/1\.1 ([2-5]\d\d) (?:.*\r\n)+\r\n(.*)/;
-  const [, status, json = "0"] = await waitFor(
-    () => answer.exec(state.text) ?? (state.closed ? ["", "0"] : undefined),
-  );
+  const [, status, json = "0"] =
+    (await waitFor((): string[] | false => answer.exec(state.text) ?? (state.closed && ["", "0"]))) || [];
   socket.destroy();
   return { ...state, status: Number(status), body: JSON.parse(json || "0") };
 }

@@ -1,0 +1,65 @@
+import sharp from "sharp";
+import { SIZES } from "../../services/avatars/avatars.images.ts";
+import { uploadOf } from "./form.ts";
+import { type HostileFile, MARK } from "./hostile-file.ts";
+import { request } from "./request.ts";
+
+/** Who uploads: a user's id, and the headers that speak for them. */
+export type Uploader = { id: string; headers: Record<string, string> };
+
+/**
+ * Uploads a file to the service at `url`, and looks at what it serves then. Returns what is wrong, or nothing: another
+ * status, a picture that is not made anew, or, after a refusal, another picture than before.
+ */
+export async function faultOf(
+  url: string,
+  uploader: Uploader,
+  file: HostileFile,
+): Promise<string | undefined> {
+  const before = await stamp(url, uploader);
+  const asked = uploadOf(uploader.id, file.bytes);
+  const { status } = await request(url, { ...asked, headers: { ...asked.headers, ...uploader.headers } });
+  if (!String(file.outcome).split(" or ").includes(String(status)))
+    return `${file.name}: ${status}, not ${file.outcome}`;
+  if (status !== 200) {
+    const isSame = (await stamp(url, uploader)) === before;
+    return isSame ? undefined : `${file.name}: refused, and yet another picture is served`;
+  }
+  for (const picture of await served(url, uploader)) {
+    const fault = await faultInPicture(picture, file.bytes);
+    if (fault) return `${file.name}: ${picture.size} ${picture.accept} ${fault}`;
+  }
+  return undefined;
+}
+
+/** What tells one picture from another, and from none. */
+async function stamp(url: string, { id }: Uploader): Promise<string> {
+  const { status, headers } = await request(url, { method: "HEAD", path: `/api/v1/users/${id}/avatar` });
+  return `${status} ${headers.etag}`;
+}
+
+type Served = { size: number; accept: string; status: number; type: string; bytes: Buffer };
+
+/** Every size, for browsers old and new. */
+function served(url: string, { id }: Uploader): Promise<Served[]> {
+  const wanted = SIZES.flatMap((size) => ["image/webp", "image/*"].map((accept) => ({ size, accept })));
+  return Promise.all(
+    wanted.map(async ({ size, accept }) => {
+      const path = `/api/v1/users/${id}/avatar?size=${size}`;
+      const { status, headers, bytes } = await request(url, { path, headers: { accept } });
+      return { size, accept, status, type: String(headers["content-type"]), bytes };
+    }),
+  );
+}
+
+async function faultInPicture(picture: Served, sent: Buffer): Promise<string | undefined> {
+  const { size, status, type, bytes } = picture;
+  if (status !== 200) return `is ${status}`;
+  const metadata = await sharp(bytes).metadata();
+  const { width, height, format, exif, icc, iptc, xmp, comments, orientation } = metadata;
+  if (width !== size || height !== size || type !== `image/${format}`) return "is not what it says";
+  if (exif ?? icc ?? iptc ?? xmp ?? comments ?? orientation) return "has metadata";
+  if (bytes.includes(MARK) || bytes.includes("HOSTILE")) return "holds what was marked";
+  if (bytes.includes(sent)) return "holds what was sent";
+  return undefined;
+}

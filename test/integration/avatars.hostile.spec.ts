@@ -1,0 +1,43 @@
+import { writeSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { HostileFile } from "../helpers/hostile-file.ts";
+import { hostileImages } from "../helpers/hostile-images.ts";
+import { leftBehind, NOTHING } from "../helpers/left-behind.ts";
+import { createUser } from "../helpers/people.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+import { faultOf } from "../helpers/upload-check.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** Hundreds of hostile and odd files, over HTTP: each becomes what it must, and nothing is left behind. */
+let service: TestService;
+let files: HostileFile[];
+beforeAll(async () => {
+  [service, files] = await Promise.all([startService(), hostileImages()]);
+}, 60_000);
+afterAll(() => service.stop());
+
+test("each is refused, or made anew without a trace of what was sent", async () => {
+  expect(files.length).toBeGreaterThan(400);
+  const left = [...files];
+  const faults: string[] = [];
+  const lane = async () => {
+    const person = await createUser(service);
+    for (let file = left.pop(); file; file = left.pop()) {
+      const fault = await faultOf(service.url, person, file);
+      if (fault) faults.push(fault);
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, lane));
+  const peak = Math.round(process.resourceUsage().maxRSS / 1024);
+  writeSync(
+    1,
+    `${files.length} hostile files: ${faults.length} faults, peak RSS ${peak} MB, tests included\n`,
+  );
+  expect(faults).toEqual([]);
+}, 120_000);
+
+test("and nothing is left behind", async () => {
+  await waitFor(async () => (await leftBehind(service)).connections === 0);
+  expect(await leftBehind(service)).toEqual(NOTHING);
+  await service.http.get("/health").expect(200);
+});
