@@ -1,6 +1,6 @@
 import autocannon from "autocannon";
 import type { Job, Outcome } from "./load.ts";
-import { median } from "./statistics.ts";
+import { median, quantile } from "./statistics.ts";
 
 /** The process that load.ts starts: makes the requests it is told to, and answers how it went. */
 
@@ -11,7 +11,7 @@ async function fire({ url, connections, seconds = 1, amount, requests }: Job): P
   // autocannon's own figures are whole milliseconds, and count the time that it takes to prepare
   const times: number[] = [];
   let [first, last] = [0, 0];
-  const { errors, non2xx } = await new Promise<autocannon.Result>((resolve, reject) => {
+  const { errors, ...statuses } = await new Promise<autocannon.Result>((resolve, reject) => {
     const instance = autocannon(options, (error, result) => (error ? reject(error) : resolve(result)));
     instance.on("response", (_client, _status, _bytes, ms) => {
       last = performance.now();
@@ -20,9 +20,10 @@ async function fire({ url, connections, seconds = 1, amount, requests }: Job): P
     });
   });
   return {
-    failed: errors + non2xx,
+    failed: errors + statuses["4xx"] + statuses["5xx"],
     rate: (1000 * (times.length - 1)) / (last - first),
     latency: median(times),
+    p99: quantile(times, 0.99),
   };
 }
 

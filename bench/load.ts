@@ -18,11 +18,11 @@ export type Job = { url: string; connections: number; requests: Request[] } & (
   | { seconds?: undefined; amount: number }
 );
 
-/** `rate` in requests a second, `latency` the median in ms. */
-export type Outcome = { failed: number; rate: number; latency: number };
+/** `rate` in requests a second, `latency` the median in ms, `p99` what all but one in a hundred are below. */
+export type Outcome = { failed: number; rate: number; latency: number; p99: number };
 
 export type Load = {
-  /** @throws Error where a single request was not answered with 2xx: then nothing was measured */
+  /** @throws Error where a single request was refused or failed: then nothing was measured */
   fire(job: Job): Promise<Outcome>;
   stop(): void;
 };

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { avatars } from "./avatars.ts";
 import { call } from "./call.ts";
 import { startDatabases } from "./databases.ts";
 import { get } from "./get.ts";
@@ -18,11 +19,11 @@ import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post list start heap ingest call relay] [--quick]`: the figures of README.md, measured here
- * and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
+ * `npm run bench [-- get post list avatars start heap ingest call relay] [--quick]`: the figures of README.md, measured
+ * here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
  */
 
-const PARTS: Record<string, Part> = { get, post, list, start, heap, ingest, call, relay };
+const PARTS: Record<string, Part> = { get, post, list, avatars, start, heap, ingest, call, relay };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

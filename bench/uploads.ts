@@ -1,0 +1,60 @@
+import http from "node:http";
+import sharp from "sharp";
+
+/** Uploads, as many as the server takes: the load generator's requests are text, and no two files may be the same. */
+
+type Job = {
+  url: string;
+  /** Where to, one after the other: no two uploads at once for one user. */
+  paths: string[];
+  headers: Record<string, string>;
+  file: Buffer;
+  atOnce: number;
+  seconds: number;
+};
+
+const HEAD = '--bench\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n';
+
+/** Uploads for so long; returns how many a second were answered. Rejects where one is refused. */
+export async function upload({ url, paths, headers, file, atOnce, seconds }: Job): Promise<number> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: atOnce });
+  const start = performance.now();
+  const end = start + 1000 * seconds;
+  let [sent, last] = [0, start];
+  const lane = async () => {
+    while (performance.now() < end || sent === 0) {
+      const path = paths[sent++ % paths.length] ?? "";
+      // another file each time: what comes after a picture's end is no part of it
+      const body = Buffer.concat([Buffer.from(HEAD), file, Buffer.from(`${Math.random()}\r\n--bench--\r\n`)]);
+      await post(`${url}${path}`, headers, body, agent);
+      last = performance.now();
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  agent.destroy();
+  return (1000 * sent) / (last - start);
+}
+
+const post = (url: string, headers: Record<string, string>, body: Buffer, agent: http.Agent) =>
+  new Promise<void>((resolve, reject) => {
+    const form = { "content-type": "multipart/form-data; boundary=bench", "content-length": body.length };
+    const request = http.request(
+      url,
+      { method: "POST", agent, headers: { ...headers, ...form } },
+      (answer) => {
+        answer.resume().on("end", () => {
+          if (answer.statusCode === 200) resolve();
+          else reject(new Error(`${url}: ${answer.statusCode}`));
+        });
+      },
+    );
+    request.on("error", reject).end(body);
+  });
+
+/** A JPEG as large as a photograph of that many pixels: noise at 0.18 bytes a pixel. */
+export const photo = (width: number, height: number): Promise<Buffer> =>
+  sharp({ create: { width, height, channels: 3, background: "#888", noise: NOISE } })
+    .jpeg()
+    .toBuffer();
+
+const NOISE = { type: "gaussian", mean: 128, sigma: 12 } as const;
