@@ -18,7 +18,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   logger: { type: "Pino", options: { level: LEVELS, createLogger } } as BrokerOptions["logger"],
   validator: new Validators.Fastest(VALIDATOR_OPTIONS),
   uidGenerator: newTraceId,
-  middlewares: [Lifecycle, Observe],
+  middlewares: [Lifecycle],
   errorHandler: toOwnError,
 
   // without it the node is alone, on Moleculer's in-process bus
@@ -37,6 +37,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   replOptions: REPL_OPTIONS,
 
   created(broker) {
+    broker.middlewares.add(Observe); // last, so outermost: around the validation and the access check too
     broker.createService(PrometheusService);
     if (config.needsDatabase) broker.createService(DatabaseService);
   },

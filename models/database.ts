@@ -2,7 +2,7 @@ import pg from "pg";
 import { Sequelize, type Transaction } from "sequelize";
 import { config } from "../services/shared/config.ts";
 import { DependencyUnavailable } from "../services/shared/errors.ts";
-import { queryDuration } from "../services/shared/metrics.ts";
+import { gaugeOf, queryDuration } from "../services/shared/metrics.ts";
 
 /** The connection to PostgreSQL that all services of a node share, and the two ways to use it by hand. */
 
@@ -60,8 +60,29 @@ type Connection = pg.Client & { _invalid?: boolean };
 const pool = sequelize.connectionManager as unknown as {
   getConnection(): Promise<Connection>;
   releaseConnection(connection: Connection): void;
-  pool: { size: number };
+  pool: { size: number; using: number; waiting: number };
 };
+
+gaugeOf(
+  "user_service_database_pool_used_connections",
+  "Connections to PostgreSQL that are in use",
+  () => pool.pool.using,
+);
+gaugeOf(
+  "user_service_database_pool_open_connections",
+  "Connections to PostgreSQL that are open, in use or idle",
+  openConnections,
+);
+gaugeOf(
+  "user_service_database_pool_max_connections",
+  "Connections to PostgreSQL that may be open: DATABASE_POOL_MAX",
+  () => config.database.poolMax,
+);
+gaugeOf(
+  "user_service_database_pool_waiting_requests",
+  "Transactions and queries that wait for a connection",
+  () => pool.pool.waiting,
+);
 
 /**
  * Runs one prepared statement, in the transaction if one is given, and returns its rows.
@@ -119,7 +140,9 @@ export async function transaction<Result>(work: (tx: Transaction) => Promise<Res
 }
 
 /** How many connections to PostgreSQL are open. */
-export const openConnections = (): number => pool.pool.size;
+export function openConnections(): number {
+  return pool.pool.size;
+}
 
 /** @throws DependencyUnavailable where the database does not answer */
 export async function ping(): Promise<void> {

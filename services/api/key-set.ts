@@ -1,5 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import { DependencyUnavailable } from "../shared/errors.ts";
+import { jwksFetches } from "../shared/metrics.ts";
 
 /** How often the realm is asked at most, in ms: until the first success, and from then on (SPEC 9). */
 const ASK_EVERY = { first: 2_000, later: 30_000 };
@@ -23,8 +24,11 @@ export function realmKeys(url: string, now = () => performance.now()): JWTVerify
     askedAt = now();
     try {
       const answer = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT) });
-      if (answer.ok) keys = createLocalJWKSet((await answer.json()) as JSONWebKeySet);
+      if (!answer.ok) throw new Error(answer.statusText);
+      keys = createLocalJWKSet((await answer.json()) as JSONWebKeySet);
+      jwksFetches.inc({ result: "ok" });
     } catch {
+      jwksFetches.inc({ result: "failed" });
       // the old keys stay good; where there are none, the caller is told
     }
   }

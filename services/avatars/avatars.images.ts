@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import pLimit from "p-limit";
 import sharp from "sharp";
 import { UnsupportedImage } from "../shared/errors.ts";
+import { timeStage } from "../shared/metrics.ts";
 
 /** From the bytes that a user sent to the pictures that are served; nothing of the bytes themselves is kept. */
 
@@ -36,7 +37,10 @@ const PNG = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 export async function makeAvatar(file: Buffer): Promise<Avatar> {
   const picture = pictureIn(file);
   if (!picture) throw new UnsupportedImage();
-  const square = await atMostTwo(() => decode(picture)).catch(() => {
+  const square = await timeStage(
+    "decode",
+    atMostTwo(() => decode(picture)),
+  ).catch(() => {
     throw new UnsupportedImage();
   });
   const fallback = isOpaque(square) ? "jpeg" : "png";
@@ -48,7 +52,7 @@ export async function makeAvatar(file: Buffer): Promise<Avatar> {
     bytes: await atMostTwo(() => encode(square, size, format)),
   }));
   const hash = createHash("sha256").update(file).digest("hex").slice(0, 32);
-  return { hash, fallback, pictures: await Promise.all(pictures) };
+  return { hash, fallback, pictures: await timeStage("encode", Promise.all(pictures)) };
 }
 
 /** What of a file makes up its picture. Decoders stop at the last row that the square needs: the end is looked for here. */

@@ -10,7 +10,7 @@ import { config } from "../shared/config.ts";
 import type { Actions, AvatarMeta, Envelope } from "../shared/contracts.ts";
 import { AVATAR_LIMIT, AvatarNotFound, AvatarTooLarge, UserNotFound } from "../shared/errors.ts";
 import { causeOf } from "../shared/events.ts";
-import { avatarsUploaded } from "../shared/metrics.ts";
+import { avatarsUploaded, timeStage } from "../shared/metrics.ts";
 import { makeAvatar } from "./avatars.images.ts";
 import { ensurePictures, putPictures, removeAllOf, removeUnreferenced } from "./avatars.pictures.ts";
 import { reconcile } from "./avatars.reconcile.ts";
@@ -66,10 +66,10 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       params: schemas.byId,
       async handler(ctx: Ctx<"avatars.upload">): Promise<{ avatarUrl: string }> {
         const { id } = ctx.params;
-        const avatar = await makeAvatar(await readFile(ctx.stream as Readable));
+        const avatar = await makeAvatar(await timeStage("receive", readFile(ctx.stream as Readable)));
         const key = keyOf(id, avatar);
         const avatarUrl = `${config.publicUrl}/api/v1/users/${id}/avatar?v=${avatar.hash}`;
-        const fileSize = await putPictures(key, avatar);
+        const fileSize = await timeStage("store", putPictures(key, avatar));
         const old = await change(ctx, (user) => replaceAvatar(user, key, avatarUrl, fileSize));
         if (old === key) return { avatarUrl };
         avatarsUploaded.inc();

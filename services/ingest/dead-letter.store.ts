@@ -44,3 +44,10 @@ export async function discardDeadLetters(ids: number[]): Promise<number[]> {
   const text = "DELETE FROM dead_letters WHERE id = ANY($1::bigint[]) RETURNING id";
   return (await query<{ id: number }>({ name: "discard-dead-letters", text }, [ids])).map(({ id }) => id);
 }
+
+/** How many are kept: those that are tried again by themselves, or those that were given up. */
+export async function countDeadLetters(state: "waiting" | "given up"): Promise<number> {
+  const text = "SELECT count(*)::float8 AS count FROM dead_letters WHERE (retry_at IS NULL) = $1";
+  const [row] = await query<{ count: number }>({ name: "count-dead-letters", text }, [state === "given up"]);
+  return row?.count ?? 0;
+}

@@ -4,9 +4,20 @@ import { Gauge } from "prom-client";
 import { openTopics, type Topics } from "../../mixins/kafka-topics.ts";
 import { config } from "../shared/config.ts";
 import { CONSUMED, CONSUMED_TOPICS, TOPICS } from "../shared/events.ts";
-import { registry } from "../shared/metrics.ts";
+import { gaugeOf, registry } from "../shared/metrics.ts";
+import { countDeadLetters } from "./dead-letter.store.ts";
 import { ingest, type Message, retryWaiting } from "./ingest.ts";
 
+gaugeOf(
+  "user_service_dead_letters_waiting",
+  "Dead letters that are tried again: their user may be about to sign up",
+  () => countDeadLetters("waiting"),
+);
+gaugeOf(
+  "user_service_dead_letters_given_up",
+  "Dead letters that were given up: they want a person, npm run dlq",
+  () => countDeadLetters("given up"),
+);
 const consumerLag = new Gauge({
   name: "user_service_consumer_lag_records",
   help: "Records on the consumed topics that are yet to be dealt with",

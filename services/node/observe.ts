@@ -8,7 +8,8 @@ export const Observe: Middleware = {
     const { name = "", logAs } = action;
     if (name.startsWith("$") || name === "api.rest") return next;
     const done = actionDuration.labels(name, "ok");
-    const failed = actionDuration.labels(name, "error");
+    const refused = actionDuration.labels(name, "client_error");
+    const failed = actionDuration.labels(name, "server_error");
 
     return async function observed(this: Service, ctx: Context<{ id?: string }>) {
       const start = performance.now();
@@ -18,7 +19,8 @@ export const Observe: Middleware = {
         if (logAs) log(ctx, logAs, result);
         return result;
       } catch (error) {
-        failed.observe((performance.now() - start) / 1000);
+        const { code = 500 } = error as { code?: number };
+        (code < 500 ? refused : failed).observe((performance.now() - start) / 1000);
         throw error;
       }
     };

@@ -13,11 +13,34 @@ type Polka = {
 };
 type State = { server: Polka; register: { metrics(): Promise<string> } };
 
+/**
+ * moleculer-prometheus's own gauges, by names that `promtool check metrics` takes: what counts things that come and go
+ * is no "total". Its figures of requests stay empty on Moleculer 0.15 (ours are services/node/observe.ts), and its list
+ * of nodes is `up` in Prometheus.
+ */
+const MOLECULER_METRICS = {
+  moleculer_nodes_total: { name: "moleculer_nodes" },
+  moleculer_services_total: { name: "moleculer_services" },
+  moleculer_actions_total: { name: "moleculer_actions" },
+  moleculer_events_total: { name: "moleculer_events" },
+  moleculer_action_endpoints_total: { name: "moleculer_action_endpoints" },
+  moleculer_service_endpoints_total: { name: "moleculer_service_endpoints" },
+  moleculer_event_endpoints_total: { name: "moleculer_event_endpoints" },
+  moleculer_nodes: null,
+  moleculer_req_total: null,
+  moleculer_req_errors_total: null,
+  moleculer_req_duration_ms: null,
+};
+
 /** Each node's own metrics and probes, on METRICS_PORT: moleculer-prometheus's server, with our figures beside its own. */
 export const PrometheusService: ServiceSchema<ServiceSettingSchema, object, State> = {
   name: "prometheus",
   mixins: [Prometheus],
-  settings: { port: config.metricsPort, collectDefaultMetrics: false } as ServiceSettingSchema,
+  settings: {
+    port: config.metricsPort,
+    collectDefaultMetrics: false,
+    metrics: MOLECULER_METRICS,
+  } as ServiceSettingSchema,
 
   created() {
     this.server.server = http.createServer();

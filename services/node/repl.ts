@@ -1,6 +1,6 @@
 import type { ReplOptions, ServiceBroker } from "moleculer";
 import { DLQ_USAGE, operateDeadLetters } from "../ingest/dead-letter.operate.ts";
-import { outboxAge, outboxSize } from "../outbox/outbox.store.ts";
+import { outboxAge, outboxLength } from "../outbox/outbox.store.ts";
 import { call } from "../shared/call.ts";
 
 /** What the REPL knows beside Moleculer's own commands (`nodes`, `call users.get --id …`). */
@@ -25,7 +25,7 @@ const COMMANDS: Command[] = [
   {
     command: "outbox",
     description: "Shows how many records wait to be published, and since when",
-    action: async () => console.log(`${await outboxSize()} wait, the oldest for ${await outboxAge()} s`),
+    action: async () => console.log(`${await outboxLength()} wait, the oldest for ${await outboxAge()} s`),
   },
   {
     command: "dlq [words...]",

@@ -1,20 +1,17 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
-import { Gauge } from "prom-client";
 import { openTopics, type Topics } from "../../mixins/kafka-topics.ts";
 import { config } from "../shared/config.ts";
-import { registry } from "../shared/metrics.ts";
-import { outboxAge, type Pending } from "./outbox.store.ts";
+import { gaugeOf } from "../shared/metrics.ts";
+import { outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
 import { runRelay } from "./relay.ts";
 
-new Gauge({
-  name: "user_service_outbox_lag_seconds",
-  help: "Age of the oldest record that waits to be published, 0 where none does",
-  registers: [registry],
-  async collect() {
-    this.set(await outboxAge().catch(() => Number.NaN));
-  },
-});
+gaugeOf(
+  "user_service_outbox_lag_seconds",
+  "Age of the oldest record that waits to be published, 0 where none does",
+  outboxAge,
+);
+gaugeOf("user_service_outbox_lag_records", "Records that wait to be published", outboxLength);
 
 type State = { topics?: Topics; stop: AbortController; relay: Promise<void> };
 

@@ -37,16 +37,14 @@ export async function commitWithoutWaiting(tx: Transaction): Promise<void> {
 
 /** The age of the oldest record that waits, in seconds; 0 where none does. */
 export async function outboxAge(): Promise<number> {
-  const text = "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age FROM outbox";
+  const text = "SELECT extract(epoch FROM now() - created_at)::float8 AS age FROM outbox ORDER BY id LIMIT 1";
   const [row] = await query<{ age: number }>({ name: "outbox-age", text }, []);
   return row?.age ?? 0;
 }
 
-/** How many records wait. */
-export async function outboxSize(): Promise<number> {
-  const [row] = await query<{ size: number }>(
-    { name: "outbox-size", text: "SELECT count(*) AS size FROM outbox" },
-    [],
-  );
-  return row?.size ?? 0;
+/** How many records wait: the span of their ids, as counting millions would take longer than a scrape may. */
+export async function outboxLength(): Promise<number> {
+  const text = "SELECT coalesce(max(id) - min(id) + 1, 0)::float8 AS length FROM outbox";
+  const [row] = await query<{ length: number }>({ name: "outbox-length", text }, []);
+  return row?.length ?? 0;
 }

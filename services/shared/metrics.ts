@@ -5,6 +5,9 @@ import { config } from "./config.ts";
 /** What `/metrics` tells (SPEC 6). Set directly where things happen; counters count from the process's start. */
 export const registry = new Registry();
 collectDefaultMetrics({ register: registry });
+// gauges that are named like counters, and say no more than the sum of those beside them
+for (const what of ["handles", "requests", "resources"])
+  registry.removeSingleMetric(`nodejs_active_${what}_total`);
 
 const registers = [registry];
 
@@ -47,10 +50,29 @@ export const deadLetters = new Counter({
   labelNames: ["topic", "code"],
   registers,
 });
+export const httpErrors = new Counter({
+  name: "user_service_http_errors_total",
+  help: "Requests that the gateway answered with an error, by status",
+  labelNames: ["status"],
+  registers,
+});
+export const jwksFetches = new Counter({
+  name: "user_service_jwks_fetches_total",
+  help: "Times that the realm was asked for its signing keys, by result: ok, failed",
+  labelNames: ["result"],
+  registers,
+});
 export const actionDuration = new Histogram({
   name: "user_service_action_duration_seconds",
-  help: "Time an action took, by action and result",
+  help: "Time an action took, by action and result: ok, client_error, server_error",
   labelNames: ["action", "result"],
+  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  registers,
+});
+const avatarStages = new Histogram({
+  name: "user_service_avatar_stage_duration_seconds",
+  help: "Time an avatar spent in a stage of its way, waiting for its turn included: receive, decode, encode, store",
+  labelNames: ["stage"],
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   registers,
 });
@@ -72,4 +94,29 @@ export function observeStorage(userId: string, bytes: number): void {
   if (config.metricsUsersMax === 0) return;
   recentUsers.set(userId, true);
   storageUsed.set({ userId }, Math.max(0, bytes));
+}
+
+/** Takes the time of one stage of an avatar's way, however it ends. */
+export const timeStage = <Result>(
+  stage: "receive" | "decode" | "encode" | "store",
+  work: Promise<Result>,
+): Promise<Result> => {
+  const end = avatarStages.startTimer({ stage });
+  return work.finally(() => end());
+};
+
+/** A gauge that is read when it is asked for; NaN where it can't be read. */
+export function gaugeOf(name: string, help: string, read: () => number | Promise<number>): void {
+  new Gauge({
+    name,
+    help,
+    registers,
+    async collect() {
+      this.set(
+        await Promise.resolve()
+          .then(read)
+          .catch(() => Number.NaN),
+      );
+    },
+  });
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose";
 import { realmKeys } from "../../services/api/key-set.ts";
+import { jwksFetches } from "../../services/shared/metrics.ts";
 
 /** A realm on this machine: how often it was asked, and what it answers. */
 const realm = { asked: 0, keys: [] as JWK[], status: 200, body: undefined as string | undefined };
@@ -139,4 +140,21 @@ test("a key that the realm took back is refused after a while", async () => {
   await expect(verify("leaked")).rejects.toEqual(unknownKey);
   expect(await verify("good")).toBe("ada");
   expect(realm.asked).toBe(2);
+});
+
+test("each time the realm is asked is counted, by how it went", async () => {
+  const fetches = async (result: string) =>
+    (await jwksFetches.get()).values.find(({ labels }) => labels.result === result)?.value ?? 0;
+  const [ok, failed] = [await fetches("ok"), await fetches("failed")];
+  const key = await newKey("a");
+  for (const answer of [
+    { status: 500 },
+    { status: 200, body: "no JSON" },
+    { body: undefined, keys: [key] },
+  ]) {
+    Object.assign(realm, answer);
+    await verify("a").catch(() => {});
+    now += 2_000;
+  }
+  expect([(await fetches("ok")) - ok, (await fetches("failed")) - failed]).toEqual([1, 2]);
 });

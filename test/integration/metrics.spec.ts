@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import type { ServiceSchema } from "moleculer";
+import { jpeg } from "../helpers/images.ts";
+import { createUser } from "../helpers/people.ts";
+import { samplesAt } from "../helpers/samples.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** Holds the relay up, as it waits for a listener of its own process. */
+const listener = { hears: Promise.withResolvers<void>() };
+const slowListener: ServiceSchema = {
+  name: "slow-listener",
+  events: { "user.updated": () => listener.hears.promise },
+};
+
+let service: TestService;
+let before: Record<string, number>;
+beforeAll(async () => {
+  service = await startService({ services: [slowListener] });
+});
+beforeEach(async () => {
+  before = await samplesAt(service.nodeUrl);
+});
+afterAll(() => service.stop());
+
+/** What a sample has become since the test began. */
+async function grown(sample: string): Promise<number> {
+  const { [sample]: now = 0 } = await samplesAt(service.nodeUrl);
+  return now - (before[sample] ?? 0);
+}
+
+const calls = (action: string, result: string) =>
+  `user_service_action_duration_seconds_count{action="${action}",result="${result}"}`;
+
+test("an action tells its calls by result: what the caller got wrong is no failure of the server", async () => {
+  const { id, headers } = await createUser(service);
+  await service.http.get(`/api/v1/users/${id}`).set(headers).expect(200);
+  await service.http
+    .get(`/api/v1/users/${crypto.randomUUID()}`)
+    .set(await service.admin())
+    .expect(404);
+  await service.database.sql("ALTER TABLE users RENAME TO away");
+  await service.http
+    .get(`/api/v1/users/${crypto.randomUUID()}`)
+    .set(await service.admin())
+    .expect(503);
+  await service.database.sql("ALTER TABLE away RENAME TO users");
+  expect(await grown(calls("users.get", "ok"))).toBe(1);
+  expect(await grown(calls("users.get", "client_error"))).toBe(1);
+  expect(await grown(calls("users.get", "server_error"))).toBe(1);
+});
+
+test("the gateway counts its errors, also those that no action heard of", async () => {
+  await service.http.get("/api/v1/users/me").expect(401);
+  await service.http.get("/nothing/here").expect(404);
+  expect(await grown('user_service_http_errors_total{status="401"}')).toBe(1);
+  expect(await grown('user_service_http_errors_total{status="404"}')).toBe(1);
+});
+
+test("an avatar tells how long each stage took", async () => {
+  const { id, headers } = await createUser(service);
+  const upload = service.http.post(`/api/v1/users/${id}/avatar`).set(headers);
+  await upload.attach("file", await jpeg(), "me.jpg").expect(200);
+  for (const stage of ["receive", "decode", "encode", "store"]) {
+    const name = "user_service_avatar_stage_duration_seconds";
+    expect([stage, await grown(`${name}_count{stage="${stage}"}`)]).toEqual([stage, 1]);
+    expect(await grown(`${name}_sum{stage="${stage}"}`)).toBeGreaterThan(0);
+  }
+});
+
+test("the pool tells what is open, in use and waiting, and where it ends", async () => {
+  const { transaction } = await import("../../models/database.ts");
+  const { registry } = await import("../../services/shared/metrics.ts");
+  const pool = async (what: string) =>
+    (await registry.getSingleMetric(`user_service_database_pool_${what}`)?.get())?.values[0]?.value;
+
+  const held = Promise.withResolvers<void>();
+  const twelve = Promise.all(Array.from({ length: 12 }, () => transaction(() => held.promise)));
+  await waitFor(async () => (await pool("used_connections")) === 10);
+  expect(await pool("open_connections")).toBe(10);
+  expect(await pool("max_connections")).toBe(10);
+  expect(await pool("waiting_requests")).toBeGreaterThanOrEqual(2); // the relay and the like may wait too
+  held.resolve();
+  await twelve;
+  await waitFor(async () => (await pool("used_connections")) === 0);
+  expect(await pool("waiting_requests")).toBe(0);
+});
+
+test("the outbox tells how much waits in it, and for how long", async () => {
+  const { id, headers } = await createUser(service);
+  const records = async () => (await samplesAt(service.nodeUrl)).user_service_outbox_lag_records;
+  await waitFor(async () => (await records()) === 0);
+
+  listener.hears = Promise.withResolvers();
+  for (const bio of ["one", "two", "three"])
+    await service.http.patch(`/api/v1/users/${id}`).set(headers).send({ profile: { bio } }).expect(200);
+  expect(await records()).toBe(3);
+  expect((await samplesAt(service.nodeUrl)).user_service_outbox_lag_seconds).toBeGreaterThan(0);
+  listener.hears.resolve();
+  await waitFor(async () => (await records()) === 0);
+  expect((await samplesAt(service.nodeUrl)).user_service_outbox_lag_seconds).toBe(0);
+});
+
+test("dead letters are told of by what becomes of them", async () => {
+  const lost = { eventType: "interview.created", userId: crypto.randomUUID(), data: { interviewId: "lost" } };
+  await service.broker.emit("interview.created", { ...lost, userId: "no UUID" });
+  await service.broker.emit("interview.created", lost);
+  expect(await grown("user_service_dead_letters_given_up")).toBe(1);
+  expect(await grown("user_service_dead_letters_waiting")).toBe(1);
+  const poisoned = 'user_service_dead_letters_total{topic="interview-events",code="VALIDATION_ERROR"}';
+  expect(await grown(poisoned)).toBe(1);
+});
+
+test("a gauge whose source is away says so, and the rest of the page still comes", async () => {
+  await service.database.sql("ALTER TABLE dead_letters RENAME TO away");
+  const samples = await samplesAt(service.url);
+  await service.database.sql("ALTER TABLE away RENAME TO dead_letters");
+  expect(samples.user_service_dead_letters_given_up).toBeNaN();
+  expect(samples.user_service_outbox_lag_records).toBe(0);
+});
