@@ -10,7 +10,7 @@ import { sendError } from "../shared/answer.ts";
 import { demandRole, type Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
 import { MethodNotAllowed, RouteNotFound } from "../shared/errors.ts";
-import { httpErrors } from "../shared/metrics.ts";
+import { httpResponses } from "../shared/metrics.ts";
 import { ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
@@ -79,7 +79,10 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
       this.underWay = new Set();
       this.server.on("request", (_req, res) => {
         this.underWay.add(res);
-        res.once("close", () => this.underWay.delete(res));
+        res.once("close", () => {
+          this.underWay.delete(res);
+          httpResponses.inc({ status: res.headersSent ? res.statusCode : 499 });
+        });
       });
     },
 
@@ -113,7 +116,6 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
     errorHandler(req: Request, res: ServerResponse, err: Error) {
       const status = sendError(req, res, err);
-      httpErrors.inc({ status });
       if (status >= 500) this.logger.error({ err, traceId: req.$ctx?.requestID }, "Request failed");
     },
 

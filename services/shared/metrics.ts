@@ -50,9 +50,9 @@ export const deadLetters = new Counter({
   labelNames: ["topic", "code"],
   registers,
 });
-export const httpErrors = new Counter({
-  name: "user_service_http_errors_total",
-  help: "Requests that the gateway answered with an error, by status",
+export const httpResponses = new Counter({
+  name: "user_service_http_responses_total",
+  help: "Requests that the gateway has done with, by status; 499 where the client left before the answer",
   labelNames: ["status"],
   registers,
 });

@@ -50,11 +50,19 @@ test("an action tells its calls by result: what the caller got wrong is no failu
   expect(await grown(calls("users.get", "server_error"))).toBe(1);
 });
 
-test("the gateway counts its errors, also those that no action heard of", async () => {
+test("the gateway counts its answers by status, also those that no action heard of", async () => {
+  const counted = (status: number) => grown(`user_service_http_responses_total{status="${status}"}`);
+  await service.http.get("/health").expect(200);
   await service.http.get("/api/v1/users/me").expect(401);
   await service.http.get("/nothing/here").expect(404);
-  expect(await grown('user_service_http_errors_total{status="401"}')).toBe(1);
-  expect(await grown('user_service_http_errors_total{status="404"}')).toBe(1);
+  const upload = { method: "POST", body: new ReadableStream({ start: (body) => body.enqueue("{") }) };
+  const leaving = AbortSignal.timeout(200);
+  const headers = { ...service.internal, "content-type": "application/json" };
+  await expect(
+    fetch(`${service.url}/api/v1/users`, { ...upload, headers, signal: leaving, duplex: "half" }),
+  ).rejects.toThrow();
+  await waitFor(async () => (await counted(499)) === 1);
+  expect([await counted(200), await counted(401), await counted(404)]).toEqual([1, 1, 1]);
 });
 
 test("an avatar tells how long each stage took", async () => {
