@@ -1,0 +1,82 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import sharp from "sharp";
+import { startEmbeddedPostgres } from "../../services/node/embedded-postgres.ts";
+import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+
+const run = promisify(execFile);
+let database: TestDatabase;
+let dataDir: string;
+beforeAll(async () => {
+  database = await createDatabase({ migrated: false });
+  dataDir = await mkdtemp(join(tmpdir(), "user-service-seed-"));
+});
+afterAll(async () => {
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
+});
+
+/** `npm run seed`, with nothing of the environment but this. */
+const seed = (env: Record<string, string>, ...options: string[]) =>
+  run(process.execPath, ["ops/seed/seed.ts", ...options], { env: { DATA_DIR: dataDir, ...env } });
+
+const users = () => database.sql("SELECT * FROM users ORDER BY id");
+
+test("an empty database gets its tables, as many users as asked for, and no event to publish", async () => {
+  const { stdout } = await seed(database.env, "--users", "1200", "--avatars", "3");
+  expect(stdout).toMatch(/^\n?1200 users in /);
+  expect(await users()).toHaveLength(1200);
+  expect(await database.sql("SELECT * FROM outbox")).toEqual([]);
+});
+
+test("those with an avatar have it in every size, and it counts toward their storage", async () => {
+  const rows = await database.sql<{ avatar_key: string; avatar_size: number; avatar_url: string }>(
+    "SELECT * FROM users WHERE avatar_key IS NOT NULL AND storage_used >= avatar_size",
+  );
+  expect(rows).toHaveLength(3);
+  for (const { avatar_key, avatar_size } of rows) {
+    const folder = join(dataDir, "avatars", avatar_key);
+    const files = await readdir(folder);
+    const bytes = await Promise.all(files.map((file) => readFile(join(folder, file))));
+    expect(files).toHaveLength(8);
+    expect(bytes.reduce((sum, { length }) => sum + length, 0)).toBe(Number(avatar_size));
+    const { width, height } = await sharp(join(folder, "512.webp")).metadata();
+    expect([width, height]).toEqual([512, 512]);
+  }
+});
+
+test("again with more users, it leaves those who are there as they are and adds the rest", async () => {
+  const before = await users();
+  await database.sql("UPDATE users SET full_name = 'Changed' WHERE id = $1", [before[0]?.id]);
+  await seed(database.env, "--users", "1300", "--avatars", "0");
+  const after = await users();
+  expect(after).toHaveLength(1300);
+  expect(after).toEqual(expect.arrayContaining([{ ...before[0], full_name: "Changed" }, ...before.slice(1)]));
+});
+
+test("without any environment it fills the database that npm start would start", async () => {
+  await seed({}, "--users", "20", "--avatars", "0");
+  const options = { dataDir: join(dataDir, "postgres"), database: "ai_video_interview" };
+  const { stop, ...address } = await startEmbeddedPostgres(options);
+  const { default: pg } = await import("pg");
+  const client = new pg.Client(address);
+  await client.connect();
+  const { rows } = await client.query("SELECT count(*)::int AS count FROM user_service.users");
+  await client.end();
+  await stop();
+  expect(rows).toEqual([{ count: 20 }]);
+});
+
+test.each(["--users=many", "--people=5"])(
+  "%s is refused with a line that says what is allowed",
+  async (option) => {
+    await expect(seed(database.env, option)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("npm run seed -- [--users 1000] [--avatars 100] [--seed 1]"),
+    });
+  },
+);

@@ -1,0 +1,41 @@
+import { expect, test } from "@jest/globals";
+import { people } from "../../ops/seed/people.ts";
+import { VALIDATOR_OPTIONS, Validator } from "../../services/shared/validator.ts";
+import * as schemas from "../../services/users/users.schemas.ts";
+
+const some = (count: number, seed = 1) => Array.from({ length: count }, people(seed));
+
+test("the same seed makes the same people, another one others", () => {
+  expect(some(50)).toEqual(some(50));
+  expect(some(1, 2)).not.toEqual(some(1));
+});
+
+test("no two people share an id, a keycloakId or an e-mail", () => {
+  for (const key of ["id", "keycloakId", "email"] as const)
+    expect(new Set(some(5_000).map((person) => person[key])).size).toBe(5_000);
+});
+
+test("each could have signed up: the service's own validation takes them, and changes nothing", () => {
+  const check = new Validator(VALIDATOR_OPTIONS).compile(schemas.create);
+  const updatePreferences = new Validator(VALIDATOR_OPTIONS).compile(schemas.updatePreferences);
+  for (const { id, keycloakId, email, fullName, companyName, phone, bio, preferences } of some(1_000)) {
+    const params = { keycloakId, email, profile: { fullName, companyName, phone, bio } };
+    const asGiven = structuredClone(params);
+    expect(check(params)).toBe(true);
+    expect(params).toEqual(asGiven);
+    expect(updatePreferences({ id, ...structuredClone(preferences) })).toBe(true);
+  }
+});
+
+test("they differ as people do: some have a company, a phone, use; none more than one can", () => {
+  const all = some(1_000);
+  for (const has of ["companyName", "phone", "bio", "interviewsCreated", "storageUsed"] as const) {
+    const share = all.filter((person) => person[has]).length / all.length;
+    expect([has, share > 0.2 && share < 0.95]).toEqual([has, true]);
+  }
+  for (const person of all) {
+    expect(person.interviewsActive).toBeLessThanOrEqual(person.interviewsCreated);
+    expect(person.storageUsed).toBeLessThanOrEqual(person.maxStorage);
+    expect(person.updatedAt.getTime()).toBeGreaterThanOrEqual(person.createdAt.getTime());
+  }
+});
