@@ -1,8 +1,9 @@
 import sharp from "sharp";
-import { SIZES } from "../../services/avatars/avatars.images.ts";
 import { uploadOf } from "./form.ts";
 import { type HostileFile, MARK } from "./hostile-file.ts";
 import { request } from "./request.ts";
+
+const SIZES = [64, 128, 256, 512]; // SPEC 2; the service's own list would load its configuration too soon
 
 /** Who uploads: a user's id, and the headers that speak for them. */
 export type Uploader = { id: string; headers: Record<string, string> };
