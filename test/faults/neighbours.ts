@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ConsumedEventType } from "../../services/shared/contracts.ts";
+import { CONSUMED } from "../../services/shared/events.ts";
+import type { Account, Ledger } from "./ledger.ts";
+import { pick } from "./random.ts";
+import type { Topics } from "./topics.ts";
+
+const PAUSE = 50; // ms, between batches
+const BATCH = 10;
+const SENT_TWICE = 0.2;
+
+/** A message of a neighbour, and when it was made, in ms. */
+export type Told = { topic: string; eventId: string; value: string; at: number };
+
+let count = 0;
+const TYPES = Object.keys(CONSUMED) as ConsumedEventType[];
+/** SPEC 7 once more, so that the service is not judged by its own rules. */
+const EFFECT: Record<ConsumedEventType, (amount: number) => Partial<Account["sums"]>> = {
+  "interview.created": () => ({ created: 1, active: 1 }),
+  "interview.completed": (amount) => ({ active: -1, candidates: amount }),
+  "media.uploaded": (amount) => ({ bytes: amount }),
+  "media.deleted": (amount) => ({ bytes: -amount }),
+};
+
+/** A new event about a user, in either envelope, entered into the ledger. */
+export function newEvent(ledger: Ledger, { id: userId, sums }: Account): Told {
+  const eventType = pick(TYPES);
+  const { topic } = CONSUMED[eventType];
+  const [eventId, amount] = [`evt-${++count}`, 1 + (count % 9)];
+  ledger.events++;
+  for (const [counter, n] of Object.entries(EFFECT[eventType](amount)))
+    sums[counter as keyof typeof sums] += n;
+  const subject = topic === "media-events" ? { fileId: eventId } : { interviewId: eventId };
+  const data = { ...subject, fileSize: amount, completedCandidates: amount };
+  const envelope =
+    count % 2
+      ? { eventId, eventType, userId, data }
+      : { eventId, eventType, timestamp: Date.now(), payload: { userId, ...data } };
+  return { topic, eventId, value: JSON.stringify(envelope), at: Date.now() };
+}
+
+/** Sends messages, each under its own key: so in no order. */
+export async function send(topics: Topics, told: Told[]): Promise<void> {
+  for (const [topic, ofTopic] of Map.groupBy(told, (one) => one.topic))
+    await topics.send(
+      topic,
+      ofTopic.map(({ eventId: key, value }) => ({ key, value })),
+    );
+}
+
+/** Keeps telling of the ledger's users, of some events twice, until it is stopped. `told` is all of it. */
+export function startNeighbours(topics: Topics, ledger: Ledger): { told: Told[]; stop(): Promise<void> } {
+  let stopped = false;
+  const told: Told[] = [];
+  const tell = async () => {
+    while (!stopped) {
+      await sleep(PAUSE);
+      if (ledger.accounts.length === 0) continue;
+      const batch = Array.from({ length: BATCH }, () => newEvent(ledger, pick(ledger.accounts)));
+      told.push(...batch);
+      const again = batch.filter(() => Math.random() < SENT_TWICE).map(() => pick(told));
+      await send(topics, [...batch, ...again]);
+    }
+  };
+  const telling = tell();
+  return {
+    told,
+    async stop() {
+      stopped = true;
+      await telling;
+    },
+  };
+}

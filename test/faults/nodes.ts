@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../helpers/free-port.ts";
+import { type ServiceProcess, spawnService, statusOf } from "../helpers/process.ts";
+import type { Door } from "./writers.ts";
+
+/** A node that dies and comes back: each life is a process, on the same name and ports. */
+export type FaultNode = {
+  url: string;
+  nodeUrl: string;
+  /** Whether it was ready in this life, and is neither dead nor told to end. */
+  isUp(): boolean;
+  /** Starts a life. */
+  start(): Promise<void>;
+  isReady(): Promise<boolean>;
+  ready(): Promise<void>;
+  /** kill -9 */
+  kill(): Promise<void>;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | string>;
+};
+
+/** What a node gets of our own environment: where the servers are. */
+const servers = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => /^(DATABASE|KAFKA)_|^LOG_LEVEL$/.test(name)),
+) as Record<string, string>;
+
+/** In ms. */
+const READY_WITHIN = 180_000;
+const LOOK_EVERY = 100;
+
+export async function createNode(env: Record<string, string>): Promise<FaultNode> {
+  const [port, metricsPort] = [String(await freePort()), String(await freePort())];
+  const nodeUrl = `http://127.0.0.1:${metricsPort}`;
+  let service: ServiceProcess | undefined;
+  let [up, leaving] = [false, false];
+  let printed = () => "";
+
+  const isReady = async () => !leaving && (await statusOf(`${nodeUrl}/health/ready`)) === 200;
+
+  const end = async (signal: "SIGKILL" | "SIGTERM") => {
+    [up, leaving] = [false, true];
+    service?.child.kill(signal);
+    const how = (await service?.ended) ?? "";
+    await service?.remove();
+    service = undefined;
+    return how;
+  };
+
+  /** Notes when the life becomes ready, where it lasts so long. */
+  const watch = async (life: ServiceProcess) => {
+    while (service === life && !up) {
+      await sleep(LOOK_EVERY);
+      if (await isReady()) up = service === life && !leaving;
+    }
+  };
+
+  return {
+    url: `http://127.0.0.1:${port}`,
+    nodeUrl,
+    isUp: () => up,
+    async start() {
+      const life = await spawnService({ ...servers, ...env, PORT: port, METRICS_PORT: metricsPort });
+      [service, leaving, printed] = [life, false, life.printed];
+      life.ended.then((how) => {
+        if (service === life && !leaving) console.log(`  ${env.NODEID} ended with ${how}: ${printed()}`);
+      });
+      void watch(life);
+    },
+    isReady,
+    async ready() {
+      for (const end = Date.now() + READY_WITHIN; service && !up; await sleep(LOOK_EVERY))
+        if (Date.now() > end)
+          throw new Error(`${env.NODEID} (${env.SERVICES}) did not become ready. ${printed()}`);
+    },
+    kill: async () => void (await end("SIGKILL")),
+    stop: () => end("SIGTERM"),
+  };
+}
+
+/** A gateway that may refuse while `disturbed` says so, and break while it is dead or starting. */
+export function doorOf(node: FaultNode, disturbed: () => boolean): Door {
+  return { url: () => node.url, mayRefuse: disturbed, mayBreak: () => !node.isUp() };
+}

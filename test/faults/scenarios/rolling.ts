@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { FORMS } from "../../helpers/cluster.ts";
+import { startNeighbours } from "../neighbours.ts";
+import type { FaultNode } from "../nodes.ts";
+import { pick } from "../random.ts";
+import { verify } from "../verify.ts";
+import { settle } from "../world.ts";
+import { type Door, startWriters } from "../writers.ts";
+import type { Scenario } from "./scenario.ts";
+
+const CHECK_EVERY = 100; // ms
+
+/** Two nodes of each kind are restarted one after the other, and no request may fail. Gap: the slowest answer. */
+export const rolling: Scenario = {
+  rounds: (wanted) => Math.max(1, Math.ceil(wanted / 10)),
+  limit: 10_000,
+  needsServers: false,
+
+  async play(world, rounds) {
+    for (const services of FORMS["three nodes"])
+      for (let times = 0; times < 2; times++) await world.addNode(services);
+    await world.startAll();
+    const balancer = startBalancer(world.nodes.slice(0, 2));
+    const writers = startWriters(world.ledger, [balancer.door]);
+    const neighbours = startNeighbours(world.topics, world.ledger);
+    for (let round = 1; round <= rounds; round++)
+      for (const [index, node] of world.nodes.entries()) {
+        world.ledger.fault = `SIGTERM to node ${index + 1}`;
+        const code = await node.stop();
+        if (code !== 0) world.ledger.wrong.push(`Node ${index + 1} ended with ${code} after SIGTERM`);
+        world.ledger.fault = `start of node ${index + 1}`;
+        await node.start();
+        await node.ready();
+        await sleep(500);
+      }
+    await Promise.all([writers.stop(), neighbours.stop()]);
+    balancer.stop();
+    await settle(world);
+    world.ledger.gaps.push({ ms: world.ledger.slowest, what: "the slowest answer" });
+    return verify(world);
+  },
+};
+
+/** Sends each request to a gateway that said lately that it is ready, as a balancer in front does. */
+function startBalancer(gateways: FaultNode[]): { door: Door; stop(): void } {
+  let ready = gateways;
+  const timer = setInterval(async () => {
+    const answers = await Promise.all(gateways.map((gateway) => gateway.isReady()));
+    const answering = gateways.filter((_, index) => answers[index]);
+    if (answering.length > 0) ready = answering;
+  }, CHECK_EVERY);
+  const door = { url: () => pick(ready).url, mayRefuse: () => false, mayBreak: () => false };
+  return { door, stop: () => clearInterval(timer) };
+}

@@ -1,0 +1,11 @@
+import type { Verdict } from "../verify.ts";
+import type { World } from "../world.ts";
+
+export type Scenario = {
+  /** How many rounds it plays where `npm run test:faults -- --rounds N` asks for N. */
+  rounds(wanted: number): number;
+  /** What a gap in the ledger may be at most, in ms: past it, it is late. */
+  limit: number;
+  needsServers: boolean;
+  play(world: World, rounds: number): Promise<Verdict>;
+};

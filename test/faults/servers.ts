@@ -1,0 +1,39 @@
+import { execFile } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+
+/**
+ * The servers that are killed and frozen, by the names that docker-compose.yml has for them. SERVERS is the command that takes
+ * `kill|start|pause|resume NAME`; without it, it is `docker compose`, which says `unpause`.
+ */
+export type Server = "kafka" | "postgres";
+export type Outage = "kill" | "pause";
+
+const BACK = { kill: "start", pause: process.env.SERVERS ? "resume" : "unpause" };
+
+const [program = "", ...before] = (process.env.SERVERS || "docker compose").split(/\s+/);
+
+/** @throws Error with one line that says what was tried and what came of it */
+async function command(verb: string, server: Server): Promise<void> {
+  const words = [...before, verb, server];
+  await promisify(execFile)(program, words).catch(({ code, stderr, message }) => {
+    const why = (stderr || message).trim().split("\n").at(-1);
+    throw new Error(`\`${[program, ...words].join(" ")}\` failed with ${code}: ${why}`);
+  });
+}
+
+/** @throws Error with one line, where the servers can't be told what to do */
+export async function demandServers(): Promise<void> {
+  await command("start", "kafka");
+  await command("start", "postgres");
+}
+
+/** Kills or freezes the server; resolves `ms` later, when it was told to work again. */
+export async function takeAway(server: Server, outage: Outage, ms: number): Promise<void> {
+  await command(outage, server);
+  try {
+    await sleep(ms);
+  } finally {
+    await command(BACK[outage], server);
+  }
+}

@@ -1,0 +1,105 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Kafka, logLevel, type Message } from "kafkajs";
+import { TOPICS } from "../../services/shared/events.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** The topics as a plain Kafka program sees them. */
+
+const kafka = new Kafka({
+  brokers: (process.env.KAFKA_BROKERS ?? "").split(","),
+  logLevel: logLevel.NOTHING,
+  requestTimeout: 5_000,
+  enforceRequestTimeout: true,
+  retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 10 },
+});
+
+export type Topics = Awaited<ReturnType<typeof openTopics>>;
+
+export async function openTopics() {
+  const [admin, producer] = [kafka.admin(), kafka.producer()];
+  await Promise.all([admin.connect(), producer.connect()]);
+
+  /** By partition: the first record that is there, and the one to come. */
+  const offsetsOf = async (topic: string) =>
+    new Map(
+      (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => [
+        partition,
+        { low: Number(low), high: Number(high) },
+      ]),
+    );
+
+  return {
+    /** Makes the topics anew: nothing may use them just now. Records deleted alone come back after a kill -9 of Kafka. */
+    async empty(): Promise<void> {
+      const existing = await admin.listTopics();
+      await admin.deleteTopics({ topics: TOPICS.filter((topic) => existing.includes(topic)) });
+      await admin.createTopics({
+        topics: TOPICS.map((topic) => ({ topic, numPartitions: 3 })),
+        waitForLeaders: false,
+      });
+      const haveLeaders = () => Promise.all(TOPICS.map(offsetsOf)).catch(() => sleep(100));
+      await waitFor(haveLeaders, 30_000);
+    },
+
+    /** Removes the topics of a cluster that is gone. */
+    async removeNamespace(namespace: string): Promise<void> {
+      const topics = (await admin.listTopics()).filter((topic) => topic.includes(namespace));
+      if (topics.length > 0) await admin.deleteTopics({ topics });
+    },
+
+    /** Sends until Kafka has them, so some may stand there twice. */
+    async send(topic: string, messages: Message[]): Promise<void> {
+      for (;;)
+        try {
+          await producer.send({ topic, messages });
+          return;
+        } catch {
+          await producer.connect().catch(() => {});
+        }
+    },
+
+    /** All that stands on a topic, each partition's in order. */
+    async read(topic: string): Promise<Message[]> {
+      const ends = await offsetsOf(topic);
+      const messages: Message[] = [];
+      const unread = new Set(
+        [...ends].filter(([, { low, high }]) => high > low).map(([partition]) => partition),
+      );
+      if (unread.size === 0) return messages;
+      const consumer = kafka.consumer({ groupId: `verifier-${crypto.randomUUID()}`, maxWaitTimeInMs: 200 });
+      await consumer.connect();
+      await consumer.subscribe({ topic, fromBeginning: true });
+      await new Promise<void>((resolve, reject) => {
+        consumer.on("consumer.crash", ({ payload }) => payload.restart || reject(payload.error));
+        consumer
+          .run({
+            eachBatch: async ({ batch }) => {
+              messages.push(...batch.messages);
+              if (Number(batch.lastOffset()) + 1 >= (ends.get(batch.partition)?.high ?? 0))
+                unread.delete(batch.partition);
+              if (unread.size === 0) resolve();
+            },
+          })
+          .catch(reject);
+      });
+      await consumer.disconnect();
+      return messages;
+    },
+
+    /** How many records of the topics a consumer group has yet to commit. */
+    async lag(groupId: string, topics: string[]): Promise<number> {
+      const groups = await admin.fetchOffsets({ groupId, topics });
+      let lag = 0;
+      for (const { topic, partitions } of groups) {
+        const ends = await offsetsOf(topic);
+        for (const { partition, offset } of partitions) {
+          const { low = 0, high = 0 } = ends.get(partition) ?? {};
+          lag += high - Math.max(low, Number(offset));
+        }
+      }
+      return lag;
+    },
+
+    close: () => Promise.all([admin.disconnect(), producer.disconnect()]),
+  };
+}
