@@ -1,17 +1,12 @@
 import { call } from "../shared/call.ts";
 import type { Actions } from "../shared/contracts.ts";
-import { Unauthorized } from "../shared/errors.ts";
 import { sendAvatar } from "./avatar-image.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
-import { refuseFields } from "./request.ts";
 import { receiveFile } from "./upload.ts";
 
-/** "Me" is whom the token speaks for: a service alone is nobody. */
+/** "Me" is whom the token speaks for. */
 const askForOneself: Handler = (req, _res, next) => {
-  const { user } = req.$ctx.meta.caller ?? {};
-  if (!user) return next(new Unauthorized("A user's token is required"));
-  refuseFields(Object.keys(req.$params), "is not a known field");
-  req.$params.keycloakId = user.sub;
+  req.$params.keycloakId = req.$ctx.meta.caller?.user?.sub;
   next();
 };
 
@@ -25,11 +20,13 @@ const uploadAvatar: Handler = function (req, res, next) {
   ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
 };
 
+export const BASE_PATH = "/api/v1";
+
 /** The REST routes (SPEC 2) and the actions they call. The first that matches is taken. */
 export const ROUTES: Record<string, keyof Actions | Binding> = {
   "POST /users": { action: "users.create", status: 201 },
   "GET /users": "users.list",
-  "GET /users/me": { action: "users.getByKeycloakId", handler: askForOneself },
+  "GET /users/me": { action: "users.getByKeycloakId", handler: askForOneself, forUser: true, query: [] },
   "GET /users/by-keycloak/:keycloakId": "users.getByKeycloakId",
   "GET /users/by-email/:email": "users.getByEmail",
   "GET /users/:id": "users.get",
@@ -38,7 +35,7 @@ export const ROUTES: Record<string, keyof Actions | Binding> = {
   "PUT /users/:id/profile": "users.replaceProfile",
   "PUT /users/:id/email": "users.changeEmail",
   "POST /users/:id/avatar": { action: "avatars.upload", handler: uploadAvatar, streamsBody: true },
-  "GET /users/:id/avatar": { action: "avatars.get", handler: sendAvatar },
+  "GET /users/:id/avatar": { action: "avatars.get", handler: sendAvatar, query: ["size", "v"] },
   "DELETE /users/:id/avatar": "avatars.remove",
   "GET /users/:id/stats": "stats.get",
   "POST /users/:id/stats/increment-interviews": "stats.incrementInterviews",

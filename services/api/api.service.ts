@@ -9,16 +9,17 @@ import { exitWherePortIsTaken } from "../node/ports.ts";
 import { sendError } from "../shared/answer.ts";
 import { demandRole, type Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
-import { MethodNotAllowed, RouteNotFound } from "../shared/errors.ts";
+import { MethodNotAllowed, RouteNotFound, Unauthorized } from "../shared/errors.ts";
 import { httpResponses } from "../shared/metrics.ts";
-import { ROUTES } from "./api.routes.ts";
+import { BASE_PATH, ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
+import { DOCS_ROUTES } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
 import { readParams } from "./request.ts";
 import { traceIdOf } from "./trace-context.ts";
 
-type Alias = Partial<Binding> & { method: string; match(url: string): object | false };
+type Alias = Partial<Binding> & { method: string; fullPath: string; match(url: string): object | false };
 type State = {
   server: http.Server;
   aliases: Alias[];
@@ -49,7 +50,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
     },
     routes: [
       {
-        path: "/api/v1",
+        path: BASE_PATH,
         aliases: ROUTES,
         bodyParsers: false,
         mergeParams: false,
@@ -60,7 +61,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
       },
       {
         path: "/",
-        aliases: HEALTH_ROUTES,
+        aliases: { ...HEALTH_ROUTES, ...DOCS_ROUTES },
         bodyParsers: false,
         mappingPolicy: "restrict",
       },
@@ -94,17 +95,19 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
       return { url, query };
     },
 
-    /** @throws RouteNotFound, MethodNotAllowed */
+    /**
+     * The path is that of the first route that it matches, whatever the method: `me` is no `:id`.
+     * @throws RouteNotFound, MethodNotAllowed
+     */
     resolveAlias(url: string, method: string) {
+      const first = this.aliases.find((alias) => alias.match(url));
+      if (!first) throw new RouteNotFound();
+      const ofPath = this.aliases.filter(({ fullPath }) => fullPath === first.fullPath);
       const wanted = method === "HEAD" ? "GET" : method;
-      for (const alias of this.aliases) {
-        const params = alias.method === wanted && alias.match(url);
-        if (params) return { alias, params };
-      }
-      const methods = this.aliases.filter((alias) => alias.match(url)).map((alias) => alias.method);
-      if (methods.length === 0) throw new RouteNotFound();
+      const alias = ofPath.find((alias) => alias.method === wanted);
+      if (alias) return { alias, params: alias.match(url) };
       throw new MethodNotAllowed(
-        [...new Set(methods)].flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : name)),
+        ofPath.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : method)),
       );
     },
 
@@ -155,8 +158,9 @@ async function onBeforeCall(
   const access = req.$action?.access ?? "internal";
   ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers);
   demandRole(access, ctx.meta.caller);
+  if (alias.forUser && !ctx.meta.caller.user) throw new Unauthorized("A user's token is required");
   const { params: path } = req.$params as { params: Record<string, unknown> };
-  req.$params = await readParams(req, res, { query: req.query, path, streamsBody: alias.streamsBody });
+  req.$params = await readParams(req, res, { ...alias, asked: req.query, path });
 }
 
 function onAfterCall(
@@ -169,7 +173,7 @@ function onAfterCall(
 ): unknown {
   if (req.$alias.status === 201) {
     ctx.meta.$statusCode = 201;
-    ctx.meta.$location = `/api/v1/users/${data.id}`;
+    ctx.meta.$location = `${BASE_PATH}/users/${data.id}`;
   }
   return data;
 }

@@ -5,7 +5,6 @@ import { call } from "../shared/call.ts";
 import type { Meta } from "../shared/caller.ts";
 import type { AvatarMeta } from "../shared/contracts.ts";
 import type { Handler } from "./gateway.types.ts";
-import { refuseFields } from "./request.ts";
 
 /** A client that takes WebP says so (RFC 9110, 12.5.1); with `q=0` it says the opposite. */
 const WEBP = /\bimage\/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/;
@@ -19,10 +18,6 @@ const SEND_WITHIN = 30_000;
 /** The image, for `<img>`: immutable under its current version, and inert whatever it may hold (SPEC 2). */
 export const sendAvatar: Handler = (req, res, next) => {
   const { v, ...params } = req.$params as { v?: string; id: string; size?: number };
-  refuseFields(
-    ["webp", "ifNoneMatch"].filter((name) => name in params),
-    "is not a known field",
-  );
   const { accept = "", "if-none-match": ifNoneMatch } = req.headers;
   call(req.$ctx, "avatars.get", { ...params, webp: WEBP.test(accept), ifNoneMatch }).then((image) => {
     const { avatar } = req.$ctx.meta as Meta & { avatar: AvatarMeta };

@@ -30,6 +30,10 @@ export type Binding = {
   action: keyof Actions;
   /** The status of a success, where it is not 200. */
   status?: 201;
+  /** A user's token is needed: a service alone is nobody. */
+  forUser?: true;
+  /** All that the query may hold, where that is not what the action takes. */
+  query?: string[];
   /** Runs before the action, or answers in its place. */
   handler?: Handler;
   /** The handler reads the body itself. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import ApiGateway from "moleculer-web";
 import { BadRequest, BodyTooLarge, ValidationFailed } from "../shared/errors.ts";
+import type { Binding } from "./gateway.types.ts";
 
 /** What a request says, as an action's params: each field from one place, and none that nobody asked for. */
 
@@ -27,22 +28,32 @@ function refuseProto(key: string, value: unknown): unknown {
 export async function readParams(
   req: IncomingMessage & { body?: unknown },
   res: ServerResponse,
-  { query, path, streamsBody = false }: { query: string; path: Fields; streamsBody?: boolean },
+  {
+    asked,
+    path,
+    query,
+    streamsBody,
+  }: { asked: string; path: Fields } & Pick<Binding, "query" | "streamsBody">,
 ): Promise<Fields> {
   const takesQuery = req.method === "GET" || req.method === "HEAD";
-  const asked = parseQuery(query);
-  if (!takesQuery) refuseFields(Object.keys(asked), "does not belong in the query");
+  const given = parseQuery(asked);
+  if (!takesQuery) refuseFields(Object.keys(given), "does not belong in the query");
+  if (query)
+    refuseFields(
+      Object.keys(given).filter((field) => !query.includes(field)),
+      "is not a known field",
+    );
   if (takesQuery && hasBody(req)) throw new BadRequest("A GET request takes no body");
-  const given = takesQuery || streamsBody ? asked : await readBody(req, res);
+  const fields = takesQuery || streamsBody ? given : await readBody(req, res);
   refuseFields(
-    Object.keys(path).filter((field) => Object.hasOwn(given, field)),
+    Object.keys(path).filter((field) => Object.hasOwn(fields, field)),
     "is given by the path",
   );
-  return { ...given, ...path };
+  return { ...fields, ...path };
 }
 
 /** @throws ValidationFailed if there are any such fields */
-export function refuseFields(fields: string[], message: string): void {
+function refuseFields(fields: string[], message: string): void {
   if (fields.length > 0) throw new ValidationFailed(fields.map((field) => ({ field, message })));
 }
 

@@ -11,6 +11,7 @@ const size: Rule = {
   convert: true,
   nullable: false,
   default: 512,
+  schema: { type: "integer", enum: SIZES },
   custom: (value: number, errors: RuleError[]) => {
     if (Number.isFinite(value) && !SIZES.includes(value))
       errors.push({ type: "size", message: `must be one of ${SIZES.join(", ")}` });

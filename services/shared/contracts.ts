@@ -125,11 +125,7 @@ export type CountedEvent = {
   causationId?: string;
   correlationId?: string;
 };
-export type ConsumedEventType =
-  | "interview.created"
-  | "interview.completed"
-  | "media.uploaded"
-  | "media.deleted";
+export type ConsumedEventType = keyof ConsumedEvents;
 export type Outcome = "applied" | "duplicate" | "deleted-user" | "unknown-user";
 
 /** The `data` of the events that this service publishes (SPEC 7). */
@@ -151,6 +147,14 @@ export type QuotaMark = {
   used: number;
   limit: number;
   percent: number;
+};
+
+/** The `data` of the events that it consumes, each with what it is about and how much it adds (SPEC 7). */
+export type ConsumedEvents = {
+  "interview.created": { interviewId: string | number };
+  "interview.completed": { interviewId: string | number; completedCandidates: number };
+  "media.uploaded": { fileId: string | number; fileSize: number };
+  "media.deleted": { fileId: string | number; fileSize: number };
 };
 
 /** A published event, as it stands on Kafka and as a Moleculer listener gets it in `ctx.params`. */

@@ -3,19 +3,17 @@ import type { FieldError } from "./errors.ts";
 
 /** Every error that leaves the service, in the one form of SPEC 3. */
 
-type Answer = {
-  status: number;
-  headers: Record<string, string>;
-  body: {
-    statusCode: number;
-    message: string;
-    error: string;
-    timestamp: string;
-    path: string;
-    traceId: string;
-    details?: FieldError[];
-  };
+export type ErrorBody = {
+  statusCode: number;
+  message: string;
+  error: string;
+  timestamp: string;
+  path: string;
+  traceId: string;
+  details?: FieldError[];
 };
+
+type Answer = { status: number; headers: Record<string, string>; body: ErrorBody };
 
 /** What an error carries from node to node; its class does not survive the way. */
 type Carried = { code?: unknown; type?: unknown; message?: string; data?: unknown };

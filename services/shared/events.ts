@@ -18,6 +18,9 @@ export const causeOf = ({ requestID }: { requestID: string | null }): Cause => (
 /** A trace id as W3C trace context wants it: 32 hex digits. */
 export const newTraceId = (): string => crypto.randomUUID().replaceAll("-", "");
 
+/** Of the published events and of the API. */
+export const VERSION = "1.0.0";
+
 /** The topic of our own events. */
 export const USER_EVENTS = "user-events";
 
@@ -44,5 +47,5 @@ export const toEnvelope = (event: DomainEvent, cause: Cause, now = new Date()): 
   timestamp: now.toISOString(),
   userId: event.userId,
   data: event.data,
-  metadata: { service: "user-service", version: "1.0.0", ...cause },
+  metadata: { service: "user-service", version: VERSION, ...cause },
 });

@@ -5,7 +5,12 @@ import type { RuleError } from "./validator.ts";
  * schema: fastest-validator takes the second for a recursion and skips its check. So build it anew for each field.
  */
 
-export type Rule = { type: string; [option: string]: unknown };
+export type Rule = {
+  type: string;
+  /** What `custom` demands, in the words of JSON Schema (toJsonSchema). */
+  schema?: JsonSchema;
+  [option: string]: unknown;
+};
 type Check = (value: unknown, errors: RuleError[]) => unknown;
 
 /** A rule of our own: `check` returns the value to use, or the fault as a Fault. */
@@ -28,9 +33,10 @@ const checked =
     return value;
   };
 
-const required = (check: (value: string) => unknown): Rule => ({
+const required = (schema: JsonSchema, check: (value: string) => unknown): Rule => ({
   type: "string",
   nullable: false,
+  schema,
   custom: checked(check),
 });
 
@@ -50,22 +56,28 @@ function trimmed(value: string, min: number, max: number): string | Fault {
 }
 
 /** A text of `min` … `max` code points after trimming. */
-export const text = (min: number, max: number): Rule => required((value) => trimmed(value, min, max));
+export const text = (min: number, max: number): Rule =>
+  required({ minLength: min, maxLength: max }, (value) => trimmed(value, min, max));
 
 /** A text that may be left out or null; `""` is null. `convert` gets the text to store last. */
 export const optionalText = (max: number, convert = (value: string) => value): Rule => ({
   type: "string",
   optional: true,
   nullable: true,
+  schema: { maxLength: max },
   custom: checked((value) => {
     const text = trimmed(value, 0, max);
     return text instanceof Fault ? text : text === "" ? null : convert(text);
   }),
 });
 
-/** A text that a function turns into its canonical form, or finds fault with. */
-export const canonicalText = (max: number, canonical: (value: string) => string | Fault): Rule =>
-  required((value) => {
+/** A text that a function turns into its canonical form, or finds fault with. `schema` says what form that is. */
+export const canonicalText = (
+  max: number,
+  schema: JsonSchema,
+  canonical: (value: string) => string | Fault,
+): Rule =>
+  required({ minLength: 1, maxLength: max, ...schema }, (value) => {
     const text = trimmed(value, 1, max);
     return text instanceof Fault ? text : canonical(text);
   });
@@ -74,14 +86,16 @@ const EMAIL = /^[^\s@"(),:;<>[\\\]]+@[^\s@"(),:;<>[\\\].]+(\.[^\s@"(),:;<>[\\\].
 
 /** An e-mail, kept as given: it is compared in lower case (SPEC 4). */
 export const email = (): Rule =>
-  canonicalText(255, (value) => (EMAIL.test(value) ? value : fault("must be an e-mail address")));
+  canonicalText(255, { format: "email" }, (value) =>
+    EMAIL.test(value) ? value : fault("must be an e-mail address"),
+  );
 
 /** The form of a UUID (RFC 9562), of any version. */
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** A UUID, in lower case, so that one user has one id as a key in memory too. */
 export const uuid = (): Rule =>
-  required((value) => (UUID.test(value) ? value.toLowerCase() : fault("must be a UUID")));
+  required({ format: "uuid" }, (value) => (UUID.test(value) ? value.toLowerCase() : fault("must be a UUID")));
 
 /** An integer; `convert` takes digits from a query string too. */
 export const integer = (min: number, max: number, options: { convert?: boolean } = {}): Rule => ({
@@ -105,3 +119,33 @@ export const object = (props: Record<string, Rule>): Rule => ({
 
 /** An action's params: these fields and no others. */
 export const params = (props: Record<string, Rule>) => ({ ...props, $$strict: true });
+
+/** A schema in the words of JSON Schema 2020-12, as OpenAPI 3.1 and AsyncAPI 3.0 take it. */
+export type JsonSchema = { [keyword: string]: unknown };
+
+/** What a rule demands, as JSON Schema. */
+export function toJsonSchema({ schema, nullable, default: fallback, ...rule }: Rule): JsonSchema {
+  const type = rule.integer ? "integer" : rule.type === "enum" ? "string" : rule.type;
+  return {
+    type: nullable ? [type, "null"] : type,
+    ...(rule.values !== undefined && { enum: rule.values }),
+    ...(rule.min !== undefined && { minimum: rule.min }),
+    ...(rule.max !== undefined && { maximum: rule.max }),
+    ...(rule.props !== undefined && toObjectSchema(rule.props as Record<string, Rule>)),
+    ...(fallback !== undefined && { default: fallback }),
+    ...schema,
+  };
+}
+
+/** An object of these fields and no others. */
+export function toObjectSchema(props: Record<string, Rule>): JsonSchema {
+  const isRequired = (rule: Rule) => !rule.optional && rule.default === undefined;
+  const fields = Object.entries(props);
+  const required = fields.filter(([, rule]) => isRequired(rule)).map(([name]) => name);
+  return {
+    type: "object",
+    properties: Object.fromEntries(fields.map(([name, rule]) => [name, toJsonSchema(rule)])),
+    ...(required.length > 0 && { required }),
+    additionalProperties: false,
+  };
+}

@@ -22,7 +22,7 @@ const toE164 = (phone: string): string =>
   (phone.startsWith("+") && parsePhoneNumberFromString(phone)?.number) || phone;
 
 /** BCP 47, in canonical form: `EN-us` is stored as `en-US`. */
-const language = canonicalText(100, (tag) => {
+const language = canonicalText(100, { description: "A BCP 47 language tag" }, (tag) => {
   try {
     return Intl.getCanonicalLocales(tag)[0] ?? fault("must be a BCP 47 language tag");
   } catch {
@@ -31,7 +31,7 @@ const language = canonicalText(100, (tag) => {
 });
 
 /** A name of the IANA time zone database; Intl takes offsets such as `+01:00` too, which are none. */
-const timezone = canonicalText(100, (zone) => {
+const timezone = canonicalText(100, { description: "An IANA time zone" }, (zone) => {
   try {
     if (/^[+-]/.test(zone)) return fault("must be an IANA time zone");
     new Intl.DateTimeFormat("en", { timeZone: zone });
@@ -82,11 +82,15 @@ const ISO_DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)
 /** A moment in ISO 8601 (a date alone is its midnight, UTC), in the form that PostgreSQL compares with. */
 const moment = () =>
   optional(
-    canonicalText(40, (value) => {
-      const date = new Date(ISO_DATE.test(value) ? value : Number.NaN);
-      // PostgreSQL has no year 0
-      return date.getUTCFullYear() >= 1 ? date.toISOString() : fault("must be an ISO 8601 date");
-    }),
+    canonicalText(
+      40,
+      { pattern: ISO_DATE.source, description: "ISO 8601; without a time, midnight UTC" },
+      (value) => {
+        const date = new Date(ISO_DATE.test(value) ? value : Number.NaN);
+        // PostgreSQL has no year 0
+        return date.getUTCFullYear() >= 1 ? date.toISOString() : fault("must be an ISO 8601 date");
+      },
+    ),
   );
 
 export const list = params({

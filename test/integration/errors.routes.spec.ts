@@ -23,6 +23,7 @@ describe("405 names the methods that the path has:", () => {
     ["POST", () => own(), "DELETE, GET, HEAD, PATCH"],
     ["TRACE", () => own(), "DELETE, GET, HEAD, PATCH"],
     ["DELETE", () => `${users}/by-keycloak/x`, "GET, HEAD"],
+    ["PATCH", () => `${users}/me`, "GET, HEAD"],
     ["POST", () => `${users}/by-email/x`, "GET, HEAD"],
     ["GET", () => own("/profile"), "PUT"],
     ["HEAD", () => own("/email"), "PUT"],
@@ -34,6 +35,8 @@ describe("405 names the methods that the path has:", () => {
     ["POST", () => "/health", "GET, HEAD"],
     ["DELETE", () => "/health/ready", "GET, HEAD"],
     ["POST", () => "/metrics", "GET, HEAD"],
+    ["POST", () => "/openapi.json", "GET, HEAD"],
+    ["PUT", () => "/docs", "GET, HEAD"],
   ])("%s of its path", async (method, path, allow) => {
     const answer = await request(service.url, { method, path: path() });
     expect([answer.status, answer.headers.allow?.split(", ").sort().join(", ")]).toEqual([405, allow]);

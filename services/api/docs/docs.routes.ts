@@ -1,0 +1,71 @@
+import { readFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { ActionSchema } from "moleculer";
+import { sendJson } from "../../shared/answer.ts";
+import { DependencyUnavailable, RouteNotFound } from "../../shared/errors.ts";
+import type { Request } from "../gateway.types.ts";
+
+/** What the service tells of itself to developers: open to anyone (SPEC 9), and loaded when first asked for. */
+
+type Answer = (req: Request, res: ServerResponse) => Promise<unknown>;
+
+/** An alias function's rejection would get lost: it is told to the gateway, which answers. */
+const route = (answer: Answer) => (req: Request, res: ServerResponse, next: (error: unknown) => void) =>
+  void answer(req, res).catch(next);
+
+const openApi: Answer = async (req, res) => {
+  const { openApi } = await import("./openapi.ts");
+  const found: { name: string; action?: ActionSchema }[] = await req.$ctx.call("$node.actions");
+  const actions = new Map(found.map(({ name, action }) => [name, action]));
+  const document = openApi((name) => {
+    const action = actions.get(name);
+    if (!action) throw new DependencyUnavailable("rest of the cluster");
+    return action;
+  });
+  sendJson(req, res, 200, document);
+};
+
+const asyncApi: Answer = async (req, res) => {
+  const { asyncApi } = await import("./asyncapi.ts");
+  sendJson(req, res, 200, asyncApi());
+};
+
+const OURS = join(import.meta.dirname, "page");
+const SWAGGER = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+
+/** The page and what it loads; nothing comes from elsewhere. */
+const FILES = new Map([
+  ["index.html", { folder: OURS, type: "text/html" }],
+  ["docs.css", { folder: OURS, type: "text/css" }],
+  ["docs.js", { folder: OURS, type: "text/javascript" }],
+  ["swagger-ui.css", { folder: SWAGGER, type: "text/css" }],
+  ["swagger-ui-bundle.js", { folder: SWAGGER, type: "text/javascript" }],
+]);
+
+/** Swagger UI writes style attributes and draws its icons from data addresses. */
+const HEADERS = {
+  "Content-Security-Policy":
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+};
+
+async function sendFile(res: ServerResponse, name: string): Promise<void> {
+  const file = FILES.get(name);
+  if (!file) throw new RouteNotFound();
+  const bytes = await readFile(join(file.folder, name));
+  const type = `${file.type}; charset=utf-8`;
+  res.writeHead(200, { ...HEADERS, "Content-Type": type, "Content-Length": bytes.length });
+  res.end(bytes);
+}
+
+/** On the gateway, outside the base path. */
+export const DOCS_ROUTES = {
+  "GET /openapi.json": route(openApi),
+  "GET /asyncapi.json": route(asyncApi),
+  "GET /docs": route((_req, res) => sendFile(res, "index.html")),
+  "GET /docs/:file": route((req, res) => sendFile(res, String(req.$params.file))),
+};

@@ -1,0 +1,62 @@
+import type { Access } from "../../shared/caller.ts";
+import { toErrorResponse } from "../../shared/error-response.ts";
+import {
+  BadRequest,
+  BodyTooLarge,
+  DependencyUnavailable,
+  Forbidden,
+  Unauthorized,
+  UserNotFound,
+  ValidationFailed,
+} from "../../shared/errors.ts";
+import type { Binding } from "../gateway.types.ts";
+import { ADA, type Operation } from "./operations.ts";
+
+/** How a route refuses, told by the very errors that the service throws. */
+
+type Refusing = Binding & { method: string; access: Access; rules: object };
+
+/** What follows from who may call it and from what it takes, and what is its own. */
+export const refusals = (
+  { method, access, rules, streamsBody }: Refusing,
+  { errors = [] }: Operation,
+): Error[] => [
+  new ValidationFailed([{ field: "nickname", message: "is not a known field" }]),
+  new BadRequest(method === "GET" ? "A GET request takes no body" : "Request body could not be read"),
+  ...(access === "anyone" ? [] : [new Unauthorized(), new Forbidden()]),
+  ...("id" in rules ? [new UserNotFound("ID", ADA.id)] : []),
+  ...(method === "GET" || streamsBody ? [] : [new BodyTooLarge()]),
+  ...errors,
+  new Error("anything else"),
+  new DependencyUnavailable("database"),
+];
+
+type Header = { schema: { type: "string" }; example: string };
+type Response = {
+  description: string;
+  headers: Record<string, Header>;
+  content: { "application/json": { schema: object; examples: Record<string, { value: object }> } };
+};
+
+/** Responses by status; errors of one status are examples of one response. */
+export function errorsOf(errors: Error[], path: string): Record<string, Response> {
+  const at = {
+    path: path.replace(":id", ADA.id),
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    now: new Date(ADA.createdAt),
+  };
+  const responses: Record<string, Response> = {};
+  for (const error of errors) {
+    const { status, headers, body } = toErrorResponse(error, at);
+    responses[status] ??= {
+      description: body.error,
+      headers: Object.fromEntries(
+        Object.entries(headers).map(([name, example]) => [name, { schema: { type: "string" }, example }]),
+      ),
+      content: { "application/json": { schema: { $ref: "#/components/schemas/Error" }, examples: {} } },
+    };
+    const { type = "INTERNAL_ERROR" } = error as { type?: string };
+    responses[status].content["application/json"].examples[type] = { value: body };
+  }
+  return responses;
+}

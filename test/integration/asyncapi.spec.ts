@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { Context } from "moleculer";
+import { readMessage } from "../../services/ingest/ingest.rules.ts";
+import type { Envelope } from "../../services/shared/contracts.ts";
+import { CONSUMED, TOPICS } from "../../services/shared/events.ts";
+import { uploadOf } from "../helpers/form.ts";
+import { jpeg } from "../helpers/images.ts";
+import { schemasOf } from "../helpers/openapi.ts";
+import { createUser } from "../helpers/people.ts";
+import { request } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+type Message = { name: string; payload: object; examples?: { payload: object }[] };
+type Document = {
+  channels: Record<string, { address: string; messages: object }>;
+  components: { messages: Record<string, Message> };
+};
+
+const heard: Envelope[] = [];
+let service: TestService;
+let document: Document;
+let faultsOf: ReturnType<typeof schemasOf>;
+beforeAll(async () => {
+  const events = { "user.**": (ctx: Context<Envelope>) => void heard.push(ctx.params) };
+  service = await startService({ services: [{ name: "listener", events }] });
+  document = (await service.http.get("/asyncapi.json").expect(200)).body;
+  faultsOf = schemasOf(document);
+});
+afterAll(() => service.stop());
+
+const messageOf = (name: string) => document.components.messages[name] as Message;
+
+test("has every topic, and on it the types of the catalogue", () => {
+  expect(Object.keys(document.channels).sort()).toEqual([...TOPICS].sort());
+  for (const [type, { topic }] of Object.entries(CONSUMED))
+    expect(Object.keys(document.channels[topic]?.messages ?? {})).toContain(type);
+});
+
+test("every event that is published is as its message says", async () => {
+  const user = await createUser(service);
+  const send = (method: "patch" | "delete" | "post", rest: string, body?: object) =>
+    service.http[method](`/api/v1/users/${user.id}${rest}`).set(service.internal).send(body).expect(200);
+  await send("patch", "", { profile: { bio: "x", companyName: null } });
+  await send("patch", "/preferences", { language: "de", notifications: { marketing: true } });
+  await request(service.url, {
+    ...uploadOf(user.id, await jpeg()),
+    headers: { ...uploadOf("", "").headers, ...service.internal },
+  });
+  await send("delete", "/avatar");
+  await send("patch", "/quotas", { maxInterviews: 10 });
+  for (let count = 0; count < 10; count++) await send("post", "/stats/increment-interviews");
+  await send("delete", "");
+
+  const ours = Object.keys(document.channels["user-events"]?.messages ?? {});
+  await waitFor(() => heard.some(({ eventType }) => eventType === "user.deleted"));
+  expect([...new Set(heard.map(({ eventType }) => eventType))].sort()).toEqual(ours.sort());
+  for (const event of heard)
+    expect([event.eventType, faultsOf(messageOf(event.eventType).payload, event)]).toEqual([
+      event.eventType,
+      [],
+    ]);
+});
+
+describe.each(Object.entries(CONSUMED))("%s", (type, { topic }) => {
+  test("is counted as its examples have it, in either envelope", () => {
+    const { payload, examples = [] } = messageOf(type);
+    expect(examples).toHaveLength(2);
+    for (const example of examples) {
+      expect(faultsOf(payload, example.payload)).toEqual([]);
+      expect(readMessage(topic, JSON.stringify(example.payload))).toMatchObject({ kind: "event" });
+    }
+  });
+});
+
+test("the examples of our own events are as the messages say", () => {
+  for (const name of Object.keys(document.channels["user-events"]?.messages ?? {}))
+    for (const { payload } of messageOf(name).examples ?? [])
+      expect([name, faultsOf(messageOf(name).payload, payload)]).toEqual([name, []]);
+});

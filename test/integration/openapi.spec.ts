@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { BASE_PATH, ROUTES } from "../../services/api/api.routes.ts";
+import { ADA } from "../../services/api/docs/operations.ts";
+import { FORM, formOf, uploadOf } from "../helpers/form.ts";
+import { jpeg } from "../helpers/images.ts";
+import { type Document, type Operation, schemasOf } from "../helpers/openapi.ts";
+import { type Asked, request } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+let service: TestService;
+let document: Document;
+let faultsOf: ReturnType<typeof schemasOf>;
+beforeAll(async () => {
+  service = await startService({ env: { PUBLIC_URL: "http://localhost:3003" } });
+  document = (await service.http.get("/openapi.json").expect(200)).body;
+  faultsOf = schemasOf(document);
+});
+afterAll(() => service.stop());
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+  );
+
+test("is a valid OpenAPI document", async () => {
+  expect(await new Validator().validate(structuredClone(document))).toEqual({ valid: true });
+});
+
+test("has every route of the gateway but those that show the documents", async () => {
+  const { HEALTH_ROUTES } = await import("../../services/node/health.routes.ts");
+  const routes = Object.keys(ROUTES).map((route) => route.replace(" ", ` ${BASE_PATH}`));
+  const expected = [...routes, ...Object.keys(HEALTH_ROUTES)].map((route) =>
+    route.replaceAll(/:(\w+)/g, "{$1}"),
+  );
+  const found = operations().map(({ method, path }) => `${method} ${path}`);
+  expect(found.sort()).toEqual(expected.sort());
+});
+
+describe("an example", () => {
+  /** Ada's own id in this run. */
+  let id: string;
+  beforeEach(async () => {
+    await service.database.sql("DELETE FROM users");
+  });
+
+  const signUp = async () => {
+    const body =
+      document.paths[`${BASE_PATH}/users`]?.post?.requestBody?.content["application/json"]?.example;
+    const asked = {
+      method: "POST",
+      path: `${BASE_PATH}/users`,
+      body: body as object,
+      headers: service.internal,
+    };
+    id = (await request(service.url, asked)).body.id;
+    await request(service.url, { ...uploadOf(id, await jpeg()), headers: { ...FORM, ...service.internal } });
+    await service.database.sql("UPDATE users SET avatar_url = NULL, storage_used = 0");
+  };
+
+  /** What differs from run to run, as the examples have it. */
+  const asInTheExample = (body: unknown, example: unknown) => {
+    const version = /v=\w+/.exec(JSON.stringify(example))?.[0] ?? "";
+    const text = JSON.stringify(body)
+      .replaceAll(id, ADA.id)
+      .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, ADA.createdAt)
+      .replaceAll(/v=\w+/g, version);
+    return JSON.parse(text);
+  };
+
+  const ask = async (method: string, path: string, { parameters = [], requestBody, security }: Operation) => {
+    const user = await service.user(ADA.keycloakId);
+    const headers = security.some((scheme) => "internal" in scheme) ? service.internal : user;
+    const fields = parameters.filter(({ example }) => example !== undefined);
+    const query = new URLSearchParams(
+      fields
+        .filter((field) => field.in === "query")
+        .map(({ name, example }): [string, string] => [name, String(example)]),
+    );
+    const url = fields.reduce(
+      (whole, { name, example }) => whole.replace(`{${name}}`, String(example)),
+      path,
+    );
+    const form = requestBody && "multipart/form-data" in requestBody.content;
+    const asked: Asked = {
+      method,
+      path: `${url.replace(ADA.id, id)}?${query}`.replace(/\?$/, ""),
+      headers: { ...headers, ...(form && FORM) },
+      body: form
+        ? formOf({ filename: "ada.png", content: await jpeg({ left: "#00ff00" }) })
+        : (requestBody?.content["application/json"]?.example as object | undefined),
+    };
+    return request(service.url, asked);
+  };
+
+  test("of every operation is answered as it says, in the shape that it says", async () => {
+    for (const { path, method, operation } of operations()) {
+      const [status = "", { content = {} } = {}] = Object.entries(operation.responses)[0] ?? [];
+      await service.database.sql("DELETE FROM users");
+      if (operation.operationId !== "post-users") await signUp();
+      const answer = await ask(method, path, operation);
+      const route = `${method} ${path}`;
+      expect([route, answer.status]).toEqual([route, Number(status)]);
+      const [type = ""] = String(answer.headers["content-type"]).split(";");
+      expect([route, Object.keys(content)]).toEqual([route, expect.arrayContaining([type])]);
+      const { schema, example } = content[type] ?? {};
+      if (schema) expect([route, faultsOf(schema, answer.body)]).toEqual([route, []]);
+      if (operation.operationId === "post-users") id = answer.body.id;
+      if (example) expect([route, asInTheExample(answer.body, example)]).toEqual([route, example]);
+    }
+  });
+
+  test("of every error fits the one form", () => {
+    for (const { operation } of operations())
+      for (const { content } of Object.values(operation.responses))
+        for (const { value } of Object.values(content?.["application/json"]?.examples ?? {}))
+          expect(faultsOf({ $ref: "#/components/schemas/Error" }, value)).toEqual([]);
+  });
+});
