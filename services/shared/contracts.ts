@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 
-/** What other TypeScript services import: `import type { Actions, Events } from "user-service/contracts"` (SPEC 12). */
+/** Types of the actions, their errors and the events; contracts.ts hands them to other projects (SPEC 12). */
 
 /** SPEC 1. Sizes are in bytes, times are ISO 8601. */
 export type User = {
@@ -101,6 +101,28 @@ export type Actions = {
   "avatars.get": Action<{ id: string; size?: number; webp?: boolean; ifNoneMatch?: string }, Readable | null>;
   "avatars.remove": Action<{ id: string }, { message: string }>;
 };
+
+/** What is wrong with one field; `field` is dotted, such as `profile.fullName`. */
+export type FieldError = { field: string; message: string };
+
+/** What an action rejects with, by `type`. */
+export type Failures = {
+  VALIDATION_ERROR: { code: 400; data: FieldError[] };
+  UNAUTHORIZED: { code: 401; data?: undefined };
+  FORBIDDEN: { code: 403; data?: undefined };
+  USER_NOT_FOUND: { code: 404; data?: undefined };
+  AVATAR_NOT_FOUND: { code: 404; data?: undefined };
+  EMAIL_TAKEN: { code: 409; data?: undefined };
+  KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
+  AVATAR_TOO_LARGE: { code: 413; data?: undefined };
+  UNSUPPORTED_IMAGE: { code: 415; data?: undefined };
+  DEPENDENCY_UNAVAILABLE: { code: 503; data: { dependency: string } };
+};
+
+/** Tell one from another by `type`: its class does not survive the way from node to node. `code` is the HTTP status. */
+export type ActionError = {
+  [Type in keyof Failures]: Error & { type: Type } & Failures[Type];
+}[keyof Failures];
 
 /** What only the services of this project call among themselves. */
 export type InternalActions = {

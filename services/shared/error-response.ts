@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { FieldError } from "./errors.ts";
+import type { FieldError } from "./contracts.ts";
 
 /** Every error that leaves the service, in the one form of SPEC 3. */
 

@@ -1,16 +1,22 @@
 import { Errors } from "moleculer";
+import type { Failures, FieldError } from "./contracts.ts";
 
 const { MoleculerClientError, MoleculerRetryableError } = Errors;
+
+/** An error of an action: its type, code and data are those of the contract. */
+const ActionError: new <Type extends keyof Failures>(
+  message: string,
+  code: Failures[Type]["code"],
+  type: Type,
+  data?: Failures[Type]["data"],
+) => Errors.MoleculerClientError = MoleculerClientError;
 
 /**
  * Every error the service answers with on purpose (SPEC 3 and 12). `code` is the HTTP status; `code`, `type`
  * and `data` survive the way from node to node, the class does not: tell errors apart by `type`.
  */
 
-/** What is wrong with one field; `field` is dotted, such as `profile.fullName`. */
-export type FieldError = { field: string; message: string };
-
-export class ValidationFailed extends MoleculerClientError {
+export class ValidationFailed extends ActionError<"VALIDATION_ERROR"> {
   constructor(details: FieldError[]) {
     super("Validation failed", 400, "VALIDATION_ERROR", details);
   }
@@ -23,25 +29,25 @@ export class BadRequest extends MoleculerClientError {
   }
 }
 
-export class Unauthorized extends MoleculerClientError {
+export class Unauthorized extends ActionError<"UNAUTHORIZED"> {
   constructor(message = "Authentication required") {
     super(message, 401, "UNAUTHORIZED");
   }
 }
 
-export class Forbidden extends MoleculerClientError {
+export class Forbidden extends ActionError<"FORBIDDEN"> {
   constructor(message = "Access denied") {
     super(message, 403, "FORBIDDEN");
   }
 }
 
-export class UserNotFound extends MoleculerClientError {
+export class UserNotFound extends ActionError<"USER_NOT_FOUND"> {
   constructor(key: "ID" | "Keycloak ID" | "email", value: string) {
     super(`User with ${key} ${value} not found`, 404, "USER_NOT_FOUND");
   }
 }
 
-export class AvatarNotFound extends MoleculerClientError {
+export class AvatarNotFound extends ActionError<"AVATAR_NOT_FOUND"> {
   constructor() {
     super("Avatar not found", 404, "AVATAR_NOT_FOUND");
   }
@@ -59,13 +65,13 @@ export class MethodNotAllowed extends MoleculerClientError {
   }
 }
 
-export class EmailTaken extends MoleculerClientError {
+export class EmailTaken extends ActionError<"EMAIL_TAKEN"> {
   constructor(email: string) {
     super(`User with email ${email} already exists`, 409, "EMAIL_TAKEN");
   }
 }
 
-export class KeycloakIdTaken extends MoleculerClientError {
+export class KeycloakIdTaken extends ActionError<"KEYCLOAK_ID_TAKEN"> {
   constructor(keycloakId: string) {
     super(`User with Keycloak ID ${keycloakId} already exists`, 409, "KEYCLOAK_ID_TAKEN");
   }
@@ -80,13 +86,13 @@ export class BodyTooLarge extends MoleculerClientError {
 /** The largest file that is taken for an avatar, in bytes. */
 export const AVATAR_LIMIT = 5 * 1024 * 1024;
 
-export class AvatarTooLarge extends MoleculerClientError {
+export class AvatarTooLarge extends ActionError<"AVATAR_TOO_LARGE"> {
   constructor() {
     super("Avatar file size exceeds 5MB limit", 413, "AVATAR_TOO_LARGE");
   }
 }
 
-export class UnsupportedImage extends MoleculerClientError {
+export class UnsupportedImage extends ActionError<"UNSUPPORTED_IMAGE"> {
   constructor() {
     super("Only JPEG and PNG images are supported", 415, "UNSUPPORTED_IMAGE");
   }

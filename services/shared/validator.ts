@@ -1,5 +1,5 @@
 import untyped from "fastest-validator";
-import type { FieldError } from "./errors.ts";
+import type { FieldError } from "./contracts.ts";
 
 /** The package types its ES build, Node loads the CommonJS one, whose export is the class itself. */
 export const Validator = untyped as unknown as typeof untyped.default;

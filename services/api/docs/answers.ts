@@ -1,7 +1,15 @@
 import type { Health } from "../../node/health.ts";
-import type { Preferences, Quota, Quotas, Stats, User, UserPage } from "../../shared/contracts.ts";
+import type {
+  FieldError,
+  Preferences,
+  Quota,
+  Quotas,
+  Stats,
+  User,
+  UserPage,
+} from "../../shared/contracts.ts";
 import type { ErrorBody } from "../../shared/error-response.ts";
-import type { FieldError } from "../../shared/errors.ts";
+
 import { count, flag, object, text, textOrNull, time, url, uuid } from "./schema-of.ts";
 
 /** What the routes answer (SPEC 1 to 3), as JSON Schema. */

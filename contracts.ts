@@ -1,0 +1,28 @@
+import { call as callAny } from "./services/shared/call.ts";
+import type { Actions } from "./services/shared/contracts.ts";
+
+/** What other TypeScript projects import as `user-service/contracts` (SPEC 12). */
+
+export type {
+  ActionError,
+  Actions,
+  ConsumedEvents,
+  Envelope,
+  Events,
+  FieldError,
+  Preferences,
+  Quotas,
+  Stats,
+  User,
+  UserPage,
+} from "./services/shared/contracts.ts";
+
+type Call = <Name extends keyof Actions>(
+  from: Parameters<typeof callAny>[0],
+  action: Name,
+  params: Actions[Name]["params"],
+  options?: Parameters<typeof callAny>[3],
+) => Promise<Actions[Name]["result"]>;
+
+/** Calls an action of the User Service, from a context or a broker. Rejects with an ActionError, or one of Moleculer's own. */
+export const call: Call = callAny;

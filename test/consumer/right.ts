@@ -1,0 +1,24 @@
+import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
+import type { ActionError, ConsumedEvents, Envelope, User } from "user-service/contracts";
+import { call } from "user-service/contracts";
+
+/** Another project's service, as it would use ours. */
+export const GreeterService: ServiceSchema = {
+  name: "greeter",
+  events: {
+    async "user.created"(ctx: Context<Envelope<"user.created">>): Promise<void> {
+      const { userId, data } = ctx.params;
+      const { profile } = await call(ctx, "users.get", { id: userId });
+      console.log(`Welcome, ${data.fullName} of ${profile.companyName ?? "nowhere"}`);
+    },
+  },
+};
+
+export const findUser = (broker: ServiceBroker, id: string): Promise<User | undefined> =>
+  call(broker, "users.get", { id }, { timeout: 1_000 }).catch((error: ActionError) => {
+    if (error.type === "USER_NOT_FOUND") return undefined;
+    if (error.type === "VALIDATION_ERROR") throw new Error(error.data.map(({ field }) => field).join());
+    throw error;
+  });
+
+export const uploaded: ConsumedEvents["media.uploaded"] = { fileId: "file-1", fileSize: 1024 };

@@ -1,0 +1,23 @@
+import type { ServiceBroker } from "moleculer";
+import type { ActionError, Envelope } from "user-service/contracts";
+import { call } from "user-service/contracts";
+
+/** Mistakes that must not compile. */
+export async function mistakes(broker: ServiceBroker, event: Envelope<"user.deleted">, error: ActionError) {
+  // @ts-expect-error: there is no such action
+  await call(broker, "users.fetch", { id: "1" });
+  // @ts-expect-error: not for other projects
+  await call(broker, "stats.apply", { events: [] });
+  // @ts-expect-error: the param's name
+  await call(broker, "users.get", { userId: "1" });
+  // @ts-expect-error: the param's type
+  await call(broker, "stats.setQuotas", { id: "1", maxInterviews: "many" });
+  // @ts-expect-error: a param is missing
+  await call(broker, "users.changeEmail", { id: "1" });
+  // @ts-expect-error: no field of the result
+  (await call(broker, "users.get", { id: "1" })).password;
+  // @ts-expect-error: of another event
+  event.data.avatarUrl;
+  // @ts-expect-error: there is no such error
+  return error.type === "USER_AWAY";
+}
