@@ -14,7 +14,7 @@ import { httpResponses } from "../shared/metrics.ts";
 import { BASE_PATH, ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
-import { DOCS_ROUTES } from "./docs/docs.routes.ts";
+import { DOCS_ROUTES, forgetDocument } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
 import { readParams } from "./request.ts";
 import { traceIdOf } from "./trace-context.ts";
@@ -70,6 +70,8 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
   // moleculer-web lets any node of the cluster add a route to the gateway
   actions: { listAliases: false, addRoute: false, removeRoute: false },
+
+  events: { "$services.changed": forgetDocument },
 
   methods: {
     createServer() {

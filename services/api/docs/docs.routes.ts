@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import type { ActionSchema } from "moleculer";
+import type { ActionSchema, Context } from "moleculer";
 import { sendJson } from "../../shared/answer.ts";
 import { DependencyUnavailable, RouteNotFound } from "../../shared/errors.ts";
 import type { Request } from "../gateway.types.ts";
@@ -15,15 +15,26 @@ type Answer = (req: Request, res: ServerResponse) => Promise<unknown>;
 const route = (answer: Answer) => (req: Request, res: ServerResponse, next: (error: unknown) => void) =>
   void answer(req, res).catch(next);
 
-const openApi: Answer = async (req, res) => {
+let document: object | undefined;
+
+/** To be called when services came or went: what they take may be new. */
+export const forgetDocument = (): void => {
+  document = undefined;
+};
+
+async function describeActions(ctx: Context): Promise<object> {
   const { openApi } = await import("./openapi.ts");
-  const found: { name: string; action?: ActionSchema }[] = await req.$ctx.call("$node.actions");
+  const found: { name: string; action?: ActionSchema }[] = await ctx.call("$node.actions");
   const actions = new Map(found.map(({ name, action }) => [name, action]));
-  const document = openApi((name) => {
+  return openApi((name) => {
     const action = actions.get(name);
     if (!action) throw new DependencyUnavailable("rest of the cluster");
     return action;
   });
+}
+
+const openApi: Answer = async (req, res) => {
+  document ??= await describeActions(req.$ctx);
   sendJson(req, res, 200, document);
 };
 
