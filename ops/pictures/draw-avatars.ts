@@ -1,7 +1,7 @@
 import sharp, { type OverlayOptions } from "sharp";
-import { makeAvatar } from "../services/avatars/avatars.images.ts";
+import { makeAvatar } from "../../services/avatars/avatars.images.ts";
 
-/** `node test/draw-avatars.ts`: draws docs/avatars.webp, the picture of README.md, by what the service itself does. */
+/** `node ops/pictures/draw-avatars.ts`: draws ops/pictures/avatars.webp, the picture of README.md, by what the service itself does. */
 
 const PORTRAIT = `<svg xmlns="http://www.w3.org/2000/svg" width="900" height="1200" viewBox="0 0 900 1200">
   <defs>
@@ -64,4 +64,4 @@ for (const { bytes, width, height, label } of shown) {
   left += width + GAP;
 }
 const canvas = { width: left - GAP, height: 512 + LABEL, channels: 4 as const, background: "#00000000" };
-await sharp({ create: canvas }).composite(layers).webp({ quality: 85 }).toFile("docs/avatars.webp");
+await sharp({ create: canvas }).composite(layers).webp({ quality: 85 }).toFile("ops/pictures/avatars.webp");

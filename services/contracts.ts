@@ -1,5 +1,5 @@
-import { call as callAny } from "./services/shared/call.ts";
-import type { Actions } from "./services/shared/contracts.ts";
+import { call as callAny } from "./shared/call.ts";
+import type { Actions } from "./shared/contracts.ts";
 
 /** What other TypeScript projects import as `user-service/contracts` (SPEC 12). */
 
@@ -15,7 +15,7 @@ export type {
   Stats,
   User,
   UserPage,
-} from "./services/shared/contracts.ts";
+} from "./shared/contracts.ts";
 
 type Call = <Name extends keyof Actions>(
   from: Parameters<typeof callAny>[0],
