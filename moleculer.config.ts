@@ -6,9 +6,10 @@ import { createLogger, LEVELS } from "./services/node/logger.ts";
 import { Observe } from "./services/node/observe.ts";
 import { PrometheusService } from "./services/node/prometheus.ts";
 import { REPL_OPTIONS } from "./services/node/repl.ts";
-import { config, type KafkaConfig } from "./services/shared/config.ts";
+import { config, type KafkaConfig, type Tracing } from "./services/shared/config.ts";
 import { ValidationFailed } from "./services/shared/errors.ts";
 import { newTraceId } from "./services/shared/events.ts";
+import { CallContext } from "./services/shared/spans.ts";
 import { type RuleError, toDetails, VALIDATOR_OPTIONS } from "./services/shared/validator.ts";
 
 /** The broker of every node, whichever services it runs. */
@@ -27,6 +28,8 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   heartbeatInterval: 1, // seconds
   heartbeatTimeout: 2, // it is looked at as often: a node that dies is routed around within 5
 
+  tracing: config.tracing ? await traceTo(config.tracing) : undefined,
+
   requestTimeout: 5_000, // ms: a call whose node died must not hang
   dependencyInterval: 100,
   maxCallLevel: 20,
@@ -37,7 +40,9 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   replOptions: REPL_OPTIONS,
 
   created(broker) {
-    broker.middlewares.add(Observe); // last, so outermost: around the validation and the access check too
+    // around the hooks of actions too, where access is checked
+    if (config.tracing) broker.middlewares.add(CallContext);
+    broker.middlewares.add(Observe);
     broker.createService(PrometheusService);
     if (config.needsDatabase) broker.createService(DatabaseService);
   },
@@ -47,6 +52,18 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
 async function connectTo(kafka: KafkaConfig): Promise<BrokerOptions["transporter"]> {
   const { KafkaTransporter } = await import("./mixins/kafka-transporter.ts");
   return new KafkaTransporter(kafka);
+}
+
+/** Moleculer's own tracer; of params and results nothing is kept. */
+async function traceTo(tracing: Tracing): Promise<BrokerOptions["tracing"]> {
+  const { CollectorExporter } = await import("./services/node/tracing.ts");
+  return {
+    enabled: true,
+    exporter: new CollectorExporter(tracing) as never, // an instance will do, which its types do not know
+    sampling: { rate: tracing.sample },
+    events: true,
+    tags: { action: { params: false }, event: { params: false } },
+  };
 }
 
 type BrokerError = Error & { type?: string; code?: number; data?: unknown };

@@ -11,7 +11,13 @@ import { heard } from "../services/shared/listening.ts";
 export type Outgoing = { topic: string; key: string | null; value: string; headers?: Record<string, string> };
 
 /** A record as it came; a null value is a tombstone. */
-export type Incoming = { topic: string; partition: number; offset: string; value: Buffer | null };
+export type Incoming = {
+  topic: string;
+  partition: number;
+  offset: string;
+  value: Buffer | null;
+  traceparent?: string;
+};
 
 export type Topics = {
   /** Resolves when all in-sync replicas have the records. Rejects within seconds where Kafka is away. */
@@ -74,7 +80,12 @@ export function openTopics(config: KafkaConfig, warn: (message: string) => void)
       await consumer.run({
         partitionsConsumedConcurrently: PARTITIONS,
         eachBatch: ({ batch: { topic, partition, messages } }) =>
-          onBatch(messages.map(({ offset, value }) => ({ topic, partition, offset, value }))),
+          onBatch(
+            messages.map(({ offset, value, headers }) => {
+              const traceparent = headers?.traceparent?.toString();
+              return { topic, partition, offset, value, traceparent };
+            }),
+          ),
       });
     },
 

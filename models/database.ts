@@ -3,6 +3,7 @@ import { Sequelize, type Transaction } from "sequelize";
 import { config } from "../services/shared/config.ts";
 import { DependencyUnavailable } from "../services/shared/errors.ts";
 import { gaugeOf, queryDuration } from "../services/shared/metrics.ts";
+import { noteQuery } from "../services/shared/spans.ts";
 
 /** The connection to PostgreSQL that all services of a node share, and the two ways to use it by hand. */
 
@@ -35,7 +36,7 @@ export const sequelize = new Sequelize({
   dialect: "postgres",
   dialectModule: { ...pg, Client },
   benchmark: true,
-  logging: (_sql, ms) => queryDuration.observe((ms ?? 0) / 1000),
+  logging: (sql, ms) => observe(verbOf(sql), ms ?? 0),
   pool: { max: config.database.poolMax, acquire: ACQUIRE_TIMEOUT, idle: 60_000 },
   dialectOptions: {
     application_name: "user-service",
@@ -52,6 +53,14 @@ sequelize.addHook("beforeConnect", (options) => {
   if (!address) throw new DependencyUnavailable("database");
   Object.assign(options, address);
 });
+
+/** Sequelize tells a query as `Executed (default): SELECT …`, with its values: only the verb may be told on. */
+const verbOf = (sql: string) => /: (\w+)/.exec(sql)?.[1] ?? "query";
+
+function observe(name: string, ms: number): void {
+  queryDuration.observe(ms / 1000);
+  noteQuery(name, ms);
+}
 
 /** A statement that PostgreSQL parses and plans once for each connection. */
 export type Statement = { name: string; text: string };
@@ -106,7 +115,7 @@ export async function query<Row extends pg.QueryResultRow>(
   } catch (error) {
     throw translate(error);
   } finally {
-    queryDuration.observe((performance.now() - start) / 1000);
+    observe(statement.name, performance.now() - start);
   }
 
   async function run(connection: Connection): Promise<Row[]> {

@@ -1,17 +1,23 @@
 import { EventEmitter, once } from "node:events";
 import type { Transaction } from "sequelize";
-import type { Envelope } from "../services/shared/contracts.ts";
-import { USER_EVENTS } from "../services/shared/events.ts";
+import { type Cause, type DomainEvent, toEnvelope, USER_EVENTS } from "../services/shared/events.ts";
 import { query } from "./database.ts";
 
 /** A record on its way to a topic: `value` as JSON; records of one key stay in order. */
-export type OutboxRecord = { topic: string; key: string | null; value: string };
+export type OutboxRecord = {
+  topic: string;
+  key: string | null;
+  value: string;
+  /** Of the span that enqueued it. */
+  traceparent?: string;
+};
 
 /** An event of ours as the record that tells of it (SPEC 7). */
-export const toRecord = (event: Envelope): OutboxRecord => ({
+export const toRecord = (event: DomainEvent, cause: Cause, now?: Date): OutboxRecord => ({
   topic: USER_EVENTS,
   key: event.userId,
-  value: JSON.stringify(event),
+  value: JSON.stringify(toEnvelope(event, cause, now)),
+  traceparent: cause.traceparent,
 });
 
 /**
@@ -24,10 +30,12 @@ export async function enqueue(tx: Transaction, records: OutboxRecord[]): Promise
     {
       name: "enqueue",
       text: `
-        INSERT INTO outbox (topic, key, value)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::json[])`,
+        INSERT INTO outbox (topic, key, value, traceparent)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::json[], $4::text[])`,
     },
-    [records.map(({ topic }) => topic), records.map(({ key }) => key), records.map(({ value }) => value)],
+    (["topic", "key", "value", "traceparent"] as const).map((column) =>
+      records.map((record) => record[column]),
+    ),
     tx,
   );
 }

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Transaction } from "sequelize";
 import { config } from "../services/shared/config.ts";
 import { UserNotFound } from "../services/shared/errors.ts";
-import { type Cause, type DomainEvent, toEnvelope } from "../services/shared/events.ts";
+import type { Cause, DomainEvent } from "../services/shared/events.ts";
 import { observeStorage } from "../services/shared/metrics.ts";
 import { quotaEvents } from "../services/shared/quota.rules.ts";
 import { query, transaction } from "./database.ts";
@@ -92,7 +92,7 @@ async function changeLocked(
   const all = [...events, ...quotaEvents(before, row)];
   await enqueue(
     tx,
-    all.map((event) => toRecord(toEnvelope(event, cause))),
+    all.map((event) => toRecord(event, cause)),
   );
   if (row.storageUsed !== before.storageUsed) observeStorage(id, row.storageUsed);
   return { row, told: all.length > 0 };

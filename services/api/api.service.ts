@@ -1,7 +1,7 @@
 import http, { type ServerResponse } from "node:http";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import type { CallingOptions, Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { HEALTH_ROUTES } from "../node/health.routes.ts";
 import { notReady, nowReady } from "../node/health.ts";
@@ -11,13 +11,14 @@ import { demandRole, type Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
 import { MethodNotAllowed, RouteNotFound, Unauthorized } from "../shared/errors.ts";
 import { httpResponses } from "../shared/metrics.ts";
+import { readTraceparent } from "../shared/trace-context.ts";
 import { BASE_PATH, ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
 import { DOCS_ROUTES, forgetDocument } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
 import { readParams } from "./request.ts";
-import { traceIdOf } from "./trace-context.ts";
+import { REQUEST_SPAN, routeOf, tellRequest } from "./request-line.ts";
 
 type Alias = Partial<Binding> & { method: string; fullPath: string; match(url: string): object | false };
 type State = {
@@ -45,8 +46,9 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
     ...NO_LOGS,
     optimizeOrder: false,
     $secureSettings: ["routes", "rootCallOptions"],
-    rootCallOptions: (options: { requestID?: string }, req: Request) => {
-      options.requestID = traceIdOf(req.headers.traceparent);
+    rootCallOptions: (options: CallingOptions, req: Request) => {
+      options.requestID = undefined; // moleculer-web takes x-request-id for one
+      options.parentSpan = readTraceparent(req.headers.traceparent);
     },
     routes: [
       {
@@ -69,7 +71,11 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
   } as ServiceSettingSchema,
 
   // moleculer-web lets any node of the cluster add a route to the gateway
-  actions: { listAliases: false, addRoute: false, removeRoute: false },
+  actions: {
+    ...{ listAliases: false, addRoute: false, removeRoute: false },
+    rest: { tracing: REQUEST_SPAN },
+  },
+  hooks: { before: { rest: tellRequest } },
 
   events: { "$services.changed": forgetDocument },
 
@@ -157,6 +163,7 @@ async function onBeforeCall(
   res: ServerResponse,
   alias: Binding,
 ): Promise<void> {
+  if (ctx.span) ctx.span.name = routeOf(req);
   const access = req.$action?.access ?? "internal";
   ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers);
   demandRole(access, ctx.meta.caller);

@@ -11,6 +11,8 @@ export type Request = IncomingMessage & {
   query: string;
   $ctx: Context<unknown, Meta>;
   $action?: ActionSchema;
+  /** The route that it matched. */
+  $alias?: { fullPath: string };
   /** Of the path, the query and the body, as moleculer-web found them; of all, once they were read. */
   $params: Record<string, unknown>;
 };

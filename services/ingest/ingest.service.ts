@@ -5,6 +5,7 @@ import { openTopics, type Topics } from "../../mixins/kafka-topics.ts";
 import { config } from "../shared/config.ts";
 import { CONSUMED, CONSUMED_TOPICS, TOPICS } from "../shared/events.ts";
 import { gaugeOf, registry } from "../shared/metrics.ts";
+import { traceparentOf } from "../shared/trace-context.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import { ingest, type Message, retryWaiting } from "./ingest.ts";
 
@@ -41,7 +42,7 @@ const listeners = Object.fromEntries(
     eventType,
     function (this: Methods, ctx: Context) {
       const value = Buffer.from(JSON.stringify(ctx.params ?? null));
-      return this.take([{ topic, partition: null, offset: null, value }]);
+      return this.take([{ topic, partition: null, offset: null, value, traceparent: traceparentOf(ctx) }]);
     },
   ]),
 );

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
-import type { Context } from "moleculer";
+import type { Context, ServiceBroker, Span } from "moleculer";
 import type { Incoming } from "../../mixins/kafka-topics.ts";
 import { transaction } from "../../models/database.ts";
 import { wakeRelay } from "../../models/outbox.ts";
 import { call } from "../shared/call.ts";
 import type { CountedEvent, Outcome } from "../shared/contracts.ts";
 import { deadLetters, eventsConsumed } from "../shared/metrics.ts";
+import { startSpanBelow } from "../shared/spans.ts";
+import { type ParentSpan, readTraceparent, toTraceparent } from "../shared/trace-context.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import { type Reading, readMessage } from "./ingest.rules.ts";
 import { keepDeadLetters, lockDue, postpone, removeWaiting, type Waiting } from "./ingest.store.ts";
@@ -18,7 +20,10 @@ const BATCH = 1_000;
 type Caller = Pick<Context, "call">;
 
 /** A message of a topic: from Kafka, or emitted natively, which has no place there. */
-export type Message = Pick<Incoming, "topic" | "value"> & { partition: number | null; offset: string | null };
+export type Message = Pick<Incoming, "topic" | "value" | "traceparent"> & {
+  partition: number | null;
+  offset: string | null;
+};
 
 type Read<Kind extends Reading["kind"]> = { message: Message; reading: Extract<Reading, { kind: Kind }> };
 
@@ -26,12 +31,41 @@ type Read<Kind extends Reading["kind"]> = { message: Message; reading: Extract<R
  * Deals with messages: each is counted once, skipped, or kept as a dead letter. Resolves when that is committed.
  * @throws DependencyUnavailable: it can't be told how many; safe to repeat
  */
-export async function ingest(ctx: Caller, messages: Message[]): Promise<void> {
+export async function ingest(broker: ServiceBroker, messages: Message[]): Promise<void> {
   for (let start = 0; start < messages.length; start += BATCH)
-    await ingestBatch(ctx, messages.slice(start, start + BATCH));
+    await traced(broker, messages.slice(start, start + BATCH), (batch, parent) =>
+      ingestBatch(broker, batch, parent),
+    );
 }
 
-async function ingestBatch(ctx: Caller, messages: Message[]): Promise<void> {
+/**
+ * Gives each message that comes with a trace a span there, for as long as its batch takes; the batch itself goes on
+ * from the first one.
+ */
+async function traced(
+  broker: ServiceBroker,
+  messages: Message[],
+  work: (messages: Message[], parent: ParentSpan | undefined) => Promise<void>,
+): Promise<void> {
+  const spans: Span[] = [];
+  const below = messages.map((message) => {
+    const span = startSpanBelow(broker, message.traceparent, `consume ${message.topic}`, "consumer");
+    if (!span) return message;
+    spans.push(span);
+    return { ...message, traceparent: toTraceparent(span) };
+  });
+  const [parent = readTraceparent(messages[0]?.traceparent)] = spans;
+  try {
+    await work(below, parent);
+  } catch (error) {
+    for (const span of spans) span.setError(error as Error);
+    throw error;
+  } finally {
+    for (const span of spans) span.finish();
+  }
+}
+
+async function ingestBatch(ctx: Caller, messages: Message[], parentSpan?: ParentSpan): Promise<void> {
   const read = messages.map((message) => ({ message, reading: readMessage(message.topic, textOf(message)) }));
   const events = read.filter((one): one is Read<"event"> => one.reading.kind === "event");
   const dead = read.filter((one): one is Read<"dead"> => one.reading.kind === "dead");
@@ -39,7 +73,8 @@ async function ingestBatch(ctx: Caller, messages: Message[]): Promise<void> {
 
   const outcomes = await count(
     ctx,
-    events.map(({ reading }) => reading.event),
+    events.map(({ message, reading }) => ({ ...reading.event, traceparent: message.traceparent })),
+    parentSpan,
   );
   const unknown = events.filter((_, index) => outcomes[index] === "unknown-user");
   await keepDeadLetters([...dead.map(toPoison), ...unknown.map(toWaiting)]);
@@ -52,8 +87,8 @@ async function ingestBatch(ctx: Caller, messages: Message[]): Promise<void> {
 
 const textOf = ({ value }: Message): string | null => value?.toString() ?? null;
 
-const count = async (ctx: Caller, events: CountedEvent[]): Promise<Outcome[]> =>
-  events.length === 0 ? [] : call(ctx, "stats.apply", { events });
+const count = async (ctx: Caller, events: CountedEvent[], parentSpan?: ParentSpan): Promise<Outcome[]> =>
+  events.length === 0 ? [] : call(ctx, "stats.apply", { events }, { parentSpan });
 
 /** Given up at once. Two that are the same are still two, where they stand in different places. */
 function toPoison({ message, reading }: Read<"dead">): DeadLetter & { retryAt: null } {

@@ -2,7 +2,13 @@ import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
 
 /** A record that is committed and yet to be published; `value` as it was enqueued. */
-export type Pending = { id: number; topic: string; key: string | null; value: string };
+export type Pending = {
+  id: number;
+  topic: string;
+  key: string | null;
+  value: string;
+  traceparent: string | null;
+};
 
 /** One relay works at a time, or the order per key is lost; any constant would do. */
 const LOCK = 8_300_302;
@@ -19,7 +25,7 @@ export async function takePending(tx: Transaction, limit: number): Promise<Pendi
         DELETE FROM outbox WHERE id IN (
           SELECT id FROM outbox WHERE (SELECT pg_try_advisory_xact_lock($2)) ORDER BY id LIMIT $1
         )
-        RETURNING id, topic, key, value::text`,
+        RETURNING id, topic, key, value::text, traceparent`,
     },
     [limit, LOCK],
     tx,

@@ -1,13 +1,17 @@
-import { randomBytes } from "node:crypto";
-import type { ServiceBroker } from "moleculer";
+import type { ServiceBroker, Span } from "moleculer";
 import type { Topics } from "../../mixins/kafka-topics.ts";
 import type { Envelope } from "../shared/contracts.ts";
 import { USER_EVENTS } from "../shared/events.ts";
 import { eventsPublished } from "../shared/metrics.ts";
+import { startSpanBelow } from "../shared/spans.ts";
+import { type ParentSpan, readTraceparent, toTraceparent } from "../shared/trace-context.ts";
 import type { Pending } from "./outbox.store.ts";
 
 /** How long a listener in this process may take before its user's next event goes out all the same, in ms. */
 const LISTENER_LIMIT = 5_000;
+
+/** An event of ours; a dead letter has none, as it is of no interest to Moleculer services. */
+type Publication = { record: Pending; event?: Envelope; span?: Span };
 
 /**
  * Publishes records to Kafka, where there is one, and then our own events natively too. In this order: an outage of
@@ -18,29 +22,37 @@ export async function publish(
   topics: Topics | undefined,
   records: Pending[],
 ): Promise<void> {
-  const parsed = records.map((record) => ({ record, event: eventOf(record) }));
-  await topics?.produce(parsed.map(({ record, event }) => ({ ...record, headers: headersOf(event) })));
-  const events = parsed.flatMap(({ event }) => event ?? []);
-  await emitNatively(broker, events);
-  for (const { eventType } of events) eventsPublished.inc({ event_type: eventType });
+  const publications = records.map((record): Publication => {
+    const { topic, value, traceparent } = record;
+    const event = topic === USER_EVENTS ? JSON.parse(value) : undefined;
+    return { record, event, span: startSpanBelow(broker, traceparent, `publish ${topic}`, "producer") };
+  });
+  try {
+    await topics?.produce(publications.map((one) => ({ ...one.record, headers: headersOf(one) })));
+    await emitNatively(broker, publications);
+  } catch (error) {
+    for (const { span } of publications) span?.setError(error as Error);
+    throw error;
+  } finally {
+    for (const { span } of publications) span?.finish();
+  }
+  for (const { event } of publications) if (event) eventsPublished.inc({ event_type: event.eventType });
 }
-
-/** An event of ours; undefined for a dead letter, which is of no interest to Moleculer services. */
-const eventOf = ({ topic, value }: Pending): Envelope | undefined =>
-  topic === USER_EVENTS ? JSON.parse(value) : undefined;
 
 /**
  * Hands events to the Moleculer services that listen. Each user's go one after the other, and a listener in this
  * process is waited for: an event is forgotten only after it was heard.
  */
-async function emitNatively(broker: ServiceBroker, events: Envelope[]): Promise<void> {
-  const inTurn = async (ofOneUser: Envelope[]) => {
-    for (const event of ofOneUser) {
-      const { correlationId: requestID } = event.metadata;
-      await within(LISTENER_LIMIT, broker.emit(event.eventType, event, { requestID } as object));
-    }
+async function emitNatively(broker: ServiceBroker, publications: Publication[]): Promise<void> {
+  const inTurn = async (ofOneUser: Publication[]) => {
+    for (const one of ofOneUser)
+      if (one.event) {
+        const { eventType, metadata } = one.event;
+        const options = { requestID: metadata.correlationId, parentSpan: parentOf(one) };
+        await within(LISTENER_LIMIT, broker.emit(eventType, one.event, options));
+      }
   };
-  await Promise.all([...Map.groupBy(events, ({ userId }) => userId).values()].map(inTurn));
+  await Promise.all([...Map.groupBy(publications, ({ event }) => event?.userId).values()].map(inTurn));
 }
 
 /** Waits for `work`, but no longer than `ms`. */
@@ -53,12 +65,12 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
   clearTimeout(timer);
 }
 
-const TRACE_ID = /^[0-9a-f]{32}$/;
+/** What a listener goes on from: the span of the publishing, or, where that is not recorded, what was enqueued. */
+const parentOf = ({ span, record }: Publication): ParentSpan | undefined =>
+  span ?? readTraceparent(record.traceparent);
 
-/** The W3C trace that an event belongs to, where its correlation id is one. */
-function headersOf(event: Envelope | undefined): Record<string, string> {
-  const { correlationId = "" } = event?.metadata ?? {};
-  return TRACE_ID.test(correlationId)
-    ? { traceparent: `00-${correlationId}-${randomBytes(8).toString("hex")}-01` }
-    : {};
+function headersOf(one: Publication): Record<string, string> {
+  const parent = parentOf(one);
+  const traceparent = parent && toTraceparent(parent);
+  return traceparent ? { traceparent } : {};
 }

@@ -41,6 +41,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
     dataDir: values.DATA_DIR,
     logLevel: values.LOG_LEVEL,
+    /** Not set: nothing is traced. */
+    tracing: values.JAEGER_ENDPOINT && readTracing(values.JAEGER_ENDPOINT, values.TRACE_SAMPLE),
     database: Object.freeze({
       /** Not set: the service starts a PostgreSQL of its own. */
       host: values.DATABASE_HOST,
@@ -80,6 +82,17 @@ const readMinio = (values: Values, endPoint: string) =>
     secretKey: values.MINIO_SECRET_KEY,
     bucket: values.MINIO_BUCKET,
   });
+
+/** Where spans go, in which form, and which share of the traces that begin here. */
+export type Tracing = ReturnType<typeof readTracing>;
+
+function readTracing(endpoint: string, sample: number) {
+  return Object.freeze({
+    endpoint,
+    form: new URL(endpoint).pathname as "/api/traces" | "/v1/traces",
+    sample,
+  });
+}
 
 /** One cluster for the transporter and the topics alike. */
 export type KafkaConfig = ReturnType<typeof readKafka>;

@@ -146,6 +146,8 @@ export type CountedEvent = {
   /** The event's own id and correlation, for the events that follow from it. */
   causationId?: string;
   correlationId?: string;
+  /** The span in which it was read, where it came with a trace of its own. */
+  traceparent?: string;
 };
 export type ConsumedEventType = keyof ConsumedEvents;
 export type Outcome = "applied" | "duplicate" | "deleted-user" | "unknown-user";

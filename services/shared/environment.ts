@@ -47,6 +47,15 @@ const url = (): Variable => ({
   },
   allowed: "an http or https address",
 });
+const URL_OF_TRACES = /^https?:\/\/[^/?#]+(\/api\/traces|\/v1\/traces)$/;
+const fraction = (fallback: number): Variable => ({
+  type: "number",
+  convert: true,
+  min: 0,
+  max: 1,
+  default: fallback,
+  allowed: "a number from 0 to 1",
+});
 const listOf = (pattern: RegExp, allowed: string): Variable => ({
   type: "string",
   optional: true,
@@ -93,7 +102,12 @@ const VARIABLES: Record<string, Variable> = {
   KAFKA_SASL_PASSWORD: secret(),
   LOG_LEVEL: oneOf(["trace", "debug", "info", "warn", "error", "fatal"], "debug"),
   LOKI_HOST: url(),
-  JAEGER_ENDPOINT: url(),
+  JAEGER_ENDPOINT: {
+    ...text(),
+    pattern: URL_OF_TRACES,
+    allowed: "an http or https address with the path /api/traces (Jaeger's Thrift) or /v1/traces (OTLP)",
+  },
+  TRACE_SAMPLE: fraction(1),
   AUTH_ISSUER: url(),
   AUTH_JWKS_URL: url(),
   AUTH_AUDIENCE: text("user-service"),
@@ -141,6 +155,9 @@ export type Values = {
   KAFKA_SASL_USERNAME?: string;
   KAFKA_SASL_PASSWORD?: string;
   LOG_LEVEL: string;
+  LOKI_HOST?: string;
+  JAEGER_ENDPOINT?: string;
+  TRACE_SAMPLE: number;
   AUTH_ISSUER?: string;
   AUTH_JWKS_URL?: string;
   AUTH_AUDIENCE: string;

@@ -1,4 +1,6 @@
+import type { Context } from "moleculer";
 import type { ConsumedEventType, Envelope, Events } from "./contracts.ts";
+import { traceparentOf } from "./trace-context.ts";
 
 /** The catalogue of events (SPEC 7): what we publish, what we consume and from where. */
 
@@ -8,11 +10,17 @@ export type DomainEvent = {
 }[keyof Events];
 
 /** What an event says of its origin: the trace it belongs to, and the event that caused it. */
-export type Cause = { correlationId: string; causationId?: string };
+export type Cause = {
+  correlationId: string;
+  causationId?: string;
+  /** The span that it comes from; no part of the envelope. */
+  traceparent?: string;
+};
 
 /** The cause of what an action does: the trace of its call, which Moleculer carries as the requestID. */
-export const causeOf = ({ requestID }: { requestID: string | null }): Cause => ({
-  correlationId: requestID ?? newTraceId(),
+export const causeOf = (ctx: Pick<Context, "id" | "requestID">): Cause => ({
+  correlationId: ctx.requestID ?? ctx.id,
+  traceparent: traceparentOf(ctx),
 });
 
 /** A trace id as W3C trace context wants it: 32 hex digits. */
@@ -41,11 +49,15 @@ export const CONSUMED_TOPICS = [...new Set(Object.values(CONSUMED).map(({ topic 
 export const TOPICS = [USER_EVENTS, ...CONSUMED_TOPICS.flatMap((topic) => [topic, deadLetterTopic(topic)])];
 
 /** Wraps an event into the published envelope. Its eventId is new: call it once for each event. */
-export const toEnvelope = (event: DomainEvent, cause: Cause, now = new Date()): Envelope => ({
+export const toEnvelope = (
+  event: DomainEvent,
+  { correlationId, causationId }: Cause,
+  now = new Date(),
+): Envelope => ({
   eventId: crypto.randomUUID(),
   eventType: event.eventType,
   timestamp: now.toISOString(),
   userId: event.userId,
   data: event.data,
-  metadata: { service: "user-service", version: VERSION, ...cause },
+  metadata: { service: "user-service", version: VERSION, correlationId, causationId },
 });

@@ -2,7 +2,7 @@ import { transaction } from "../../models/database.ts";
 import { enqueue, toRecord, wakeRelay } from "../../models/outbox.ts";
 import { forgetUsers } from "../../models/user-row.ts";
 import type { CountedEvent, Outcome } from "../shared/contracts.ts";
-import { type Cause, toEnvelope } from "../shared/events.ts";
+import type { Cause } from "../shared/events.ts";
 import { observeStorage } from "../shared/metrics.ts";
 import { quotaEvents } from "../shared/quota.rules.ts";
 import { sumByUser } from "./stats.rules.ts";
@@ -26,10 +26,10 @@ export async function applyEvents(events: CountedEvent[], cause: Cause): Promise
       const causes = new Map(counted.map((event) => [event.userId, causeOfEvent(event, cause)]));
       const reached = changed.flatMap((row) =>
         quotaEvents(users.get(row.id) ?? row, row).map((event) =>
-          toEnvelope(event, causes.get(row.id) ?? cause),
+          toRecord(event, causes.get(row.id) ?? cause),
         ),
       );
-      await enqueue(tx, reached.map(toRecord));
+      await enqueue(tx, reached);
       for (const row of changed) observeStorage(row.id, row.storageUsed);
 
       const applied = new Set(counted);
@@ -48,7 +48,8 @@ export async function applyEvents(events: CountedEvent[], cause: Cause): Promise
 }
 
 /** A mark that several events of a batch reach together is told as caused by the last of them. */
-const causeOfEvent = ({ correlationId, causationId }: CountedEvent, call: Cause): Cause => ({
+const causeOfEvent = ({ correlationId, causationId, traceparent }: CountedEvent, call: Cause): Cause => ({
   correlationId: correlationId ?? call.correlationId,
   causationId,
+  traceparent: traceparent ?? call.traceparent,
 });

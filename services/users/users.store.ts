@@ -1,8 +1,8 @@
 import { query, sqlState } from "../../models/database.ts";
-import { wakeRelay } from "../../models/outbox.ts";
+import { toRecord, wakeRelay } from "../../models/outbox.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import { EmailTaken, KeycloakIdTaken } from "../shared/errors.ts";
-import { type Cause, type DomainEvent, toEnvelope, USER_EVENTS } from "../shared/events.ts";
+import type { Cause, DomainEvent } from "../shared/events.ts";
 import type { NewUser } from "./users.rules.ts";
 
 /** Row and event in one statement: half the cost of a transaction of two (DESIGN.md). */
@@ -14,7 +14,7 @@ const INSERT = {
       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
       RETURNING *
     ), event AS (
-      INSERT INTO outbox (topic, key, value) SELECT '${USER_EVENTS}', id, $9::json FROM created
+      INSERT INTO outbox (topic, key, value, traceparent) SELECT $9, $10, $11::json, $12 FROM created
     )
     SELECT ${USER_COLUMNS} FROM created`,
 };
@@ -24,12 +24,14 @@ const INSERT = {
  * @throws EmailTaken, KeycloakIdTaken, DependencyUnavailable
  */
 export async function insertUser(user: NewUser, event: DomainEvent, cause: Cause): Promise<UserRow> {
-  const envelope = JSON.stringify(toEnvelope(event, cause, user.createdAt));
+  const { topic, key, value, traceparent } = toRecord(event, cause, user.createdAt);
   const { id, keycloakId, email, fullName, companyName, phone, bio, createdAt } = user;
-  const values = [id, keycloakId, email, fullName, companyName, phone, bio, createdAt, envelope];
-  const [row] = await query<UserRow>(INSERT, values).catch(refuseTaken({ email, keycloakId }));
+  const row = [id, keycloakId, email, fullName, companyName, phone, bio, createdAt];
+  const [created] = await query<UserRow>(INSERT, [...row, topic, key, value, traceparent]).catch(
+    refuseTaken({ email, keycloakId }),
+  );
   wakeRelay();
-  return row as UserRow;
+  return created as UserRow;
 }
 
 const UNIQUE_VIOLATION = "23505";

@@ -9,6 +9,7 @@ export const FORMS = {
 /** The nodes of one cluster, with a name, a schema, a bucket and a consumer group of their own. The first one has the gateway. */
 export async function startCluster(
   services: string[],
+  more: Record<string, string> = {},
 ): Promise<{ gateway: TestNode; env: Record<string, string>; stop(): Promise<(number | null)[]> }> {
   const id = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   const env = {
@@ -16,6 +17,7 @@ export async function startCluster(
     NAMESPACE: `e2e-${id}`,
     KAFKA_GROUP_ID: `e2e-${id}`,
     MINIO_BUCKET: `e2e-${id}`,
+    ...more,
   };
   const nodes = await Promise.all(
     services.map((SERVICES, index) => startNode({ ...env, SERVICES, NODEID: `node-${index}` })),

@@ -52,7 +52,7 @@ test("without an environment, each variable has the default of SPEC 8", () => {
 
 test("an empty value counts as not set", () => {
   const names =
-    "PORT NODE_ENV DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_SCHEMA DATABASE_SSL DATABASE_POOL_MAX MINIO_ENDPOINT MINIO_PORT MINIO_ACCESS_KEY MINIO_SECRET_KEY MINIO_BUCKET MINIO_USE_SSL KAFKA_BROKERS KAFKA_CLIENT_ID KAFKA_GROUP_ID KAFKA_SSL KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD LOG_LEVEL LOKI_HOST JAEGER_ENDPOINT AUTH_ISSUER AUTH_JWKS_URL AUTH_AUDIENCE INTERNAL_TOKEN METRICS_PORT METRICS_USERS_MAX PUBLIC_URL DATA_DIR SERVICES NODEID NAMESPACE";
+    "PORT NODE_ENV DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_SCHEMA DATABASE_SSL DATABASE_POOL_MAX MINIO_ENDPOINT MINIO_PORT MINIO_ACCESS_KEY MINIO_SECRET_KEY MINIO_BUCKET MINIO_USE_SSL KAFKA_BROKERS KAFKA_CLIENT_ID KAFKA_GROUP_ID KAFKA_SSL KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD LOG_LEVEL LOKI_HOST JAEGER_ENDPOINT TRACE_SAMPLE AUTH_ISSUER AUTH_JWKS_URL AUTH_AUDIENCE INTERNAL_TOKEN METRICS_PORT METRICS_USERS_MAX PUBLIC_URL DATA_DIR SERVICES NODEID NAMESPACE";
   const empty = Object.fromEntries(names.split(" ").map((name) => [name, ""]));
   expect(readConfig(empty)).toEqual(readConfig({}));
 });
@@ -112,6 +112,10 @@ describe("a wrong value gives one line with the variable, the value's fault and 
     ["AUTH_ISSUER", "ftp://keycloak", "http"],
     ["AUTH_JWKS_URL", "::", "http"],
     ["PUBLIC_URL", "localhost:3003", "http"],
+    ["JAEGER_ENDPOINT", "http://jaeger:14268", "/api/traces"],
+    ["JAEGER_ENDPOINT", "http://jaeger:14268/api/traces/v1/traces", "/v1/traces"],
+    ["TRACE_SAMPLE", "1.5", "from 0 to 1"],
+    ["TRACE_SAMPLE", "all", "from 0 to 1"],
     ["SERVICES", "api,nothing", "api, users, stats, avatars, outbox, ingest"],
     ["SERVICES", "api,", "api, users, stats, avatars, outbox, ingest"],
   ])("%s=%s", (name, value, allowed) => {
@@ -146,6 +150,22 @@ test("KAFKA_SASL_MECHANISM demands a name and a password", () => {
   expect(kafka).toMatchObject({
     ssl: true,
     sasl: { mechanism: "scram-sha-512", username: "u", password: "p" },
+  });
+});
+
+test("the path of JAEGER_ENDPOINT says what is spoken there; not set, nothing is traced", () => {
+  expect(readConfig({}).tracing).toBeUndefined();
+  const thrift = "http://jaeger:14268/api/traces";
+  expect(readConfig({ JAEGER_ENDPOINT: thrift }).tracing).toEqual({
+    endpoint: thrift,
+    form: "/api/traces",
+    sample: 1,
+  });
+  const otlp = "https://collector/v1/traces";
+  expect(readConfig({ JAEGER_ENDPOINT: otlp, TRACE_SAMPLE: "0.01" }).tracing).toEqual({
+    endpoint: otlp,
+    form: "/v1/traces",
+    sample: 0.01,
   });
 });
 

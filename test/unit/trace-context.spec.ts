@@ -1,24 +1,26 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { traceIdOf } from "../../services/api/trace-context.ts";
+import { readTraceparent, toTraceparent, traceparentOf } from "../../services/shared/trace-context.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
-const NEW = /^[0-9a-f]{32}$/;
 
-test("the caller's own trace id is taken from a valid traceparent", () => {
+test("a valid traceparent is read whole, and written as it was", () => {
   const hex = (length: number) =>
     fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`)).filter((id) => !/^0+$/.test(id));
   fc.assert(
     fc.property(hex(32), hex(16), fc.stringMatching(/^[0-9a-f]{2}$/), (trace, span, flags) => {
-      expect(traceIdOf(`00-${trace}-${span}-${flags}`)).toBe(trace);
+      const sampled = Number.parseInt(flags, 16) % 2 === 1;
+      const read = readTraceparent(`00-${trace}-${span}-${flags}`);
+      expect(read).toEqual({ traceID: trace, id: span, sampled });
+      expect(read && toTraceparent(read)).toBe(`00-${trace}-${span}-${sampled ? "01" : "00"}`);
     }),
   );
 });
 
 test("a later version may carry more", () => {
-  expect(traceIdOf(`01-${TRACE}-${SPAN}-01`)).toBe(TRACE);
-  expect(traceIdOf(`cc-${TRACE}-${SPAN}-01-what-the-future-brings`)).toBe(TRACE);
+  for (const header of [`01-${TRACE}-${SPAN}-01`, `cc-${TRACE}-${SPAN}-01-what-the-future-brings`])
+    expect(readTraceparent(header)).toEqual({ traceID: TRACE, id: SPAN, sampled: true });
 });
 
 test.each([
@@ -37,14 +39,24 @@ test.each([
   `00-${TRACE}-${SPAN}-01-more`,
   ` 00-${TRACE}-${SPAN}-01`,
   `00-${TRACE}-${SPAN}-01, 00-${TRACE}-${SPAN}-01`,
-])("%j is no traceparent: the trace id is a new one", (traceparent) => {
-  const traceId = traceIdOf(traceparent);
-  expect(traceId).toMatch(NEW);
-  expect(traceId).not.toBe(TRACE);
-  expect(traceIdOf(traceparent)).not.toBe(traceId);
+])("%j is no traceparent", (traceparent) => {
+  expect(readTraceparent(traceparent)).toBeUndefined();
 });
 
 test("more than one header is none", () => {
   const traceparent = `00-${TRACE}-${SPAN}-01`;
-  expect(traceIdOf([traceparent, traceparent])).not.toBe(TRACE);
+  expect(readTraceparent([traceparent, traceparent])).toBeUndefined();
+});
+
+test("a call tells its trace, the first half of its id, and whether it is recorded", () => {
+  const call = { requestID: TRACE, id: `${SPAN}aaaaaaaaaaaaaaaa` };
+  expect(traceparentOf({ ...call, tracing: true })).toBe(`00-${TRACE}-${SPAN}-01`);
+  expect(traceparentOf({ ...call, tracing: null })).toBe(`00-${TRACE}-${SPAN}-01`);
+  expect(traceparentOf({ ...call, tracing: false })).toBe(`00-${TRACE}-${SPAN}-00`);
+});
+
+test("a foreign node's UUID is a trace id without its dashes; another name is none", () => {
+  const id = "0AF76519-16cd-43dd-8448-eb211c80319c";
+  expect(traceparentOf({ requestID: id, id })).toBe(`00-${TRACE}-0af7651916cd43dd-01`);
+  expect(traceparentOf({ requestID: "their-own", id })).toBeUndefined();
 });

@@ -1,0 +1,48 @@
+import type { ServerResponse } from "node:http";
+import type { Context, Service } from "moleculer";
+import { UUID } from "../shared/fields.ts";
+import { traceparentOf } from "../shared/trace-context.ts";
+import type { Request } from "./gateway.types.ts";
+
+/** What is told of each request: its route, and never its URL or its body, as e-mails stand there (SPEC 10). */
+
+type Rest = Context<{ req: Request; res: ServerResponse }>;
+
+/** The pattern that the request matched, such as `GET /api/v1/users/:id`; of what matched none, the method. */
+export const routeOf = ({ method, $alias }: Request): string =>
+  `${method}${$alias ? ` ${$alias.fullPath}` : ""}`;
+
+/** The user that the path names, where what stands there is an id indeed. */
+function userOf({ $params }: Request): string | undefined {
+  const { id } = ($params ?? {}) as { id?: unknown };
+  return typeof id === "string" && UUID.test(id) ? id : undefined;
+}
+
+/** Tells the trace in the answer, and writes one line when the answer is out, or the client gone. */
+export function tellRequest(this: Service, ctx: Rest): void {
+  const { req, res } = ctx.params;
+  const start = performance.now();
+  const traceparent = traceparentOf(ctx);
+  if (traceparent) res.setHeader("traceparent", traceparent);
+  res.once("close", () => {
+    const line = {
+      action: "request",
+      userId: userOf(req),
+      traceId: ctx.requestID,
+      route: routeOf(req),
+      status: res.statusCode,
+      duration: Math.round(1000 * (performance.now() - start)) / 1000,
+      ...(!res.writableFinished && { aborted: true }),
+    };
+    this.logger.info(line, "Request");
+  });
+}
+
+/** The request's own span, until its route is known. */
+export const REQUEST_SPAN = {
+  spanName: (ctx: Context): string => (ctx as Rest).params.req.method ?? "",
+  tags(ctx: Context): Record<string, unknown> {
+    const { res } = (ctx as Rest).params;
+    return { "http.response.status_code": res.headersSent ? res.statusCode : undefined };
+  },
+};

@@ -1,0 +1,29 @@
+import { createServer } from "node:http";
+import { buffer } from "node:stream/consumers";
+import { freePort } from "./free-port.ts";
+
+/** What an HTTP collector, of spans or of log lines, was sent. */
+export type Posted = { path: string; contentType: string; body: Buffer };
+
+/** A collector that keeps what it gets. `frozen`: it takes requests, and never answers. */
+export async function startCollector({ frozen = false } = {}) {
+  const posted: Posted[] = [];
+  const server = createServer(async (req, res) => {
+    posted.push({
+      path: req.url ?? "",
+      contentType: req.headers["content-type"] ?? "",
+      body: await buffer(req),
+    });
+    if (!frozen) res.end();
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${port}`,
+    posted,
+    stop() {
+      server.closeAllConnections();
+      return new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
