@@ -47,7 +47,10 @@ beforeAll(async () => {
   producer = kafka.producer();
   consumer = kafka.consumer({ groupId: `neighbour-${crypto.randomUUID()}`, maxWaitTimeInMs: 200 });
   await Promise.all([producer.connect(), consumer.connect()]);
-  await kafka.admin().createTopics({ topics: [{ topic: "user-events", numPartitions: 3 }] });
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "user-events", numPartitions: 3 }] });
+  await admin.disconnect();
   await consumer.subscribe({ topics: ["user-events"], fromBeginning: true });
   await consumer.run({
     eachMessage: async ({ message: { key, headers } }) => {
