@@ -177,6 +177,11 @@ function isUnreachable(error: unknown): boolean {
   return state ? UNREACHABLE.test(state) : CONNECTION_LOST.test(`${name} ${message}`);
 }
 
+/** Whether PostgreSQL said it, or could not be asked. */
+export const isDatabaseError = (error: unknown): boolean =>
+  (error as { data?: { dependency?: string } }).data?.dependency === "database" ||
+  /^[0-9A-Z]{5}$/.test(sqlState(error) ?? "");
+
 /** The same error, or DependencyUnavailable in place of one that says the database is out of reach. */
 export const translate = (error: unknown): unknown =>
   !(error instanceof DependencyUnavailable) && isUnreachable(error)

@@ -127,7 +127,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
     errorHandler(req: Request, res: ServerResponse, err: Error) {
       const status = sendError(req, res, err);
-      if (status >= 500) this.logger.error({ err, traceId: req.$ctx?.requestID }, "Request failed");
+      if (status >= 500) req.$failure = err;
     },
 
     /** Answers what was accepted and takes nothing more; resolves when the last answer is out. */

@@ -13,6 +13,8 @@ export type Request = IncomingMessage & {
   $action?: ActionSchema;
   /** The route that it matched. */
   $alias?: { fullPath: string };
+  /** Why it was answered with 5xx. */
+  $failure?: Error;
   /** Of the path, the query and the body, as moleculer-web found them; of all, once they were read. */
   $params: Record<string, unknown>;
 };

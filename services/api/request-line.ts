@@ -33,8 +33,10 @@ export function tellRequest(this: Service, ctx: Rest): void {
       status: res.statusCode,
       duration: Math.round(1000 * (performance.now() - start)) / 1000,
       ...(!res.writableFinished && { aborted: true }),
+      ...(req.$failure && { err: req.$failure }),
     };
-    this.logger.info(line, "Request");
+    if (req.$failure) this.logger.error(line, "Request failed");
+    else this.logger.info(line, "Request");
   });
 }
 

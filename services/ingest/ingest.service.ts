@@ -53,10 +53,8 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   dependencies: ["stats"],
 
   methods: {
-    async take(messages) {
-      await ingest(this.broker, messages);
-      const topic = messages[0]?.topic;
-      this.logger.debug({ action: "event_consume", topic, count: messages.length }, "Events consumed");
+    take(messages) {
+      return ingest(this, messages);
     },
 
     /** Kafka may be away at start: it is tried until it is there. Later outages the client survives by itself. */

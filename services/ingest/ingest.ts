@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Context, ServiceBroker, Span } from "moleculer";
+import type { Context, Service, Span } from "moleculer";
 import type { Incoming } from "../../mixins/kafka-topics.ts";
 import { transaction } from "../../models/database.ts";
 import { wakeRelay } from "../../models/outbox.ts";
@@ -18,6 +18,7 @@ const RETRY_AFTER = [500, 1_000, 2_000, 4_000, 8_000];
 const BATCH = 1_000;
 
 type Caller = Pick<Context, "call">;
+type Reader = Pick<Service, "broker" | "logger">;
 
 /** A message of a topic: from Kafka, or emitted natively, which has no place there. */
 export type Message = Pick<Incoming, "topic" | "value" | "traceparent"> & {
@@ -31,10 +32,10 @@ type Read<Kind extends Reading["kind"]> = { message: Message; reading: Extract<R
  * Deals with messages: each is counted once, skipped, or kept as a dead letter. Resolves when that is committed.
  * @throws DependencyUnavailable: it can't be told how many; safe to repeat
  */
-export async function ingest(broker: ServiceBroker, messages: Message[]): Promise<void> {
+export async function ingest(service: Reader, messages: Message[]): Promise<void> {
   for (let start = 0; start < messages.length; start += BATCH)
-    await traced(broker, messages.slice(start, start + BATCH), (batch, parent) =>
-      ingestBatch(broker, batch, parent),
+    await traced(service, messages.slice(start, start + BATCH), (batch, parent) =>
+      ingestBatch(service, batch, parent),
     );
 }
 
@@ -43,7 +44,7 @@ export async function ingest(broker: ServiceBroker, messages: Message[]): Promis
  * from the first one.
  */
 async function traced(
-  broker: ServiceBroker,
+  { broker }: Reader,
   messages: Message[],
   work: (messages: Message[], parent: ParentSpan | undefined) => Promise<void>,
 ): Promise<void> {
@@ -65,24 +66,42 @@ async function traced(
   }
 }
 
-async function ingestBatch(ctx: Caller, messages: Message[], parentSpan?: ParentSpan): Promise<void> {
+async function ingestBatch(
+  { broker, logger }: Reader,
+  messages: Message[],
+  parentSpan?: ParentSpan,
+): Promise<void> {
   const read = messages.map((message) => ({ message, reading: readMessage(message.topic, textOf(message)) }));
   const events = read.filter((one): one is Read<"event"> => one.reading.kind === "event");
   const dead = read.filter((one): one is Read<"dead"> => one.reading.kind === "dead");
   const skipped = read.filter(({ reading }) => reading.kind === "skip");
 
   const outcomes = await count(
-    ctx,
+    broker,
     events.map(({ message, reading }) => ({ ...reading.event, traceparent: message.traceparent })),
     parentSpan,
   );
   const unknown = events.filter((_, index) => outcomes[index] === "unknown-user");
   await keepDeadLetters([...dead.map(toPoison), ...unknown.map(toWaiting)]);
 
-  for (const [index, { event }] of events.map(({ reading }) => reading).entries())
-    eventsConsumed.inc({ topic: event.topic, outcome: outcomes[index] });
+  for (const [index, { message, reading }] of events.entries()) {
+    const { topic, eventType, userId, correlationId } = reading.event;
+    const outcome = outcomes[index];
+    eventsConsumed.inc({ topic, outcome });
+    const traceId = readTraceparent(message.traceparent)?.traceID ?? correlationId;
+    logger.debug({ action: "event_consume", userId, traceId, eventType, outcome }, "Event consumed");
+  }
   for (const { message } of skipped) eventsConsumed.inc({ topic: message.topic, outcome: "skipped" });
-  for (const { message, reading } of dead) deadLetters.inc({ topic: message.topic, code: reading.code });
+  for (const { message, reading } of dead) {
+    const { topic, partition, offset } = message;
+    deadLetters.inc({ topic, code: reading.code });
+    const line = { action: "event_dead_letter", topic, partition, offset, code: reading.code };
+    logger.warn(line, `Event given up: ${reading.message}`);
+  }
+  logger.info(
+    { action: "event_consume", topic: messages[0]?.topic, count: messages.length },
+    "Events consumed",
+  );
 }
 
 const textOf = ({ value }: Message): string | null => value?.toString() ?? null;

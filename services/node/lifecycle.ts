@@ -21,7 +21,7 @@ export const Lifecycle: Middleware = {
     const logger = broker.getLogger("database");
     await openDatabase({
       ready: () => nowReady("database"),
-      waiting: (error) => logger.warn(error),
+      waiting: (err) => logger.warn({ err, action: "database_error" }, "The database is away"),
       fatal: endStart,
     }).catch(endStart);
   },

@@ -1,4 +1,4 @@
-import { type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import { config } from "../shared/config.ts";
 
 /**
@@ -25,21 +25,58 @@ export const LEVELS: Record<string, string> = {
   "**": config.logLevel,
 };
 
-/** One JSON object a line, as SPEC 10 wants it; pretty on a terminal. */
-const root = pino({
+/** In ms. A line is sent within a second; a stop waits for the last ones no longer than `within`. */
+const SEND = { every: 1_000, within: 2_000 };
+
+/** Loki's names of our levels. */
+const LOKI_LEVELS = {
+  trace: "debug",
+  debug: "debug",
+  info: "info",
+  warn: "warning",
+  error: "error",
+  fatal: "critical",
+};
+
+/** Pretty on a terminal. */
+const output = (): DestinationStream =>
+  process.stdout.isTTY
+    ? pino.transport({
+        target: "pino-pretty",
+        options: { messageKey: "message", timestampKey: "timestamp", ignore: "service,node,module" },
+      })
+    : pino.destination(1);
+
+/** From a thread of its own, which keeps some seconds' lines at most: a Loki that is down or slow costs nothing here. */
+const loki = (host: string): DestinationStream =>
+  pino.transport({
+    target: "pino-loki",
+    options: {
+      host,
+      labels: { service: "user-service" },
+      propsToLabels: ["node"],
+      levelMap: LOKI_LEVELS,
+      batching: { interval: SEND.every / 1000, maxBufferSize: 10_000 },
+      timeout: SEND.within,
+      silenceErrors: true,
+    },
+  });
+
+const everything = (stream: DestinationStream) => ({ stream, level: "trace" as const });
+const destination = config.lokiHost
+  ? pino.multistream([output(), loki(config.lokiHost)].map(everything))
+  : output();
+
+/** One JSON object a line, as SPEC 10 wants it. */
+const options: LoggerOptions = {
   base: { service: "user-service" },
   messageKey: "message",
   timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
   formatters: { level: (level) => ({ level }) },
   serializers: { err: withoutValues },
   level: "trace", // each module has its own
-  ...(process.stdout.isTTY && {
-    transport: {
-      target: "pino-pretty",
-      options: { messageKey: "message", timestampKey: "timestamp", ignore: "service,node,module" },
-    },
-  }),
-});
+};
+const root = pino(options, destination);
 
 /** The logger of one module of the broker. */
 export const createLogger = (level: string, { nodeID, mod }: { nodeID: string; mod: string }): Logger =>

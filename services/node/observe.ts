@@ -1,11 +1,15 @@
 import type { Context, Middleware, Service } from "moleculer";
+import { isDatabaseError } from "../../models/database.ts";
 import { actionDuration } from "../shared/metrics.ts";
 
-/** For each action of this node: its rate, errors and duration, and the log line that it declares with `logAs`. */
+/**
+ * For each action of this node: its rate, errors and duration, the log line that it declares with `logAs`, and a line
+ * for each failure that is not the caller's.
+ */
 export const Observe: Middleware = {
   name: "Observe",
   localAction(next, action) {
-    const { name = "", logAs } = action;
+    const { name = "", logAs, logLevel = "info" } = action;
     if (name.startsWith("$") || name === "api.rest") return next;
     const done = actionDuration.labels(name, "ok");
     const refused = actionDuration.labels(name, "client_error");
@@ -16,18 +20,27 @@ export const Observe: Middleware = {
       try {
         const result = await next.call(this, ctx);
         done.observe((performance.now() - start) / 1000);
-        if (logAs) log(ctx, logAs, result);
+        if (logAs) ctx.service?.logger[logLevel](lineOf(ctx, logAs, result), `Done: ${logAs}`);
         return result;
       } catch (error) {
-        const { code = 500 } = error as { code?: number };
-        (code < 500 ? refused : failed).observe((performance.now() - start) / 1000);
+        const isTheirs = Number((error as { code?: unknown }).code) < 500;
+        (isTheirs ? refused : failed).observe((performance.now() - start) / 1000);
+        if (!isTheirs) logFailure(ctx, name, error);
         throw error;
       }
     };
   },
 };
 
-function log(ctx: Context<{ id?: string }>, action: string, result: { id?: string }): void {
-  const userId = ctx.params.id ?? result.id;
-  ctx.service?.logger.info({ userId, action, traceId: ctx.requestID }, `Done: ${action}`);
+type Call = Context<{ id?: string }>;
+
+const lineOf = (ctx: Call, action: string, result?: { id?: string }) => ({
+  userId: ctx.params.id ?? result?.id,
+  action,
+  traceId: ctx.requestID,
+});
+
+function logFailure(ctx: Call, name: string, error: unknown): void {
+  const action = isDatabaseError(error) ? "database_error" : name;
+  ctx.service?.logger.error({ ...lineOf(ctx, action), err: error }, `Failed: ${name}`);
 }

@@ -26,10 +26,14 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
   started() {
     const publishBatch = async (records: Pending[]) => {
-      await publish(this.broker, this.topics, records);
-      this.logger.debug({ action: "event_publish", count: records.length }, "Events published");
+      for (const { eventType, userId, metadata } of await publish(this.broker, this.topics, records)) {
+        const line = { action: "event_publish", userId, traceId: metadata.correlationId, eventType };
+        this.logger.info(line, "Event published");
+      }
     };
-    this.relay = runRelay(publishBatch, this.stop.signal, (error) => this.logger.warn(error));
+    const onError = (err: unknown) =>
+      this.logger.warn({ action: "event_publish", err }, "Events wait to be published");
+    this.relay = runRelay(publishBatch, this.stop.signal, onError);
   },
 
   async stopped() {

@@ -15,13 +15,13 @@ type Publication = { record: Pending; event?: Envelope; span?: Span };
 
 /**
  * Publishes records to Kafka, where there is one, and then our own events natively too. In this order: an outage of
- * Kafka repeats nothing to the listeners.
+ * Kafka repeats nothing to the listeners. Returns the events.
  */
 export async function publish(
   broker: ServiceBroker,
   topics: Topics | undefined,
   records: Pending[],
-): Promise<void> {
+): Promise<Envelope[]> {
   const publications = records.map((record): Publication => {
     const { topic, value, traceparent } = record;
     const event = topic === USER_EVENTS ? JSON.parse(value) : undefined;
@@ -36,7 +36,9 @@ export async function publish(
   } finally {
     for (const { span } of publications) span?.finish();
   }
-  for (const { event } of publications) if (event) eventsPublished.inc({ event_type: event.eventType });
+  const events = publications.flatMap(({ event }) => event ?? []);
+  for (const { eventType } of events) eventsPublished.inc({ event_type: eventType });
+  return events;
 }
 
 /**

@@ -41,6 +41,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
     dataDir: values.DATA_DIR,
     logLevel: values.LOG_LEVEL,
+    /** Where log lines go too. Not set: to the standard output alone. */
+    lokiHost: values.LOKI_HOST,
     /** Not set: nothing is traced. */
     tracing: values.JAEGER_ENDPOINT && readTracing(values.JAEGER_ENDPOINT, values.TRACE_SAMPLE),
     database: Object.freeze({

@@ -6,5 +6,7 @@ declare module "moleculer" {
     access?: Access;
     /** The `action` of the log line that each success writes (SPEC 10). */
     logAs?: string;
+    /** The level of that line, where it is not "info". */
+    logLevel?: "debug";
   }
 }

@@ -58,6 +58,7 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { purge?: NodeJS
     /** Among our services only: what `ingest` read, counted. Safe to repeat, so it is retried. */
     apply: {
       access: "internal",
+      logAs: "stats_update",
       visibility: "public",
       params: schemas.apply,
       retryPolicy: {

@@ -40,12 +40,16 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, Reader<UserModel
 
     get: {
       access: "owner",
+      logAs: "user_read",
+      logLevel: "debug",
       params: schemas.byId,
       handler: (ctx: Ctx<"users.get">): User => presentUser(userOf(ctx)),
     },
 
     getByKeycloakId: {
       access: "keycloak-owner",
+      logAs: "user_read",
+      logLevel: "debug",
       params: schemas.byKeycloakId,
       async handler(ctx: Ctx<"users.getByKeycloakId">): Promise<User> {
         return presentUser(await findByKeycloakId(this, ctx.params.keycloakId));
@@ -54,6 +58,8 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, Reader<UserModel
 
     getByEmail: {
       access: "admin",
+      logAs: "user_read",
+      logLevel: "debug",
       params: schemas.byEmail,
       async handler(ctx: Ctx<"users.getByEmail">): Promise<User> {
         return presentUser(await findByEmail(this, ctx.params.email));
@@ -62,6 +68,8 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, Reader<UserModel
 
     list: {
       access: "admin",
+      logAs: "user_read",
+      logLevel: "debug",
       params: schemas.list,
       handler(ctx: Context<Listing, Meta>): Promise<UserPage> {
         return listUsers(this, ctx.params);

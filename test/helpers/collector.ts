@@ -5,8 +5,8 @@ import { freePort } from "./free-port.ts";
 /** What an HTTP collector, of spans or of log lines, was sent. */
 export type Posted = { path: string; contentType: string; body: Buffer };
 
-/** A collector that keeps what it gets. `frozen`: it takes requests, and never answers. */
-export async function startCollector({ frozen = false } = {}) {
+/** A collector that keeps what it gets. */
+export async function startCollector() {
   const posted: Posted[] = [];
   const server = createServer(async (req, res) => {
     posted.push({
@@ -14,7 +14,7 @@ export async function startCollector({ frozen = false } = {}) {
       contentType: req.headers["content-type"] ?? "",
       body: await buffer(req),
     });
-    if (!frozen) res.end();
+    res.end();
   });
   const port = await freePort();
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
