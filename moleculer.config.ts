@@ -9,7 +9,7 @@ import { REPL_OPTIONS } from "./services/node/repl.ts";
 import { config, type KafkaConfig, type Tracing } from "./services/shared/config.ts";
 import { ValidationFailed } from "./services/shared/errors.ts";
 import { newTraceId } from "./services/shared/events.ts";
-import { CallContext } from "./services/shared/spans.ts";
+import { callSpans } from "./services/shared/spans.ts";
 import { type RuleError, toDetails, VALIDATOR_OPTIONS } from "./services/shared/validator.ts";
 
 /** The broker of every node, whichever services it runs. */
@@ -41,7 +41,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
 
   created(broker) {
     // around the hooks of actions too, where access is checked
-    if (config.tracing) broker.middlewares.add(CallContext);
+    if (config.tracing) broker.middlewares.add(callSpans(config.tracing.sample));
     broker.middlewares.add(Observe);
     broker.createService(PrometheusService);
     if (config.needsDatabase) broker.createService(DatabaseService);
@@ -54,15 +54,13 @@ async function connectTo(kafka: KafkaConfig): Promise<BrokerOptions["transporter
   return new KafkaTransporter(kafka);
 }
 
-/** Moleculer's own tracer; of params and results nothing is kept. */
+/** Moleculer's own tracer, which sends to a collector. */
 async function traceTo(tracing: Tracing): Promise<BrokerOptions["tracing"]> {
   const { CollectorExporter } = await import("./services/node/tracing.ts");
   return {
     enabled: true,
     exporter: new CollectorExporter(tracing) as never, // an instance will do, which its types do not know
-    sampling: { rate: tracing.sample },
-    events: true,
-    tags: { action: { params: false }, event: { params: false } },
+    actions: false, // services/shared/spans.ts
   };
 }
 

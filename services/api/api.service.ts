@@ -18,7 +18,7 @@ import { printWelcome } from "./development-token.ts";
 import { DOCS_ROUTES, forgetDocument } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
 import { readParams } from "./request.ts";
-import { REQUEST_SPAN, routeOf, tellRequest } from "./request-line.ts";
+import { routeOf, tellRequest } from "./request-line.ts";
 
 type Alias = Partial<Binding> & { method: string; fullPath: string; match(url: string): object | false };
 type State = {
@@ -71,10 +71,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, State> = {
   } as ServiceSettingSchema,
 
   // moleculer-web lets any node of the cluster add a route to the gateway
-  actions: {
-    ...{ listAliases: false, addRoute: false, removeRoute: false },
-    rest: { tracing: REQUEST_SPAN },
-  },
+  actions: { listAliases: false, addRoute: false, removeRoute: false },
   hooks: { before: { rest: tellRequest } },
 
   events: { "$services.changed": forgetDocument },

@@ -22,6 +22,7 @@ function userOf({ $params }: Request): string | undefined {
 export function tellRequest(this: Service, ctx: Rest): void {
   const { req, res } = ctx.params;
   const start = performance.now();
+  if (ctx.span) ctx.span.name = req.method ?? ""; // until its route is known
   const traceparent = traceparentOf(ctx);
   if (traceparent) res.setHeader("traceparent", traceparent);
   res.once("close", () => {
@@ -39,12 +40,3 @@ export function tellRequest(this: Service, ctx: Rest): void {
     else this.logger.info(line, "Request");
   });
 }
-
-/** The request's own span, until its route is known. */
-export const REQUEST_SPAN = {
-  spanName: (ctx: Context): string => (ctx as Rest).params.req.method ?? "",
-  tags(ctx: Context): Record<string, unknown> {
-    const { res } = (ctx as Rest).params;
-    return { "http.response.status_code": res.headersSent ? res.statusCode : undefined };
-  },
-};

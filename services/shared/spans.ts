@@ -2,27 +2,48 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context, Middleware, Service, ServiceBroker, Span } from "moleculer";
 import { readTraceparent } from "./trace-context.ts";
 
-/** Spans of what is no action and no event: Moleculer's own tracer makes those. */
+/** The spans of this node, made by Moleculer's tracer: of its calls and events, and of what those do. */
 
-const calls = new AsyncLocalStorage<Context>();
+type Call = Context & { tracing?: boolean | null };
 
-/** Has whatever an action or a listener awaits know the call that it is part of. */
-export const CallContext: Middleware = {
-  name: "CallContext",
-  localAction: (next) =>
-    function inCall(this: Service, ctx: Context & { tracing?: boolean | null }) {
-      return ctx.tracing === false ? next.call(this, ctx) : calls.run(ctx, () => next.call(this, ctx));
-    },
-  localEvent: (next) =>
-    function inEvent(this: Service, ctx: Context & { tracing?: boolean | null }) {
-      return ctx.tracing === false ? next.call(this, ctx) : calls.run(ctx, () => next.call(this, ctx));
-    },
-};
+const recorded = new AsyncLocalStorage<Span>();
+
+/**
+ * A span for each action and listener, in the place of Moleculer's own middleware: that one makes a span of every call
+ * and then drops most. Where nobody decided yet, `sample` is the share that is recorded.
+ */
+export const callSpans = (sample: number): Middleware => ({
+  name: "CallSpans",
+  localAction: (next, { name = "" }) => traced(next, name, "action", sample),
+  localEvent: (next, { name, service }) => traced(next, `${name} in ${service?.name}`, "event", sample),
+});
+
+function traced<Handler extends (ctx: Call) => unknown>(
+  next: Handler,
+  name: string,
+  type: "action" | "event",
+  sample: number,
+): Handler {
+  function inSpan(this: Service, ctx: Call): unknown {
+    ctx.tracing ??= Math.random() < sample;
+    if (!ctx.tracing) return next.call(this, ctx);
+    const { id, requestID, parentID } = ctx;
+    const span = ctx.startSpan(name, { id, type, traceID: requestID, parentID, sampled: true });
+    return recorded
+      .run(span, async () => next.call(this, ctx))
+      .catch((error) => {
+        span.setError(error);
+        throw error;
+      })
+      .finally(() => ctx.finishSpan(span));
+  }
+  return inSpan as Handler;
+}
 
 /** Notes a query that has just taken `ms`, below the call that made it. `name` says which statement, never its values. */
 export function noteQuery(name: string, ms: number): void {
-  const parent = calls.getStore()?.span;
-  if (!parent?.sampled) return;
+  const parent = recorded.getStore();
+  if (!parent) return;
   const now = parent.getTime();
   const span = parent.startSpan(`SQL ${name}`, { type: "client", tags: { "db.system": "postgresql" } });
   span.startTime = now - ms;

@@ -93,11 +93,11 @@ describe.each([
 
     const names = [
       "POST /api/v1/users",
-      "action 'users.create'",
+      "users.create",
       "SQL insert-user",
       "publish user-events",
       "consume interview-events",
-      "action 'stats.apply'",
+      "stats.apply",
       "SQL insert-processed",
     ];
     const serviceName = "user-service";
@@ -117,7 +117,7 @@ describe.each([
       .get(`/api/v1/users/${crypto.randomUUID()}`)
       .set(internal)
       .expect(404);
-    const [request] = await hops(body.traceId, ["GET /api/v1/users/:id", "action 'users.get'"]);
+    const [request] = await hops(body.traceId, ["GET /api/v1/users/:id", "users.get"]);
     expect(request).toMatchObject({ node: "node-0", below: undefined });
   });
 });
