@@ -31,11 +31,8 @@ const hex = (digits: string) => BigInt(`0x${digits}`);
 const microseconds = (ms: number) => BigInt(Math.round(ms * 1000));
 
 function toSpan({ traceId, spanId, parentId = "0", name, kind, start, duration, failed, tags }: Finished) {
-  const all: Finished["tags"] = [
-    ...tags,
-    ["span.kind", kind],
-    ...(failed ? [["error", "true"] as const] : []),
-  ].map(([key, value]) => [key, value]);
+  const all = [...tags, ["span.kind", kind] as [string, string]];
+  if (failed) all.push(["error", "true"]);
   return struct(
     field("i64", 1, i64(hex(traceId.slice(16)))),
     field("i64", 2, i64(hex(traceId.slice(0, 16)))),
