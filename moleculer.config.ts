@@ -31,6 +31,8 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   tracing: config.tracing ? await traceTo(config.tracing) : undefined,
 
   requestTimeout: 5_000, // ms: a call whose node died must not hang
+  retryPolicy: { enabled: true, retries: 3, delay: 100, maxDelay: 1_000, factor: 2, check: wasRefused },
+  registry: { stopDelay: config.kafka ? 500 : 0 }, // ms: until the others know that this node stops
   dependencyInterval: 100,
   maxCallLevel: 20,
   tracking: { enabled: true, shutdownTimeout: 6_000 },
@@ -65,6 +67,10 @@ async function traceTo(tracing: Tracing): Promise<BrokerOptions["tracing"]> {
 }
 
 type BrokerError = Error & { type?: string; code?: number; data?: unknown };
+
+/** A node that stops refuses calls without beginning them, so another may have them. Nothing else is safe to repeat. */
+const wasRefused = ({ type, data }: BrokerError): boolean =>
+  type === "SERVICE_NOT_AVAILABLE" && Boolean((data as { nodeID?: string } | undefined)?.nodeID);
 
 /** Moleculer's own validation error is a 422 that carries the offending values: ours is SPEC 3's 400. */
 function toOwnError(error: BrokerError): never {

@@ -41,6 +41,8 @@ const PARTITIONS = 3;
 /** Kafka refuses a batch above its message.max.bytes, 1 MiB by default: a few large dead letters reach it (measured). */
 const BATCH_BYTES = 700_000;
 
+/** In ms. A member that died is missed after so long; one that deals with a large batch says that it lives. */
+const SESSION = { sessionTimeout: 6_000, heartbeatInterval: 1_500 };
 /** In ms. A consumer that tried for `maxRetryTime` waits no longer between tries, and never gives up. */
 const CONSUMER_RETRY = { initialRetryTime: 200, maxRetryTime: 5_000, retries: Number.MAX_SAFE_INTEGER };
 /** The relay tries again by itself, and holds a lock meanwhile: so not for long. */
@@ -72,6 +74,7 @@ export function openTopics(config: KafkaConfig, warn: (message: string) => void)
       consumer = (await kafka.get()).consumer({
         groupId: config.groupId,
         maxWaitTimeInMs: 500, // it is as long as a stop takes
+        ...SESSION,
         retry: { ...CONSUMER_RETRY, restartOnFailure: async () => true },
       });
       consumer.on(consumer.events.FETCH, () => heard("topics")); // an empty one too
@@ -79,13 +82,15 @@ export function openTopics(config: KafkaConfig, warn: (message: string) => void)
       await consumer.subscribe({ topics, fromBeginning: true });
       await consumer.run({
         partitionsConsumedConcurrently: PARTITIONS,
-        eachBatch: ({ batch: { topic, partition, messages } }) =>
-          onBatch(
-            messages.map(({ offset, value, headers }) => {
-              const traceparent = headers?.traceparent?.toString();
-              return { topic, partition, offset, value, traceparent };
-            }),
-          ),
+        eachBatch: async ({ batch: { topic, partition, messages }, heartbeat }) => {
+          const records = messages.map(({ offset, value, headers }) => {
+            const traceparent = headers?.traceparent?.toString();
+            return { topic, partition, offset, value, traceparent };
+          });
+          const beat = () => heartbeat().catch(() => {}); // the batch's end tells what is wrong
+          const beating = setInterval(beat, SESSION.heartbeatInterval);
+          await onBatch(records).finally(() => clearInterval(beating));
+        },
       });
     },
 

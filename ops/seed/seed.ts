@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { progress } from "../../bench/progress.ts";
 import { migrateUp } from "../../migrations/migrate.ts";
+import { objectStore } from "../../mixins/object-store.ts";
 import { query } from "../../models/database.ts";
 import { User, type UserRow } from "../../models/user.ts";
 import type { Avatar } from "../../services/avatars/avatars.images.ts";
@@ -77,6 +78,7 @@ try {
   };
   if (!Object.values(wish).every(Number.isSafeInteger)) throw new Error("Whole numbers are allowed");
   await migrateUp(await connectDatabase());
+  await objectStore.prepare();
   const start = performance.now();
   await seed(wish);
   const seconds = (performance.now() - start) / 1000;

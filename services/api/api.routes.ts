@@ -16,7 +16,7 @@ const UPLOAD_TIMEOUT = 30_000;
 const uploadAvatar: Handler = function (req, res, next) {
   const { id } = req.$params as { id: string };
   receiveFile(req, (stream) =>
-    call(req.$ctx, "avatars.upload", { id }, { stream, timeout: UPLOAD_TIMEOUT }),
+    call(req.$ctx, "avatars.upload", { id }, { stream, timeout: UPLOAD_TIMEOUT, retries: 0 }),
   ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
 };
 

@@ -31,7 +31,6 @@ export const Lifecycle: Middleware = {
   },
 
   async stopping(broker) {
-    notReady("stop");
     await (broker.getLocalService("api") as unknown as Gateway | undefined)?.drain();
   },
 
@@ -53,6 +52,7 @@ function onSignal(broker: ServiceBroker): void {
   const stop = async () => {
     if (stopping) process.exit(1);
     stopping = true;
+    notReady("stop");
     setTimeout(() => process.exit(1), STOP_WITHIN).unref();
     await broker.stop();
     process.exit(0);

@@ -43,7 +43,7 @@ test("each wrong name and param is a fault", async () => {
 });
 
 test("the built package has the call as code", async () => {
-  const { call } = await import(join(consumer, "node_modules/user-service/dist/contracts.js"));
+  const { call } = await import(join(consumer, "node_modules/user-service/dist/services/contracts.js"));
   const asked: unknown[] = [];
   const broker = { call: async (...args: unknown[]) => asked.push(args) };
   await call(broker, "users.get", { id: "1" });
