@@ -21,7 +21,7 @@ export type FaultNode = {
 
 /** What a node gets of our own environment: where the servers are. */
 const servers = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => /^(DATABASE|KAFKA)_|^LOG_LEVEL$/.test(name)),
+  Object.entries(process.env).filter(([name]) => /^(DATABASE|KAFKA|MINIO)_|^LOG_LEVEL$/.test(name)),
 ) as Record<string, string>;
 
 /** In ms. */

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { kills } from "./scenarios/kills.ts";
 import { both, kafka, postgres } from "./scenarios/outages.ts";
+import { minio, uploads } from "./scenarios/pictures.ts";
 import { poison } from "./scenarios/poison.ts";
 import { rebalances } from "./scenarios/rebalances.ts";
 import { rolling } from "./scenarios/rolling.ts";
@@ -9,11 +10,21 @@ import { demandServers } from "./servers.ts";
 import { openWorld } from "./world.ts";
 
 /**
- * `npm run test:faults -- --rounds N [--only kills,kafka,…]`: the service under faults, over the Kafka and the
- * PostgreSQL of the environment. Exits 1 where anything is lost, doubled, out of order, wrongly answered or late.
+ * `npm run test:faults -- --rounds N [--only kills,kafka,…]`: the service under faults, over the Kafka, the
+ * PostgreSQL and the MinIO of the environment. Exits 1 where anything is lost, doubled, out of order, wrongly answered or late.
  */
 
-const SCENARIOS: Record<string, Scenario> = { kills, kafka, postgres, both, rebalances, poison, rolling };
+const SCENARIOS: Record<string, Scenario> = {
+  kills,
+  kafka,
+  postgres,
+  both,
+  rebalances,
+  poison,
+  rolling,
+  uploads,
+  minio,
+};
 
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "3" }, only: { type: "string" } },
@@ -56,7 +67,7 @@ function total(all: Figures[]): Figures {
 async function play(name: string): Promise<Figures> {
   const scenario = SCENARIOS[name];
   if (!scenario) throw new Error(`There is no scenario of this name (${Object.keys(SCENARIOS).join(", ")})`);
-  for (const variable of ["DATABASE_HOST", "KAFKA_BROKERS"])
+  for (const variable of ["DATABASE_HOST", "KAFKA_BROKERS", "MINIO_ENDPOINT"])
     if (!process.env[variable]) throw new Error(`${variable} is not set`);
   if (scenario.needsServers) await demandServers();
   const world = await openWorld();

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
  * The servers that are killed and frozen, by the names that docker-compose.yml has for them. SERVERS is the command that takes
  * `kill|start|pause|resume NAME`; without it, it is `docker compose`, which says `unpause`.
  */
-export type Server = "kafka" | "postgres";
+export type Server = "kafka" | "postgres" | "minio";
 export type Outage = "kill" | "pause";
 
 const BACK = { kill: "start", pause: process.env.SERVERS ? "resume" : "unpause" };
@@ -24,8 +24,7 @@ async function command(verb: string, server: Server): Promise<void> {
 
 /** @throws Error with one line, where the servers can't be told what to do */
 export async function demandServers(): Promise<void> {
-  await command("start", "kafka");
-  await command("start", "postgres");
+  for (const server of ["kafka", "postgres", "minio"] as const) await command("start", server);
 }
 
 /** Kills or freezes the server; resolves `ms` later, when it was told to work again. */

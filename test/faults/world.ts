@@ -7,11 +7,13 @@ import { createNode, type FaultNode } from "./nodes.ts";
 import { openTopics, type Topics } from "./topics.ts";
 import { createUser, type Door } from "./writers.ts";
 
-/** What a scenario plays in: empty topics, a schema, a cluster and a consumer group of its own. */
+/** What a scenario plays in: empty topics, a schema, a bucket, a cluster and a consumer group of its own. */
 export type World = {
   ledger: Ledger;
   topics: Topics;
   groupId: string;
+  /** What its nodes have in common. */
+  env: Record<string, string>;
   nodes: FaultNode[];
   /** Creates a node that runs these services; its name stays its own over all its lives. */
   addNode(services: string, env?: Record<string, string>): Promise<FaultNode>;
@@ -24,7 +26,12 @@ export type World = {
 
 export async function openWorld(): Promise<World> {
   const id = `faults_${crypto.randomUUID().replaceAll("-", "").slice(0, 12)}`;
-  const env = { DATABASE_SCHEMA: id, NAMESPACE: id, KAFKA_GROUP_ID: id };
+  const env = {
+    DATABASE_SCHEMA: id,
+    NAMESPACE: id,
+    KAFKA_GROUP_ID: id,
+    MINIO_BUCKET: id.replace("_", "-"),
+  };
   const topics = await openTopics();
   await topics.empty();
   const nodes: FaultNode[] = [];
@@ -44,6 +51,7 @@ export async function openWorld(): Promise<World> {
     ledger: newLedger(),
     topics,
     groupId: id,
+    env,
     nodes,
     async addNode(services, more = {}) {
       const NODEID = `node-${++names}`;

@@ -1,0 +1,25 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Client } from "minio";
+import { readConfig } from "../../services/shared/config.ts";
+import type { World } from "./world.ts";
+
+/** What the reconciler finds two hours from now, and what is left after it. */
+export type Strays = { removed: number; broken: number; orphans: number };
+
+export async function strayPictures({ env, sql }: World): Promise<Strays> {
+  const whole = { ...process.env, ...env };
+  const script = join(import.meta.dirname, "reconcile.ts");
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { env: whole });
+  const findings: { removed: number; broken: string[] } = JSON.parse(stdout);
+
+  const { minio } = readConfig(whole);
+  if (!minio) throw new Error("MINIO_ENDPOINT is not set");
+  const rows = await sql<{ key: string }>("SELECT avatar_key AS key FROM users WHERE avatar_key IS NOT NULL");
+  const keys = new Set(rows.map(({ key }) => key));
+  let orphans = 0;
+  for await (const { name } of new Client(minio).listObjectsV2(minio.bucket, "", true))
+    if (!keys.has(name.slice(0, name.lastIndexOf("/")))) orphans++;
+  return { removed: findings.removed, broken: findings.broken.length, orphans };
+}

@@ -1,0 +1,7 @@
+import { reconcile } from "../../services/avatars/avatars.reconcile.ts";
+import { closeDatabase, connectDatabase } from "../../services/node/database.ts";
+
+/** What the reconciler would do in two hours, when every orphan is old: on the environment's schema and bucket, as JSON. */
+await connectDatabase();
+console.log(JSON.stringify(await reconcile(new Date(Date.now() + 7_200_000))));
+await closeDatabase();
