@@ -5,9 +5,11 @@ import sharp from "sharp";
 import { readConfig } from "../../services/shared/config.ts";
 import { FORMS, startCluster } from "../helpers/cluster.ts";
 import { uploadOf } from "../helpers/form.ts";
+import { hostileImages } from "../helpers/hostile-images.ts";
 import { jpeg } from "../helpers/images.ts";
 import { request } from "../helpers/request.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
+import { faultOf } from "../helpers/upload-check.ts";
 
 /** Pictures on a real MinIO, over one node and over several that talk through a real Kafka. */
 
@@ -79,6 +81,20 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     expect([headers["content-type"], headers["content-length"]]).toEqual(["image/png", `${bytes.length}`]);
     await sharp(bytes).raw().toBuffer(); // rejects where a byte is missing
   });
+
+  test("of the hostile files each is refused, or made anew without a trace of what was sent", async () => {
+    const left = await hostileImages();
+    const faults: string[] = [];
+    const lane = async () => {
+      const uploader = { id: await createUser(), headers: internal };
+      for (let file = left.pop(); file; file = left.pop()) {
+        const fault = await faultOf(cluster.gateway.url, uploader, file);
+        if (fault) faults.push(fault);
+      }
+    };
+    await Promise.all(Array.from({ length: 4 }, lane));
+    expect(faults).toEqual([]);
+  }, 240_000);
 
   test("a file above the limit is 413, and one that is no picture 415", async () => {
     const id = await createUser();

@@ -81,9 +81,10 @@ async function judge(
   const door: Door = { url: () => node.url, mayRefuse: () => false, mayBreak: () => false };
   for (const user of uploaders.users) {
     await look(world.ledger, door, user);
-    const [row] = await world.sql<{ avatar_size: number }>("SELECT avatar_size::int FROM users WHERE id = $1", [
-      user.account.id,
-    ]);
+    const [row] = await world.sql<{ avatar_size: number }>(
+      "SELECT avatar_size::int FROM users WHERE id = $1",
+      [user.account.id],
+    );
     user.account.sums.bytes += row?.avatar_size ?? 0;
   }
   const verdict = await verify(world);
