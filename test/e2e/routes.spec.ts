@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { FORMS, startCluster } from "../helpers/cluster.ts";
+import { FORM, formOf } from "../helpers/form.ts";
+import { jpeg } from "../helpers/images.ts";
+import { type Asked, request } from "../helpers/request.ts";
+import { INTERNAL_TOKEN } from "../helpers/service.ts";
+
+/** Every route of SPEC 2, on one node and over three that talk through a real Kafka. */
+
+const headers = { "x-internal-token": INTERNAL_TOKEN };
+const name = crypto.randomUUID();
+const profile = { fullName: "Anna Meyer" };
+const users = "/api/v1/users";
+
+/** In an order in which each finds what it needs; `ID` is the user's id. */
+const ROUTES: [method: string, path: string, status: number, body?: object][] = [
+  ["POST", users, 201, { keycloakId: name, email: `${name}@example.com`, profile }],
+  ["GET", users, 200],
+  ["GET", `${users}/by-keycloak/${name}`, 200],
+  ["GET", `${users}/by-email/${name}@example.com`, 200],
+  ["GET", `${users}/me`, 401], // a service alone is nobody
+  ["GET", `${users}/ID`, 200],
+  ["HEAD", `${users}/ID`, 200],
+  ["PATCH", `${users}/ID`, 200, { profile: { bio: "Hires people" } }],
+  ["PUT", `${users}/ID/profile`, 200, profile],
+  ["PUT", `${users}/ID/email`, 200, { email: `new-${name}@example.com` }],
+  ["GET", `${users}/ID/stats`, 200],
+  ["POST", `${users}/ID/stats/increment-interviews`, 200],
+  ["GET", `${users}/ID/preferences`, 200],
+  ["PATCH", `${users}/ID/preferences`, 200, { language: "de" }],
+  ["GET", `${users}/ID/quotas`, 200],
+  ["PATCH", `${users}/ID/quotas`, 200, { maxInterviews: 3 }],
+  ["GET", `${users}/ID/avatar`, 404],
+  ["POST", `${users}/ID/avatar`, 200],
+  ["GET", `${users}/ID/avatar?size=64`, 200],
+  ["DELETE", `${users}/ID/avatar`, 200],
+  ["DELETE", `${users}/ID`, 200],
+  ["GET", `${users}/ID`, 404],
+  ["GET", "/health", 200],
+  ["GET", "/health/live", 200],
+  ["GET", "/health/ready", 200],
+  ["GET", "/metrics", 200],
+  ["GET", "/openapi.json", 200],
+  ["GET", "/asyncapi.json", 200],
+  ["GET", "/docs", 200],
+  ["GET", "/api/v1/nothing", 404],
+  ["DELETE", users, 405],
+];
+
+describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) => {
+  let cluster: Awaited<ReturnType<typeof startCluster>>;
+  let id = "";
+  beforeAll(async () => {
+    cluster = await startCluster(services);
+  });
+  afterAll(() => cluster?.stop());
+
+  // the body from the table itself: jest takes a parameter more than a row has for its own callback
+  test.each(ROUTES)("%s %s is answered %i", async (...[method, path, status, body]) => {
+    const asked: Asked = { method, path: path.replace("ID", id), headers, body };
+    if (method === "POST" && path.endsWith("/avatar"))
+      Object.assign(asked, {
+        headers: { ...headers, ...FORM },
+        body: formOf({ filename: "me.jpg", type: "image/jpeg", content: await jpeg() }),
+      });
+    const answer = await request(cluster.gateway.url, asked);
+    expect(answer.status).toBe(status);
+    if (status === 201) id = answer.body.id;
+    if (status >= 400) expect(answer.body).toMatchObject({ statusCode: status });
+  });
+});
