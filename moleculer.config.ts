@@ -5,7 +5,7 @@ import { Lifecycle } from "./services/node/lifecycle.ts";
 import { createLogger, LEVELS } from "./services/node/logger.ts";
 import { Observe } from "./services/node/observe.ts";
 import { PrometheusService } from "./services/node/prometheus.ts";
-import { REPL_OPTIONS } from "./services/node/repl.ts";
+import { REPL_OPTIONS } from "./services/repl/repl.commands.ts";
 import { config, type KafkaConfig, type Tracing } from "./services/shared/config.ts";
 import { ValidationFailed } from "./services/shared/errors.ts";
 import { newTraceId } from "./services/shared/events.ts";

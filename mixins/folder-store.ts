@@ -2,7 +2,7 @@ import { constants, createReadStream } from "node:fs";
 import { access, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DependencyUnavailable } from "../services/shared/errors.ts";
-import type { Listed, ObjectStore } from "./object-store.ts";
+import type { Listed, ObjectStore } from "./object-store.types.ts";
 
 /** A folder as an object store: for a node that runs alone, and for development. */
 export function folderStore(folder: string): ObjectStore {

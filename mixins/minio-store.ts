@@ -4,7 +4,7 @@ import { PassThrough } from "node:stream";
 import type { Client } from "minio";
 import type { MinioConfig } from "../services/shared/config.ts";
 import { DependencyUnavailable } from "../services/shared/errors.ts";
-import type { ObjectStore } from "./object-store.ts";
+import type { ObjectStore } from "./object-store.types.ts";
 
 /** How long the store may be silent, connecting included, before it is taken for out of reach; in ms. */
 const SILENCE = 2_000;

@@ -1,29 +1,8 @@
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { config } from "../services/shared/config.ts";
 import { folderStore } from "./folder-store.ts";
 import { minioStore } from "./minio-store.ts";
-
-/** An object as it is listed. */
-export type Listed = { name: string; modifiedAt: Date };
-
-/**
- * Where bytes are kept under names, which are paths that we make. An object is there whole, or not at all.
- * Every verb throws DependencyUnavailable, within 3 s, where the store does not do it now.
- */
-export type ObjectStore = {
-  /** Makes the place for objects, closed to others, where there is none yet. */
-  prepare(): Promise<void>;
-  /** Resolves where objects can be kept just now. */
-  check(): Promise<void>;
-  put(name: string, bytes: Buffer, contentType: string): Promise<void>;
-  /** The bytes and how many there are, or undefined where there is no object of that name. */
-  get(name: string): Promise<{ body: Readable; length: number } | undefined>;
-  /** Those whose names begin with `prefix`, or all after `after`; in the order of their names. */
-  list(from: { prefix?: string; after?: string }): AsyncIterable<Listed>;
-  /** Removes what is there; what is not there is no fault. */
-  remove(names: string[]): Promise<void>;
-};
+import type { ObjectStore } from "./object-store.types.ts";
 
 /** The one store of a node: MinIO (any S3) where it is configured, else a folder of this machine. */
 export const objectStore: ObjectStore = config.minio

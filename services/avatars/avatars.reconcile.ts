@@ -1,5 +1,6 @@
 import type { Transaction } from "sequelize";
-import { type Listed, objectStore } from "../../mixins/object-store.ts";
+import { objectStore } from "../../mixins/object-store.ts";
+import type { Listed } from "../../mixins/object-store.types.ts";
 import { query, transaction } from "../../models/database.ts";
 import { UUID } from "../shared/fields.ts";
 import { arePicturesThere, removeUnreferenced } from "./avatars.pictures.ts";

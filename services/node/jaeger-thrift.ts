@@ -1,4 +1,4 @@
-import type { Encoding, Finished } from "./tracing.ts";
+import type { Encoding, Finished } from "./tracing.types.ts";
 
 /**
  * Jaeger's `Batch` (jaeger.thrift) in Thrift's binary protocol, by hand: the one package that speaks it, jaeger-client,

@@ -1,4 +1,4 @@
-import type { Encoding, Finished } from "./tracing.ts";
+import type { Encoding, Finished } from "./tracing.types.ts";
 
 /** OTLP's JSON over HTTP (OpenTelemetry Protocol 1.0). */
 

@@ -3,25 +3,7 @@ import type { Tracing } from "../shared/config.ts";
 import { toSpanId, toTraceId } from "../shared/trace-context.ts";
 import { encodeJaeger } from "./jaeger-thrift.ts";
 import { encodeOtlp } from "./otlp.ts";
-
-/** A finished span on its way to a collector. Times are in ms since 1970. */
-export type Finished = {
-  traceId: string;
-  spanId: string;
-  parentId: string | undefined;
-  name: string;
-  kind: "server" | "client" | "producer" | "consumer";
-  start: number;
-  duration: number;
-  failed: boolean;
-  tags: [name: string, value: string][];
-};
-
-/** Spans as a body, and its Content-Type. */
-export type Encoding = {
-  contentType: string;
-  encode(process: Record<string, string>, spans: Finished[]): Buffer | string;
-};
+import type { Encoding, Finished } from "./tracing.types.ts";
 
 /** JAEGER_ENDPOINT says by its path what is spoken there (SPEC 8). */
 const ENCODINGS: Record<Tracing["form"], Encoding> = {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { ObjectStore } from "../../mixins/object-store.ts";
+import type { ObjectStore } from "../../mixins/object-store.types.ts";
 import type { reconcile as Reconcile } from "../../services/avatars/avatars.reconcile.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";

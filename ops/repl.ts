@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { ServiceBroker } from "moleculer";
-import brokerOptions from "../../moleculer.config.ts";
-import { config } from "../shared/config.ts";
+import brokerOptions from "../moleculer.config.ts";
+import { config } from "../services/shared/config.ts";
 
 /**
  * `npm run repl`: a node of its own in the cluster that KAFKA_BROKERS names. Where there is none, it runs the services
@@ -11,6 +11,6 @@ const nodeID = `repl-${hostname()}`; // stable, as Kafka's topics are named by i
 const broker = new ServiceBroker({ ...(await brokerOptions()), nodeID, created: undefined });
 if (!config.kafka)
   for (const name of ["users", "stats", "avatars"])
-    broker.createService((await import(`../${name}/${name}.service.ts`)).default);
+    broker.createService((await import(`../services/${name}/${name}.service.ts`)).default);
 await broker.start();
 broker.repl();

@@ -1,0 +1,18 @@
+/** A finished span on its way to a collector. Times are in ms since 1970. */
+export type Finished = {
+  traceId: string;
+  spanId: string;
+  parentId: string | undefined;
+  name: string;
+  kind: "server" | "client" | "producer" | "consumer";
+  start: number;
+  duration: number;
+  failed: boolean;
+  tags: [name: string, value: string][];
+};
+
+/** Spans as a body, and its Content-Type. */
+export type Encoding = {
+  contentType: string;
+  encode(process: Record<string, string>, spans: Finished[]): Buffer | string;
+};
