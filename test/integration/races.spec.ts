@@ -100,13 +100,13 @@ test("50 concurrent PATCHes of different fields lose nothing, and tell of each",
   expect(told).toHaveLength(4 * 11);
 });
 
-test("100 concurrent increments count 100", async () => {
+test("50 concurrent increments count 50", async () => {
   const user = await createUser(service);
   const path = `/${user.id}/stats/increment-interviews`;
-  expect(tally(await Promise.all(Array.from({ length: 100 }, () => send("POST", path))))).toEqual({
-    200: 100,
+  expect(tally(await Promise.all(Array.from({ length: 50 }, () => send("POST", path))))).toEqual({
+    200: 50,
   });
-  expect(await rowOf(service, user.id)).toMatchObject({ interviews_created: 100, interviews_active: 100 });
+  expect(await rowOf(service, user.id)).toMatchObject({ interviews_created: 50, interviews_active: 50 });
   await outboxEmpty(service.database);
   const marks = events.heard.filter(
     ({ userId, eventType }) => userId === user.id && eventType.startsWith("user.quota"),
