@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Middleware, ServiceBroker } from "moleculer";
 import { config } from "../shared/config.ts";
 import { closeDatabase, openDatabase, StartRefused } from "./database.ts";
@@ -5,6 +6,9 @@ import { closeHealth, notReady, nowReady } from "./health.ts";
 
 /** The whole stop, in ms (SPEC 6). */
 const STOP_WITHIN = 9_500;
+
+/** After Kafka has a packet, until the other nodes have acted on it; in ms. */
+const HEARD_WITHIN = 500;
 
 type Gateway = { drain(): Promise<void> };
 
@@ -26,7 +30,8 @@ export const Lifecycle: Middleware = {
     }).catch(endStart);
   },
 
-  async started() {
+  async started(broker) {
+    if (config.kafka) await introduce(broker);
     nowReady("start");
   },
 
@@ -39,6 +44,16 @@ export const Lifecycle: Middleware = {
     if (config.needsDatabase) await closeDatabase();
   },
 };
+
+/**
+ * Tells the cluster what this node offers, and gives it time to hear. Moleculer would tell half a second later: who
+ * takes this node for ready and stops the one before leaves nobody to call.
+ */
+async function introduce(broker: ServiceBroker): Promise<void> {
+  const { discoverer } = broker.registry as unknown as { discoverer: { sendLocalNodeInfo(): Promise<void> } };
+  await discoverer.sendLocalNodeInfo();
+  await sleep(HEARD_WITHIN);
+}
 
 /** One line for what the operator can mend, all of the error for what they can't. */
 function endStart(error: Error): never {
