@@ -8,7 +8,7 @@ import { INTERNAL_TOKEN, spawnService } from "../helpers/process.ts";
  * and no status, content type or body that the document does not tell of. Exits with its code.
  */
 
-const SECONDS = 120;
+const SECONDS = 60;
 /** What only code can tell, such as which time zones there are; and a new user has no picture, which is no fault. */
 const EXCLUDED = "positive_data_acceptance,ensure_resource_availability";
 
