@@ -44,7 +44,8 @@ export async function readOneself({ sql }: Database): Promise<Request[]> {
   );
 }
 
-function compareRates(bench: Bench, name: string, requests: Request[], service: Server, bare: Server) {
+/** Rates of requests to a server and to its reference, round by round. */
+export function compareRates(bench: Bench, name: string, requests: Request[], service: Server, bare: Server) {
   const { rounds, seconds } = roundsOf(bench);
   const rateOf = (server: Server) => async () => {
     const { rate } = await bench.load.fire({ url: server.url, connections: CONNECTIONS, seconds, requests });

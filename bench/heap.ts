@@ -11,7 +11,9 @@ export const heap: Part = async ({ databases, load, quick }) => {
   const database = await databases.create("heap");
   await seedUsers(database, 1_000);
   const requests = await readOneself(database);
-  const service = await startService(database.env, ["--import", join(import.meta.dirname, "heap-probe.ts")]);
+  const service = await startService(database.env, {
+    nodeFlags: ["--import", join(import.meta.dirname, "heap-probe.ts")],
+  });
   const get = (amount: number) => load.fire({ url: service.url, connections: CONNECTIONS, amount, requests });
 
   const amount = quick ? 20_000 : 200_000;

@@ -10,6 +10,7 @@ import { heap } from "./heap.ts";
 import { ingest } from "./ingest.ts";
 import { list } from "./list.ts";
 import { startLoad } from "./load.ts";
+import { observed } from "./observed.ts";
 import type { Part } from "./part.ts";
 import { post } from "./post.ts";
 import { progress } from "./progress.ts";
@@ -19,11 +20,11 @@ import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post list avatars start heap ingest call relay] [--quick]`: the figures of README.md, measured
+ * `npm run bench [-- get post observed list avatars start heap ingest call relay] [--quick]`: the figures of README.md, measured
  * here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
  */
 
-const PARTS: Record<string, Part> = { get, post, list, avatars, start, heap, ingest, call, relay };
+const PARTS: Record<string, Part> = { get, post, observed, list, avatars, start, heap, ingest, call, relay };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -11,20 +11,24 @@ export type Server = { url: string; process: ChildProcess; stop(): Promise<void>
 const ROOT = join(import.meta.dirname, "..");
 
 /** As `npm start` does it, but for the .env file, which would tell each machine something else. */
-const SERVICE = [
+const serviceOn = (config: string) => [
   "node_modules/moleculer/bin/moleculer-runner.js",
-  ...["--config", "moleculer.config.ts", "--mask", "**/*.service.ts"],
+  ...["--config", config, "--mask", "**/*.service.ts"],
 ];
 
 const READY_WITHIN = 60_000; // ms
 
+type Launching = { nodeFlags?: string[]; config?: string };
+
 /** The whole service; it may not be ready yet. */
-export const launchService = (env: Record<string, string>, nodeFlags: string[] = []): Promise<Server> =>
-  launch([...nodeFlags, ...SERVICE], env);
+export const launchService = (
+  env: Record<string, string>,
+  { nodeFlags = [], config = "moleculer.config.ts" }: Launching = {},
+): Promise<Server> => launch([...nodeFlags, ...serviceOn(config)], env);
 
 /** The whole service, ready. */
-export async function startService(env: Record<string, string>, nodeFlags?: string[]): Promise<Server> {
-  const server = await launchService(env, nodeFlags);
+export async function startService(env: Record<string, string>, options?: Launching): Promise<Server> {
+  const server = await launchService(env, options);
   await untilAnswer(`${server.url}/health/ready`);
   return server;
 }

@@ -1,5 +1,6 @@
 import type { UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
+import type { AvatarMeta } from "../shared/contracts.ts";
 import { AvatarNotFound } from "../shared/errors.ts";
 import { type Avatar, type Fallback, type Format, SIZES } from "./avatars.images.ts";
 
@@ -21,6 +22,17 @@ export const keyOfObject = (name: string): string => name.slice(0, name.lastInde
 export function partsOf(key: string): { version: string; fallback: Fallback } {
   const [, version = "", fallback] = /\/(\w+)\.(jpeg|png)$/.exec(key) ?? [];
   return { version, fallback: fallback as Fallback };
+}
+
+/** The object that is shown, in `size` pixels, and what is told of it. */
+export function describePicture(
+  key: string,
+  { size = 512, webp }: { size?: number; webp?: boolean },
+): { name: string; avatar: AvatarMeta } {
+  const { version, fallback } = partsOf(key);
+  const format = webp ? "webp" : fallback;
+  const etag = `"${version}-${size}-${format}"`;
+  return { name: objectName(key, size, format), avatar: { contentType: `image/${format}`, etag, version } };
 }
 
 /** The new picture takes the old one's place; storage moves by the difference (SPEC 2). The same picture again: no change. */

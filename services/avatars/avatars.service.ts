@@ -4,7 +4,7 @@ import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
 import { objectStore } from "../../mixins/object-store.ts";
 import type { UserRow } from "../../models/user.ts";
-import { type Change, changeUser, findUser } from "../../models/user-row.ts";
+import { type Change, changeUser, findUser, forgetUsers } from "../../models/user-row.ts";
 import type { Meta } from "../shared/caller.ts";
 import { config } from "../shared/config.ts";
 import type { Actions, AvatarMeta, Envelope } from "../shared/contracts.ts";
@@ -14,7 +14,7 @@ import { avatarsUploaded, timeStage } from "../shared/metrics.ts";
 import { makeAvatar } from "./avatars.images.ts";
 import { ensurePictures, putPictures, removeAllOf, removeUnreferenced } from "./avatars.pictures.ts";
 import { reconcile } from "./avatars.reconcile.ts";
-import { isFresh, keyOf, objectName, partsOf, removeAvatar, replaceAvatar } from "./avatars.rules.ts";
+import { describePicture, isFresh, keyOf, removeAvatar, replaceAvatar } from "./avatars.rules.ts";
 import * as schemas from "./avatars.schemas.ts";
 
 type Ctx<Name extends keyof Actions> = Context<Actions[Name]["params"], Meta & { avatar?: AvatarMeta }>;
@@ -84,23 +84,23 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       access: "anyone",
       params: schemas.get,
       async handler(ctx: Ctx<"avatars.get">): Promise<Readable | null> {
-        const { id, size = 512, webp, ifNoneMatch = "" } = ctx.params;
-        const user = await findUser(id);
-        if (!user) throw new UserNotFound("ID", id);
-        if (!user.avatarKey) throw new AvatarNotFound();
-        const { version, fallback } = partsOf(user.avatarKey);
-        const format = webp ? "webp" : fallback;
-        const avatar: AvatarMeta = {
-          contentType: `image/${format}`,
-          etag: `"${version}-${size}-${format}"`,
-          version,
-        };
-        ctx.meta.avatar = avatar;
-        if (isFresh(ifNoneMatch, avatar.etag)) return null;
-        const object = await objectStore.get(objectName(user.avatarKey, size, format));
-        if (!object) throw new AvatarNotFound();
-        avatar.length = object.length;
-        return object.body;
+        const { id, ifNoneMatch = "" } = ctx.params;
+        let missing: string | undefined;
+        for (;;) {
+          const user = await findUser(id);
+          if (!user) throw new UserNotFound("ID", id);
+          if (!user.avatarKey || user.avatarKey === missing) throw new AvatarNotFound();
+          const { name, avatar } = describePicture(user.avatarKey, ctx.params);
+          ctx.meta.avatar = avatar;
+          if (isFresh(ifNoneMatch, avatar.etag)) return null;
+          const object = await objectStore.get(name);
+          if (object) {
+            avatar.length = object.length;
+            return object.body;
+          }
+          missing = user.avatarKey;
+          forgetUsers([id]); // the picture may have been replaced just now, by another node too
+        }
       },
     },
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
@@ -172,6 +172,26 @@ describe("GET /api/v1/users/:id/avatar", () => {
     const missing = crypto.randomUUID();
     const unknown = await request(service.url, { path: urlOf(missing, "/avatar") });
     expect(unknown.body).toEqual(errorBody(404, `User with ID ${missing} not found`));
+  });
+
+  test("shows the new picture where another node replaced the one that was known here", async () => {
+    const another = await createUser(service);
+    await upload(another, await jpeg());
+    const { headers } = await see(urlOf(another.id, "/avatar"));
+    const [, version = ""] = /"(\w+)-/.exec(headers.etag ?? "") ?? [];
+    const [before, after] = [version, "0".repeat(32)].map((v) => `${another.id}/${v}.jpeg`);
+    const folder = join(process.env.DATA_DIR ?? "", "avatars");
+    renameSync(join(folder, before ?? ""), join(folder, after ?? ""));
+    await service.database.sql("UPDATE users SET avatar_key = $2 WHERE id = $1", [another.id, after]);
+    const shown = await see(urlOf(another.id, "/avatar"));
+    expect([shown.status, shown.headers.etag]).toEqual([200, expect.stringContaining("0".repeat(32))]);
+  });
+
+  test("is 404 where the picture is gone from the store", async () => {
+    const another = await createUser(service);
+    await upload(another, await jpeg());
+    rmSync(join(process.env.DATA_DIR ?? "", "avatars", another.id), { recursive: true });
+    expect((await see(urlOf(another.id, "/avatar"))).status).toBe(404);
   });
 
   test("can't be made to run anything, whatever it may hold", async () => {
