@@ -1,0 +1,42 @@
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { compareRates, readOneself } from "./get.ts";
+import type { Part } from "./part.ts";
+import { seedUsers } from "./seed.ts";
+import { startService } from "./servers.ts";
+import type { Measurement } from "./statistics.ts";
+
+/** What it costs to be seen: metrics, a trace of one request in a hundred and a log line for each, against none of it. */
+export const observed: Part = async (bench) => {
+  const database = await bench.databases.create("observed");
+  await seedUsers(database, 10_000);
+  const requests = await readOneself(database);
+  const collector = await startCollector();
+  const measurements: Measurement[] = [];
+  for (const [cache, seconds] of [
+    ["off", "0"],
+    ["on", "60"],
+  ] as const) {
+    const name = `GET /users/:id, cache ${cache}, with metrics, traces and logs; without`;
+    const env = { ...database.env, USER_CACHE_SECONDS: seconds };
+    const seen = await startService({ ...env, JAEGER_ENDPOINT: collector.url, TRACE_SAMPLE: "0.01" });
+    const unseen = await startService(
+      { ...env, LOG_LEVEL: "fatal" },
+      { config: "bench/unobserved.config.ts" },
+    );
+    const results = await compareRates(bench, name, requests, seen, unseen);
+    measurements.push({ name, unit: "req/s", ...results, target: { atLeast: 0.9 } });
+    await Promise.all([seen.stop(), unseen.stop()]);
+  }
+  collector.server.close();
+  return measurements;
+};
+
+/** Takes spans as Jaeger does, and forgets them. */
+async function startCollector() {
+  const server = http.createServer((req, res) => req.resume().on("end", () => res.end()));
+  server.listen(0, "127.0.0.1").unref();
+  await once(server, "listening");
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/traces` };
+}

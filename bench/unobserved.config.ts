@@ -1,0 +1,9 @@
+import type { BrokerOptions } from "moleculer";
+import configure from "../moleculer.config.ts";
+import { DatabaseService } from "../services/node/database-health.ts";
+
+/** The service's own configuration, but for what measures its calls and gives the metrics out. */
+export default async (): Promise<BrokerOptions> => ({
+  ...(await configure()),
+  created: (broker) => void broker.createService(DatabaseService),
+});
