@@ -28,7 +28,7 @@ export async function startNode(env: Record<string, string> = {}): Promise<TestN
       DATA_DIR: dataDir,
       DATABASE_SCHEMA: `e2e_${crypto.randomUUID().replaceAll("-", "")}`,
       INTERNAL_TOKEN,
-      LOG_LEVEL: "warn",
+      LOG_LEVEL: "error",
       NODE_OPTIONS: "",
       ...env,
     },
