@@ -9,15 +9,33 @@ import {
 export const DLQ_USAGE = "dlq list | show ID | replay ID… | discard ID…";
 
 const VERBS: Record<string, (ids: number[]) => Promise<void>> = {
-  list: async () => console.table(await listDeadLetters()),
-  show: async ([id = 0]) => console.log((await showDeadLetter(id)) ?? `There is no dead letter ${id}`),
-  replay: async (ids) => console.log("replayed:", (await replayDeadLetters(ids)).join(", ") || "none"),
-  discard: async (ids) => console.log("discarded:", (await discardDeadLetters(ids)).join(", ") || "none"),
+  async list() {
+    const letters = await listDeadLetters();
+    if (letters.length > 0) console.table(letters);
+    else console.log("There is no dead letter");
+  },
+  async show([id = 0]) {
+    const letter = await showDeadLetter(id);
+    if (letter) console.log(letter);
+    else refuseUnknown([id]);
+  },
+  replay: async (ids) => tell("to be tried again", ids, await replayDeadLetters(ids)),
+  discard: async (ids) => tell("discarded", ids, await discardDeadLetters(ids)),
 };
+
+function tell(what: string, ids: number[], done: number[]): void {
+  if (done.length > 0) console.log(`${what}: ${done.join(", ")}`);
+  refuseUnknown(ids.filter((id) => !done.includes(id)));
+}
+
+/** @throws Error where there are any */
+function refuseUnknown(ids: number[]): void {
+  if (ids.length > 0) throw new Error(`There is no dead letter ${ids.join(", ")}`);
+}
 
 /**
  * Does what the words say, and prints the outcome.
- * @throws Error with the usage; DependencyUnavailable
+ * @throws Error with the usage, or with the ids that there are not; DependencyUnavailable
  */
 export async function operateDeadLetters([name = "", ...rest]: string[]): Promise<void> {
   const verb = VERBS[name];

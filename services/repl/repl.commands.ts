@@ -1,4 +1,4 @@
-import type { ReplOptions, ServiceBroker } from "moleculer";
+import type { Context, ReplOptions, ServiceBroker } from "moleculer";
 import { DLQ_USAGE, operateDeadLetters } from "../ingest/dead-letter.operate.ts";
 import { outboxAge, outboxLength } from "../outbox/outbox.store.ts";
 import { call } from "../shared/call.ts";
@@ -20,6 +20,15 @@ const COMMANDS: Command[] = [
         ? call(broker, "users.getByEmail", { email: who })
         : call(broker, "users.get", { id: who });
       console.dir(await user, { depth: null });
+    },
+  },
+  {
+    command: "watch <event>",
+    description: "Shows events as they come: user.created, or user.** for all that are like it",
+    action: async (broker, { event = "" }) => {
+      const group = `watch-${broker.nodeID}`; // a group of its own: it takes no event from anyone
+      const handler = ({ params }: Context) => console.dir(params, { depth: null });
+      broker.createService({ name: "watch", events: { [event]: { group, handler } } });
     },
   },
   {

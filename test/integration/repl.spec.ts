@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
+import { createUser } from "../helpers/people.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+type Command = {
+  command: string;
+  action(broker: ServiceBroker, args: Record<string, string>): Promise<void>;
+};
+
+let service: TestService;
+let commands: Command[];
+beforeAll(async () => {
+  service = await startService();
+  const { REPL_OPTIONS } = await import("../../services/repl/repl.commands.ts");
+  commands = REPL_OPTIONS.customCommands as unknown as Command[];
+});
+afterAll(() => service.stop());
+
+const printed: unknown[] = [];
+for (const method of ["log", "dir", "table", "error"] as const)
+  jest.spyOn(console, method).mockImplementation((first: unknown) => void printed.push(first));
+
+/** Types a line, and returns what it printed. */
+async function type(rawCommand: string, args: Record<string, string> = {}): Promise<unknown[]> {
+  printed.length = 0;
+  const [word] = rawCommand.split(" ");
+  const command = commands.find((one) => one.command.split(" ")[0] === word);
+  await command?.action(service.broker, { rawCommand, ...args });
+  return [...printed];
+}
+
+test("user shows a user by id and by e-mail, and says in a line who is unknown", async () => {
+  const { id, email } = await createUser(service);
+  const [byId] = await type("user", { who: id });
+  expect(byId).toMatchObject({ id, email });
+  expect(await type("user", { who: email })).toEqual([byId]);
+  expect(await type("user", { who: "nobody@example.com" })).toEqual([expect.stringContaining("not found")]);
+});
+
+test("watch shows the whole envelope of each event as it comes", async () => {
+  await type("watch", { event: "user.created" });
+  await service.broker.waitForServices("watch");
+  const { id } = await createUser(service);
+  const envelope = await waitFor(() => printed.find((one) => (one as { userId?: string }).userId === id));
+  expect(envelope).toMatchObject({ eventType: "user.created", data: { fullName: expect.any(String) } });
+});
+
+test("outbox says how many records wait", async () => {
+  expect(await type("outbox")).toEqual([expect.stringMatching(/^\d+ wait, the oldest for [\d.]+ s$/)]);
+});
+
+test("dlq lists dead letters, shows, replays and discards them, and names those that there are not", async () => {
+  expect(await type("dlq list")).toEqual(["There is no dead letter"]);
+  await service.broker.emit("media.uploaded", { eventType: "media.uploaded", userId: "nobody" });
+  const letters = async () => service.database.sql<{ id: string; retry_count: number }>("TABLE dead_letters");
+  const [letter] = await waitFor(async () => ((await letters()).length > 0 ? letters() : undefined));
+  const id = Number(letter?.id);
+  expect(await type("dlq list")).toEqual([[expect.objectContaining({ id, retryCount: 0 })]]);
+  expect(await type(`dlq show ${id}`)).toEqual([
+    expect.objectContaining({ id, event: expect.stringContaining('"nobody"') }),
+  ]);
+  expect(await type(`dlq replay ${id} ${id + 1}`)).toEqual([
+    `to be tried again: ${id}`,
+    `There is no dead letter ${id + 1}`,
+  ]);
+  await waitFor(async () => (await letters())[0]?.retry_count === 1);
+  expect(await type(`dlq discard ${id}`)).toEqual([`discarded: ${id}`]);
+  expect(await type(`dlq show ${id}`)).toEqual([`There is no dead letter ${id}`]);
+  expect(await type("dlq shred 1")).toEqual([expect.stringMatching(/^Usage: dlq list/)]);
+});
