@@ -65,7 +65,7 @@ function pictureIn(file: Buffer): Buffer | undefined {
 const END_OF_IMAGE = 0xd9;
 
 function jpegReachesItsEnd(jpeg: Buffer): boolean {
-  for (let at = 2; at < jpeg.length; at += stepFrom(jpeg, at))
+  for (let at = 2; at >= 0; at = jpeg.indexOf(0xff, at + stepFrom(jpeg, at)))
     if (jpeg[at] === 0xff && jpeg[at + 1] === END_OF_IMAGE) return true;
   return false;
 }
