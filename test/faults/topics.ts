@@ -13,6 +13,9 @@ const kafka = new Kafka({
   retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 10 },
 });
 
+/** Kafka refuses a batch above 1 MiB. */
+const BATCH = 1_000;
+
 export type Topics = Awaited<ReturnType<typeof openTopics>>;
 
 export async function openTopics() {
@@ -49,10 +52,10 @@ export async function openTopics() {
 
     /** Sends until Kafka has them, so some may stand there twice. */
     async send(topic: string, messages: Message[]): Promise<void> {
-      for (;;)
+      for (let sent = 0; sent < messages.length; )
         try {
-          await producer.send({ topic, messages });
-          return;
+          await producer.send({ topic, messages: messages.slice(sent, sent + BATCH) });
+          sent += BATCH;
         } catch {
           await producer.connect().catch(() => {});
         }
