@@ -24,6 +24,8 @@ type Pixels = { data: Buffer; info: { channels: 3 | 4 } };
 
 /** So many of libuv's four threads work on pictures at once: tokens are checked on them too. */
 const atMostTwo = pLimit(2);
+/** Of a progressive or interlaced picture all pixels come at once: its decoder holds them, up to 440 MB (measured). */
+const oneAtATime = pLimit(1);
 sharp.cache(false);
 sharp.concurrency(1);
 
@@ -96,15 +98,12 @@ function pngPicture(png: Buffer): Buffer | undefined {
 /** The largest square, in pixels of red, green, blue, and alpha where there is one. */
 async function decode(file: Buffer): Promise<Pixels> {
   const image = sharp(file, { limitInputPixels: MAX_PIXELS, failOn: "error" });
-  const { depth } = await image.metadata();
+  const { depth, isProgressive } = await image.metadata();
   // sharp takes 16 bits with a profile to P3, and no further
   if (depth === "ushort") image.pipelineColourspace("srgb");
-  return image
-    .autoOrient()
-    .resize(LARGEST, LARGEST, { fit: "cover" })
-    .toColourspace("srgb")
-    .raw()
-    .toBuffer({ resolveWithObject: true }) as Promise<Pixels>;
+  image.autoOrient().resize(LARGEST, LARGEST, { fit: "cover" }).toColourspace("srgb").raw();
+  const square = () => image.toBuffer({ resolveWithObject: true }) as Promise<Pixels>;
+  return isProgressive ? oneAtATime(square) : square();
 }
 
 function isOpaque({ data, info }: Pixels): boolean {
