@@ -5,7 +5,6 @@ import { Lifecycle } from "./services/node/lifecycle.ts";
 import { createLogger, LEVELS } from "./services/node/logger.ts";
 import { Observe } from "./services/node/observe.ts";
 import { PrometheusService } from "./services/node/prometheus.ts";
-import { RestartedNodes } from "./services/node/restarted-nodes.ts";
 import { REPL_OPTIONS } from "./services/repl/repl.commands.ts";
 import { config, type KafkaConfig, type Tracing } from "./services/shared/config.ts";
 import { ValidationFailed } from "./services/shared/errors.ts";
@@ -20,7 +19,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   logger: { type: "Pino", options: { level: LEVELS, createLogger } } as BrokerOptions["logger"],
   validator: new Validators.Fastest(VALIDATOR_OPTIONS),
   uidGenerator: newTraceId,
-  middlewares: [Lifecycle, RestartedNodes],
+  middlewares: [Lifecycle],
   errorHandler: toOwnError,
 
   // without it the node is alone, on Moleculer's in-process bus

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
 import { Busboy, type BusboyHeaders } from "@fastify/busboy";
-import { AVATAR_LIMIT, AvatarTooLarge, BadRequest } from "../shared/errors.ts";
+import { AVATAR_LIMIT, AvatarTooLarge, BadRequest, DependencyUnavailable } from "../shared/errors.ts";
 
 /** A multipart form with one file and nothing else (SPEC 2). */
 
@@ -9,10 +9,17 @@ import { AVATAR_LIMIT, AvatarTooLarge, BadRequest } from "../shared/errors.ts";
 const AROUND = 2 ** 16;
 
 /**
+ * How long an answer may take once the file is there, in ms. A node that was killed and is back at once was never missed
+ * by the others, and what it was asked is forgotten.
+ */
+const ANSWER_WITHIN = 9_000;
+
+/**
  * Hands the form's file to `take` as a stream while it arrives, and resolves with what `take` makes of it. The stream
  * ends only when the whole form was good; a fault destroys it, so that nothing half is taken for whole. A fault is told
  * at once; what still comes of the request is thrown away.
- * @throws BadRequest for any fault of the form, AvatarTooLarge the moment the limit is passed, what `take` throws
+ * @throws BadRequest for any fault of the form, AvatarTooLarge the moment the limit is passed, DependencyUnavailable where
+ * `take` does not answer in time, what `take` throws
  */
 export function receiveFile<Result>(
   req: IncomingMessage,
@@ -49,7 +56,8 @@ export function receiveFile<Result>(
     form.on("error", () => fail(new BadRequest("The multipart form is malformed")));
     form.on("finish", () => {
       if (!taken) return fail(new BadRequest("The form holds no file"));
-      taken.then(resolve, reject);
+      const late = setTimeout(() => fail(new DependencyUnavailable("avatars service")), ANSWER_WITHIN);
+      taken.then(resolve, reject).finally(() => clearTimeout(late));
       // a form may end before its request, which may still be cut off
       if (req.complete) file.end();
       else req.once("end", () => file.end());
