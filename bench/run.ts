@@ -20,8 +20,8 @@ import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post observed list avatars start heap ingest call relay] [--quick]`: the figures of README.md, measured
- * here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
+ * `npm run bench [-- get post observed list avatars start heap ingest call relay] [--quick]`: the figures of
+ * ops/CAPACITY.md, measured here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
  */
 
 const PARTS: Record<string, Part> = { get, post, observed, list, avatars, start, heap, ingest, call, relay };

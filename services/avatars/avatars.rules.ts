@@ -19,7 +19,7 @@ export const objectNames = (key: string): string[] =>
 export const keyOfObject = (name: string): string => name.slice(0, name.lastIndexOf("/"));
 
 /** A key's parts: the picture's version, as `?v=` in its address, and what it is where WebP is not taken. */
-export function partsOf(key: string): { version: string; fallback: Fallback } {
+function partsOf(key: string): { version: string; fallback: Fallback } {
   const [, version = "", fallback] = /\/(\w+)\.(jpeg|png)$/.exec(key) ?? [];
   return { version, fallback: fallback as Fallback };
 }

@@ -13,7 +13,7 @@ const kafka = new Kafka({
   retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 10 },
 });
 
-/** Kafka refuses a batch above 1 MiB. */
+/** Messages that go out together: Kafka refuses more than 1 MiB. */
 const BATCH = 1_000;
 
 export type Topics = Awaited<ReturnType<typeof openTopics>>;
