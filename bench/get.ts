@@ -1,7 +1,7 @@
 import { alternate } from "./alternate.ts";
 import type { Database } from "./databases.ts";
 import type { Request } from "./load.ts";
-import { BARE, type Bench, CONNECTIONS, type Part, roundsOf } from "./part.ts";
+import { BARE, type Bench, CONNECTIONS, type Part, shortRoundsOf } from "./part.ts";
 import { seedUsers } from "./seed.ts";
 import { type Server, startBare, startService } from "./servers.ts";
 import type { Measurement, Target } from "./statistics.ts";
@@ -46,7 +46,7 @@ export async function readOneself({ sql }: Database): Promise<Request[]> {
 
 /** Rates of requests to a server and to its reference, round by round. */
 export function compareRates(bench: Bench, name: string, requests: Request[], service: Server, bare: Server) {
-  const { rounds, seconds } = roundsOf(bench);
+  const { rounds, seconds } = shortRoundsOf(bench);
   const rateOf = (server: Server) => async () => {
     const { rate } = await bench.load.fire({ url: server.url, connections: CONNECTIONS, seconds, requests });
     return rate;

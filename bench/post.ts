@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { alternate } from "./alternate.ts";
 import type { Database } from "./databases.ts";
 import type { Request } from "./load.ts";
-import { BARE, type Bench, CONNECTIONS, type Part, roundsOf } from "./part.ts";
+import { BARE, type Bench, CONNECTIONS, type Part, shortRoundsOf } from "./part.ts";
 import { startBare, startService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
@@ -27,7 +27,7 @@ async function compareRates(
   theirs: Database,
   bareEnv: Record<string, string>,
 ) {
-  const { rounds, seconds } = roundsOf(bench);
+  const { rounds, seconds } = shortRoundsOf(bench);
   const service = await startService(ours.env);
   const bare = await startBare("bare-post.ts", { ...theirs.env, ...bareEnv });
   const job = { connections: CONNECTIONS, seconds, requests: [await signUp()] };
