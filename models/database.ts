@@ -84,8 +84,8 @@ gaugeOf(
 );
 gaugeOf(
   "user_service_database_pool_max_connections",
-  "Connections to PostgreSQL that may be open: DATABASE_POOL_MAX",
-  () => config.database.poolMax,
+  "Connections to PostgreSQL that may be open: DATABASE_POOL_MAX, or none where no service needs one",
+  () => (config.needsDatabase ? config.database.poolMax : 0),
 );
 gaugeOf(
   "user_service_database_pool_waiting_requests",

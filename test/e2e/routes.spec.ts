@@ -3,6 +3,7 @@ import { FORMS, startCluster } from "../helpers/cluster.ts";
 import { FORM, formOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
 import { type Asked, request } from "../helpers/request.ts";
+import { samplesAt } from "../helpers/samples.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 
 /** Every route of SPEC 2, on one node and over three that talk through a real Kafka. */
@@ -67,5 +68,10 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     expect(answer.status).toBe(status);
     if (status === 201) id = answer.body.id;
     if (status >= 400) expect(answer.body).toMatchObject({ statusCode: status });
+  });
+
+  test("the gateway's node counts connections to PostgreSQL only where a service there needs them", async () => {
+    const { user_service_database_pool_max_connections: max = 0 } = await samplesAt(cluster.gateway.url);
+    expect(max > 0).toBe(services[0] !== "api");
   });
 });
