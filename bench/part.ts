@@ -21,7 +21,7 @@ export const CONNECTIONS = 32;
 /** How often and how long throughput is measured on either side. */
 export const roundsOf = ({ quick }: Bench) => (quick ? { rounds: 3, seconds: 1 } : { rounds: 7, seconds: 4 });
 
-/** The same of requests that take milliseconds: the two sides are nearer to each other, as machines change their mood. */
+/** The same of requests that take milliseconds: in short turns, as the machine's speed changes within seconds. */
 export const shortRoundsOf = ({ quick }: Bench) => ({ rounds: quick ? 3 : 25, seconds: 1 });
 
 /** The bare programs, as they are compared with: one that checks every token anew, one that remembers it as we do. */
