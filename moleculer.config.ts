@@ -1,16 +1,16 @@
 import type { BrokerOptions } from "moleculer";
 import { Validators } from "moleculer";
-import { DatabaseService } from "./services/node/database-health.ts";
-import { Lifecycle } from "./services/node/lifecycle.ts";
-import { createLogger, LEVELS } from "./services/node/logger.ts";
-import { Observe } from "./services/node/observe.ts";
-import { PrometheusService } from "./services/node/prometheus.ts";
-import { REPL_OPTIONS } from "./services/repl/repl.commands.ts";
-import { config, type KafkaConfig, type Tracing } from "./services/shared/config.ts";
-import { ValidationFailed } from "./services/shared/errors.ts";
-import { newTraceId } from "./services/shared/events.ts";
-import { callSpans } from "./services/shared/spans.ts";
-import { type RuleError, toDetails, VALIDATOR_OPTIONS } from "./services/shared/validator.ts";
+import { REPL_OPTIONS } from "./cli/repl.commands.ts";
+import { ValidationFailed } from "./lib/contract/errors.ts";
+import { newTraceId } from "./lib/contract/events.ts";
+import { type RuleError, toDetails, VALIDATOR_OPTIONS } from "./lib/contract/validator.ts";
+import { config, type KafkaConfig, type Tracing } from "./lib/runtime/config.ts";
+import { Lifecycle } from "./lib/runtime/lifecycle.ts";
+import { createLogger, LEVELS } from "./lib/runtime/logger.ts";
+import { Observe } from "./lib/runtime/observe.ts";
+import { callSpans } from "./lib/tracing/spans.ts";
+import { DatabaseService } from "./services/database/database.service.ts";
+import { PrometheusService } from "./services/metrics/metrics.service.ts";
 
 /** The broker of every node, whichever services it runs. */
 const brokerOptions = async (): Promise<BrokerOptions> => ({
@@ -36,7 +36,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   dependencyInterval: 100,
   maxCallLevel: 20,
   tracking: { enabled: true, shutdownTimeout: 6_000 },
-  skipProcessEventRegistration: true, // services/node/lifecycle.ts
+  skipProcessEventRegistration: true, // lib/runtime/lifecycle.ts
   internalServices: { $node: { actions: { options: false } } } as unknown as boolean, // it hands out secrets
 
   replOptions: REPL_OPTIONS,
@@ -52,17 +52,17 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
 
 /** Its client takes a second to load, which a node that is alone does not need to wait for. */
 async function connectTo(kafka: KafkaConfig): Promise<BrokerOptions["transporter"]> {
-  const { KafkaTransporter } = await import("./mixins/kafka-transporter.ts");
+  const { KafkaTransporter } = await import("./lib/kafka/transporter.ts");
   return new KafkaTransporter(kafka);
 }
 
 /** Moleculer's own tracer, which sends to a collector. */
 async function traceTo(tracing: Tracing): Promise<BrokerOptions["tracing"]> {
-  const { CollectorExporter } = await import("./services/node/tracing.ts");
+  const { CollectorExporter } = await import("./lib/tracing/collector.ts");
   return {
     enabled: true,
     exporter: new CollectorExporter(tracing) as never, // an instance will do, which its types do not know
-    actions: false, // services/shared/spans.ts
+    actions: false, // lib/tracing/spans.ts
   };
 }
 

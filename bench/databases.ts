@@ -1,6 +1,6 @@
 import pg from "pg";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../lib/postgres/embedded-postgres.ts";
 import { migrateUp } from "../migrations/migrate.ts";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../services/node/embedded-postgres.ts";
 
 /** One real PostgreSQL, as durable as it is by default, and a migrated database in it for whoever needs one. */
 

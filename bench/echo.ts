@@ -1,6 +1,6 @@
 import { Producer } from "@platformatic/kafka";
 import { ServiceBroker, Transporters } from "moleculer";
-import { KafkaTransporter } from "../mixins/kafka-transporter.ts";
+import { KafkaTransporter } from "../lib/kafka/transporter.ts";
 import { createTopics, listen } from "./kafka.ts";
 
 /** Three ways to ask another process over Kafka and get an answer. The question is its own answer. */

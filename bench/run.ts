@@ -21,7 +21,7 @@ import { CONDITIONS, toTable } from "./table.ts";
 
 /**
  * `npm run bench [-- get post observed list avatars start heap ingest call relay] [--quick]`: the figures of
- * ops/CAPACITY.md, measured here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
+ * docs/capacity.md, measured here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
  */
 
 const PARTS: Record<string, Part> = { get, post, observed, list, avatars, start, heap, ingest, call, relay };

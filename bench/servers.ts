@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, "..");
 /** As `npm start` does it, but for the .env file, which would tell each machine something else. */
 const serviceOn = (config: string) => [
   "node_modules/moleculer/bin/moleculer-runner.js",
-  ...["--config", config, "--mask", "**/*.service.ts"],
+  ...["--config", config, "--mask", "**/!(database|metrics).service.ts"],
 ];
 
 const READY_WITHIN = 60_000; // ms

@@ -1,6 +1,6 @@
 import type { BrokerOptions } from "moleculer";
 import configure from "../moleculer.config.ts";
-import { DatabaseService } from "../services/node/database-health.ts";
+import { DatabaseService } from "../services/database/database.service.ts";
 
 /** The service's own configuration, but for what measures its calls and gives the metrics out. */
 export default async (): Promise<BrokerOptions> => ({

@@ -1,8 +1,8 @@
 import type { Context, ServiceSchema } from "moleculer";
+import { type Access, callerOf, demandOwnership, demandRole, type Meta } from "../lib/contract/caller.ts";
+import { UserNotFound } from "../lib/contract/errors.ts";
 import type { UserRow } from "../models/user.ts";
 import { findUser } from "../models/user-row.ts";
-import { type Access, callerOf, demandOwnership, demandRole, type Meta } from "../services/shared/caller.ts";
-import { UserNotFound } from "../services/shared/errors.ts";
 
 /** For the handler of an action with `access: "owner"`: the user whose `id` was given, as the access check read it. */
 export const userOf = (ctx: Pick<Context, "locals">): UserRow => ctx.locals.user;

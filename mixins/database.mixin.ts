@@ -22,7 +22,7 @@ const Base = SequelizeAdapter as unknown as new () => Adapter;
 
 /**
  * The sequelize adapter on the connection that all services of a node share. It gets no constructor argument, as
- * Moleculer clones schemas, pools included; it opens and closes nothing: the node does (services/node/database.ts).
+ * Moleculer clones schemas, pools included; it opens and closes nothing: the node does (lib/postgres/open-database.ts).
  */
 class SharedAdapter extends Base {
   async connect(): Promise<void> {

@@ -1,9 +1,9 @@
 import pg from "pg";
 import { Sequelize, type Transaction } from "sequelize";
-import { config } from "../services/shared/config.ts";
-import { DependencyUnavailable } from "../services/shared/errors.ts";
-import { gaugeOf, queryDuration } from "../services/shared/metrics.ts";
-import { noteQuery } from "../services/shared/spans.ts";
+import { DependencyUnavailable } from "../lib/contract/errors.ts";
+import { config } from "../lib/runtime/config.ts";
+import { gaugeOf, queryDuration } from "../lib/runtime/metrics.ts";
+import { noteQuery } from "../lib/tracing/spans.ts";
 
 /** The connection to PostgreSQL that all services of a node share, and the two ways to use it by hand. */
 

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from "node:events";
 import type { Transaction } from "sequelize";
-import { type Cause, type DomainEvent, toEnvelope, USER_EVENTS } from "../services/shared/events.ts";
+import { type Cause, type DomainEvent, toEnvelope, USER_EVENTS } from "../lib/contract/events.ts";
 import { query } from "./database.ts";
 
 /** A record on its way to a topic: `value` as JSON; records of one key stay in order. */

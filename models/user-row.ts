@@ -1,12 +1,12 @@
 import { LRUCache } from "lru-cache";
 import type { Transaction } from "sequelize";
-import { config } from "../services/shared/config.ts";
-import { UserNotFound } from "../services/shared/errors.ts";
-import type { Cause, DomainEvent } from "../services/shared/events.ts";
-import { observeStorage } from "../services/shared/metrics.ts";
-import { quotaEvents } from "../services/shared/quota.rules.ts";
+import { UserNotFound } from "../lib/contract/errors.ts";
+import type { Cause, DomainEvent } from "../lib/contract/events.ts";
+import { config } from "../lib/runtime/config.ts";
+import { observeStorage } from "../lib/runtime/metrics.ts";
 import { query, transaction } from "./database.ts";
 import { enqueue, toRecord, wakeRelay } from "./outbox.ts";
+import { quotaEvents } from "./quota.rules.ts";
 import { type Counter, HIGHEST, OWNED, type Owner, USER_COLUMNS, User, type UserRow } from "./user.ts";
 
 /** The one row that every service reads, and of which each writes its own columns. */

@@ -1,5 +1,5 @@
-import { call as callAny } from "./shared/call.ts";
-import type { Actions } from "./shared/contracts.ts";
+import { call as callAny } from "../lib/contract/call.ts";
+import type { Actions } from "../lib/contract/contracts.ts";
 
 /** What other TypeScript projects import as `user-service/contracts` (SPEC 12). */
 
@@ -15,7 +15,7 @@ export type {
   Stats,
   User,
   UserPage,
-} from "./shared/contracts.ts";
+} from "../lib/contract/contracts.ts";
 
 type Call = <Name extends keyof Actions>(
   from: Parameters<typeof callAny>[0],

@@ -1,5 +1,5 @@
-import { call } from "../shared/call.ts";
-import type { Actions } from "../shared/contracts.ts";
+import { call } from "../../lib/contract/call.ts";
+import type { Actions } from "../../lib/contract/contracts.ts";
 import { sendAvatar } from "./avatar-image.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
 import { receiveFile } from "./upload.ts";

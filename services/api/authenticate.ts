@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Caller } from "../shared/caller.ts";
-import { config } from "../shared/config.ts";
-import { Unauthorized } from "../shared/errors.ts";
+import type { Caller } from "../../lib/contract/caller.ts";
+import { Unauthorized } from "../../lib/contract/errors.ts";
+import { config } from "../../lib/runtime/config.ts";
 import { verifyToken } from "./token.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
-import { DependencyUnavailable } from "../shared/errors.ts";
-import { jwksFetches } from "../shared/metrics.ts";
+import { DependencyUnavailable } from "../../lib/contract/errors.ts";
+import { jwksFetches } from "../../lib/runtime/metrics.ts";
 
 /** How often the realm is asked at most, in ms: until the first success, and from then on (SPEC 9). */
 const ASK_EVERY = { first: 2_000, later: 30_000 };

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Context, Service } from "moleculer";
-import { UUID } from "../shared/fields.ts";
-import { traceparentOf } from "../shared/trace-context.ts";
+import { UUID } from "../../lib/contract/fields.ts";
+import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import type { Request } from "./gateway.types.ts";
 
 /** What is told of each request: its route, and never its URL or its body, as e-mails stand there (SPEC 10). */

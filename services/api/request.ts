@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import ApiGateway from "moleculer-web";
-import { BadRequest, BodyTooLarge, ValidationFailed } from "../shared/errors.ts";
+import { BadRequest, BodyTooLarge, ValidationFailed } from "../../lib/contract/errors.ts";
 import type { Binding } from "./gateway.types.ts";
 
 /** What a request says, as an action's params: each field from one place, and none that nobody asked for. */

@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
-import type { Caller } from "../shared/caller.ts";
-import { config } from "../shared/config.ts";
-import { Unauthorized } from "../shared/errors.ts";
+import type { Caller } from "../../lib/contract/caller.ts";
+import { Unauthorized } from "../../lib/contract/errors.ts";
+import { config } from "../../lib/runtime/config.ts";
 import { DEVELOPMENT_ISSUER, developmentKey } from "./development-token.ts";
 import { realmKeys } from "./key-set.ts";
 

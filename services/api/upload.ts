@@ -1,7 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
 import { Busboy, type BusboyHeaders } from "@fastify/busboy";
-import { AVATAR_LIMIT, AvatarTooLarge, BadRequest, DependencyUnavailable } from "../shared/errors.ts";
+import {
+  AVATAR_LIMIT,
+  AvatarTooLarge,
+  BadRequest,
+  DependencyUnavailable,
+} from "../../lib/contract/errors.ts";
 
 /** A multipart form with one file and nothing else (SPEC 2). */
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import pLimit from "p-limit";
 import sharp from "sharp";
-import { UnsupportedImage } from "../shared/errors.ts";
-import { timeStage } from "../shared/metrics.ts";
+import { UnsupportedImage } from "../../lib/contract/errors.ts";
+import { timeStage } from "../../lib/runtime/metrics.ts";
 
 /** From the bytes that a user sent to the pictures that are served; nothing of the bytes themselves is kept. */
 

@@ -1,5 +1,5 @@
 import type { Transaction } from "sequelize";
-import { objectStore } from "../../mixins/object-store.ts";
+import { objectStore } from "../../lib/object-store/object-store.ts";
 import { query, transaction } from "../../models/database.ts";
 import type { Avatar } from "./avatars.images.ts";
 import { objectName, objectNames } from "./avatars.rules.ts";

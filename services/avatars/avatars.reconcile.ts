@@ -1,8 +1,8 @@
 import type { Transaction } from "sequelize";
-import { objectStore } from "../../mixins/object-store.ts";
-import type { Listed } from "../../mixins/object-store.types.ts";
+import { UUID } from "../../lib/contract/fields.ts";
+import { objectStore } from "../../lib/object-store/object-store.ts";
+import type { Listed } from "../../lib/object-store/object-store.types.ts";
 import { query, transaction } from "../../models/database.ts";
-import { UUID } from "../shared/fields.ts";
 import { arePicturesThere, removeUnreferenced } from "./avatars.pictures.ts";
 import { keyOfObject, objectNames } from "./avatars.rules.ts";
 

@@ -1,5 +1,5 @@
-import { flag, optional, params, type Rule, text, uuid } from "../shared/fields.ts";
-import type { RuleError } from "../shared/validator.ts";
+import { flag, optional, params, type Rule, text, uuid } from "../../lib/contract/fields.ts";
+import type { RuleError } from "../../lib/contract/validator.ts";
 import { SIZES } from "./avatars.images.ts";
 
 /** What the actions and events of `avatars` take (SPEC 2). */

@@ -1,16 +1,16 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import type { Meta } from "../../lib/contract/caller.ts";
+import type { Actions, AvatarMeta, Envelope } from "../../lib/contract/contracts.ts";
+import { AVATAR_LIMIT, AvatarNotFound, AvatarTooLarge, UserNotFound } from "../../lib/contract/errors.ts";
+import { causeOf } from "../../lib/contract/events.ts";
+import { objectStore } from "../../lib/object-store/object-store.ts";
+import { config } from "../../lib/runtime/config.ts";
+import { avatarsUploaded, timeStage } from "../../lib/runtime/metrics.ts";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
-import { objectStore } from "../../mixins/object-store.ts";
 import type { UserRow } from "../../models/user.ts";
 import { type Change, changeUser, findUser, forgetUsers } from "../../models/user-row.ts";
-import type { Meta } from "../shared/caller.ts";
-import { config } from "../shared/config.ts";
-import type { Actions, AvatarMeta, Envelope } from "../shared/contracts.ts";
-import { AVATAR_LIMIT, AvatarNotFound, AvatarTooLarge, UserNotFound } from "../shared/errors.ts";
-import { causeOf } from "../shared/events.ts";
-import { avatarsUploaded, timeStage } from "../shared/metrics.ts";
 import { makeAvatar } from "./avatars.images.ts";
 import { ensurePictures, putPictures, removeAllOf, removeUnreferenced } from "./avatars.pictures.ts";
 import { reconcile } from "./avatars.reconcile.ts";
@@ -41,7 +41,7 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       await work.catch((error: unknown) => this.logger.warn(error));
     },
 
-    /** The store may be away at start: meanwhile the node is not ready (services/node/health.ts). */
+    /** The store may be away at start: meanwhile the node is not ready (lib/runtime/health.ts). */
     async prepareStore() {
       while (!this.stopping)
         try {

@@ -1,5 +1,5 @@
+import { deadLetterTopic } from "../../lib/contract/events.ts";
 import type { OutboxRecord } from "../../models/outbox.ts";
-import { deadLetterTopic } from "../shared/events.ts";
 
 /** A consumed event that could not be counted (SPEC 7). */
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { ConsumedEventType, CountedEvent } from "../shared/contracts.ts";
-import { CONSUMED } from "../shared/events.ts";
-import { isStorable, UUID } from "../shared/fields.ts";
+import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
+import { CONSUMED } from "../../lib/contract/events.ts";
+import { isStorable, UUID } from "../../lib/contract/fields.ts";
 
 /** What becomes of a message from a neighbour (SPEC 7, "Consumed"): pure, from its text to the event that it tells of. */
 

@@ -1,11 +1,12 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { Gauge } from "prom-client";
-import { openTopics, type Topics } from "../../mixins/kafka-topics.ts";
-import { config } from "../shared/config.ts";
-import { CONSUMED, CONSUMED_TOPICS, TOPICS } from "../shared/events.ts";
-import { gaugeOf, registry } from "../shared/metrics.ts";
-import { traceparentOf } from "../shared/trace-context.ts";
+import { CONSUMED, CONSUMED_TOPICS, TOPICS } from "../../lib/contract/events.ts";
+import { openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
+import { openConsumer, type TopicConsumer } from "../../lib/kafka/consumer.ts";
+import { config } from "../../lib/runtime/config.ts";
+import { gaugeOf, registry } from "../../lib/runtime/metrics.ts";
+import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
+import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import { ingest, type Message, retryWaiting } from "./ingest.ts";
 
@@ -27,13 +28,16 @@ const consumerLag = new Gauge({
 });
 
 /** In ms. */
-const EVERY = { retry: 500, connect: 1_000, lag: 5_000 };
+const EVERY = { retry: 500, lag: 5_000 };
+const CONNECT_BACKOFF = { first: 500, last: 5_000 };
 
-type State = { topics?: Topics; stopping: boolean; timers: NodeJS.Timeout[] };
+/** The Kafka clients of this node: one to consume, one to create topics and to read the lag. */
+type Kafka = { consumer: TopicConsumer; admin: TopicAdmin };
+type State = { kafka?: Kafka; stop: AbortController };
 type Methods = {
   take(messages: Message[]): Promise<void>;
-  connect(topics: Topics): Promise<void>;
-  observeLag(topics: Topics): Promise<void>;
+  consume(kafka: Kafka): Promise<void>;
+  observeLag(admin: TopicAdmin): Promise<void>;
 };
 
 /** The consumed events, emitted natively by other Moleculer services; the whole envelope is `ctx.params` (SPEC 7). */
@@ -57,20 +61,13 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       return ingest(this, messages);
     },
 
-    /** Kafka may be away at start: it is tried until it is there. Later outages the client survives by itself. */
-    async connect(topics) {
-      while (!this.stopping)
-        try {
-          await topics.create(TOPICS);
-          return await topics.consume(CONSUMED_TOPICS, (messages: Message[]) => this.take(messages));
-        } catch (error) {
-          this.logger.warn(error);
-          await sleep(EVERY.connect, undefined, { ref: false });
-        }
+    async consume({ admin, consumer }) {
+      await admin.create(TOPICS);
+      await consumer.consume(CONSUMED_TOPICS, (messages: Message[]) => this.take(messages));
     },
 
-    async observeLag(topics) {
-      for (const { topic, partition, records } of await topics.lag(CONSUMED_TOPICS))
+    async observeLag(admin) {
+      for (const { topic, partition, records } of await admin.lag(CONSUMED_TOPICS))
         consumerLag.set({ topic, partition }, records);
     },
   },
@@ -78,23 +75,25 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   events: listeners,
 
   created() {
-    this.stopping = false;
-    if (config.kafka) this.topics = openTopics(config.kafka, (message) => this.logger.warn(message));
+    this.stop = new AbortController();
+    const warn = (message: string) => this.logger.warn(message);
+    if (config.kafka)
+      this.kafka = { consumer: openConsumer(config.kafka, warn), admin: openAdmin(config.kafka, warn) };
   },
 
   started() {
-    const retry = () => retryWaiting(this.broker).catch((error) => this.logger.warn(error));
-    this.timers = [setInterval(retry, EVERY.retry).unref()];
-    if (!this.topics) return;
-    const { topics } = this;
-    void this.connect(topics);
-    this.timers.push(setInterval(() => this.observeLag(topics).catch(() => {}), EVERY.lag).unref());
+    const { signal } = this.stop;
+    const onError = (error: unknown) => this.logger.warn(error);
+    void repeat(() => retryWaiting(this.broker), { everyMs: EVERY.retry, signal, onError });
+    if (!this.kafka) return;
+    const { kafka } = this;
+    void retryUntilDone(() => this.consume(kafka), { backoff: CONNECT_BACKOFF, signal, onError });
+    void repeat(() => this.observeLag(kafka.admin), { everyMs: EVERY.lag, signal, onError: () => {} });
   },
 
   async stopped() {
-    this.stopping = true;
-    for (const timer of this.timers) clearInterval(timer);
-    await this.topics?.close();
+    this.stop.abort();
+    await Promise.all([this.kafka?.consumer.close(), this.kafka?.admin.close()]);
   },
 };
 

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Context, Service, Span } from "moleculer";
-import type { Incoming } from "../../mixins/kafka-topics.ts";
+import { call } from "../../lib/contract/call.ts";
+import type { CountedEvent, Outcome } from "../../lib/contract/contracts.ts";
+import type { ConsumedRecord } from "../../lib/kafka/consumer.ts";
+import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
+import { startSpanBelow } from "../../lib/tracing/spans.ts";
+import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
 import { transaction } from "../../models/database.ts";
 import { wakeRelay } from "../../models/outbox.ts";
-import { call } from "../shared/call.ts";
-import type { CountedEvent, Outcome } from "../shared/contracts.ts";
-import { deadLetters, eventsConsumed } from "../shared/metrics.ts";
-import { startSpanBelow } from "../shared/spans.ts";
-import { type ParentSpan, readTraceparent, toTraceparent } from "../shared/trace-context.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import { type Reading, readMessage } from "./ingest.rules.ts";
 import { keepDeadLetters, lockDue, postpone, removeWaiting, type Waiting } from "./ingest.store.ts";
@@ -21,7 +21,7 @@ type Caller = Pick<Context, "call">;
 type Reader = Pick<Service, "broker" | "logger">;
 
 /** A message of a topic: from Kafka, or emitted natively, which has no place there. */
-export type Message = Pick<Incoming, "topic" | "value" | "traceparent"> & {
+export type Message = Pick<ConsumedRecord, "topic" | "value" | "traceparent"> & {
   partition: number | null;
   offset: string | null;
 };

@@ -1,7 +1,7 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
-import { openTopics, type Topics } from "../../mixins/kafka-topics.ts";
-import { config } from "../shared/config.ts";
-import { gaugeOf } from "../shared/metrics.ts";
+import { openProducer, type TopicProducer } from "../../lib/kafka/producer.ts";
+import { config } from "../../lib/runtime/config.ts";
+import { gaugeOf } from "../../lib/runtime/metrics.ts";
 import { outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
 import { runRelay } from "./relay.ts";
@@ -13,7 +13,7 @@ gaugeOf(
 );
 gaugeOf("user_service_outbox_lag_records", "Records that wait to be published", outboxLength);
 
-type State = { topics?: Topics; stop: AbortController; relay: Promise<void> };
+type State = { producer?: TopicProducer; stop: AbortController; relay: Promise<void> };
 
 /** Publishes what the other services committed (SPEC 7). It has no actions: the outbox table is its mailbox. */
 const OutboxService: ServiceSchema<ServiceSettingSchema, object, State> = {
@@ -21,12 +21,12 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
   created() {
     this.stop = new AbortController();
-    if (config.kafka) this.topics = openTopics(config.kafka, (message) => this.logger.warn(message));
+    if (config.kafka) this.producer = openProducer(config.kafka, (message) => this.logger.warn(message));
   },
 
   started() {
     const publishBatch = async (records: Pending[]) => {
-      for (const { eventType, userId, metadata } of await publish(this.broker, this.topics, records)) {
+      for (const { eventType, userId, metadata } of await publish(this.broker, this.producer, records)) {
         const line = { action: "event_publish", userId, traceId: metadata.correlationId, eventType };
         this.logger.info(line, "Event published");
       }
@@ -39,7 +39,7 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, object, State> = {
   async stopped() {
     this.stop.abort();
     await this.relay;
-    await this.topics?.close();
+    await this.producer?.close();
   },
 };
 

@@ -1,10 +1,10 @@
 import type { ServiceBroker, Span } from "moleculer";
-import type { Topics } from "../../mixins/kafka-topics.ts";
-import type { Envelope } from "../shared/contracts.ts";
-import { USER_EVENTS } from "../shared/events.ts";
-import { eventsPublished } from "../shared/metrics.ts";
-import { startSpanBelow } from "../shared/spans.ts";
-import { type ParentSpan, readTraceparent, toTraceparent } from "../shared/trace-context.ts";
+import type { Envelope } from "../../lib/contract/contracts.ts";
+import { USER_EVENTS } from "../../lib/contract/events.ts";
+import type { TopicProducer } from "../../lib/kafka/producer.ts";
+import { eventsPublished } from "../../lib/runtime/metrics.ts";
+import { startSpanBelow } from "../../lib/tracing/spans.ts";
+import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
 import type { Pending } from "./outbox.store.ts";
 
 /** How long a listener in this process may take before its user's next event goes out all the same, in ms. */
@@ -19,7 +19,7 @@ type Publication = { record: Pending; event?: Envelope; span?: Span };
  */
 export async function publish(
   broker: ServiceBroker,
-  topics: Topics | undefined,
+  producer: TopicProducer | undefined,
   records: Pending[],
 ): Promise<Envelope[]> {
   const publications = records.map((record): Publication => {
@@ -28,7 +28,7 @@ export async function publish(
     return { record, event, span: startSpanBelow(broker, traceparent, `publish ${topic}`, "producer") };
   });
   try {
-    await topics?.produce(publications.map((one) => ({ ...one.record, headers: headersOf(one) })));
+    await producer?.produce(publications.map((one) => ({ ...one.record, headers: headersOf(one) })));
     await emitNatively(broker, publications);
   } catch (error) {
     for (const { span } of publications) span?.setError(error as Error);

@@ -1,6 +1,6 @@
+import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
 import type { Counter, UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
-import type { ConsumedEventType, CountedEvent } from "../shared/contracts.ts";
 
 /** What is added to which counter. */
 export type Sums = Partial<Record<Counter, number>>;

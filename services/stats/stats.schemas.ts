@@ -1,4 +1,4 @@
-import { integer, optional, params, uuid } from "../shared/fields.ts";
+import { integer, optional, params, uuid } from "../../lib/contract/fields.ts";
 
 /** What the actions of `stats` take (SPEC 2). */
 

@@ -1,9 +1,9 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import type { Meta } from "../../lib/contract/caller.ts";
+import type { Actions, InternalActions, Outcome, Quotas, Stats } from "../../lib/contract/contracts.ts";
+import { causeOf } from "../../lib/contract/events.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
 import { changeUser } from "../../models/user-row.ts";
-import type { Meta } from "../shared/caller.ts";
-import type { Actions, InternalActions, Outcome, Quotas, Stats } from "../shared/contracts.ts";
-import { causeOf } from "../shared/events.ts";
 import { applyEvents } from "./stats.apply.ts";
 import { presentQuotas, presentStats } from "./stats.presenter.ts";
 import { effectOf, setQuotas } from "./stats.rules.ts";

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { ValidationFailed } from "../shared/errors.ts";
+import { ValidationFailed } from "../../lib/contract/errors.ts";
 
 /** Where a page of the list ended: the sort it was in, the sorted value and the id of its last row. */
 export type Position = { sort: string; value: string; id: string };

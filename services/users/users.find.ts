@@ -1,8 +1,8 @@
 import { literal, Op, type WhereOptions } from "sequelize";
+import { UserNotFound } from "../../lib/contract/errors.ts";
 import type { Reader } from "../../mixins/database.mixin.ts";
 import { sequelize, translate } from "../../models/database.ts";
 import type { User, UserRow } from "../../models/user.ts";
-import { UserNotFound } from "../shared/errors.ts";
 
 /** A user's e-mail, compared in lower case by the database alone, as its unique index does. */
 export const byEmail = (email: string): WhereOptions =>

@@ -1,8 +1,8 @@
 import { literal, Op, type Order, type WhereOptions } from "sequelize";
+import type { ListParams, UserPage } from "../../lib/contract/contracts.ts";
 import type { Reader } from "../../mixins/database.mixin.ts";
 import { query, sequelize, translate } from "../../models/database.ts";
 import type { User as UserModel, UserRow } from "../../models/user.ts";
-import type { ListParams, UserPage } from "../shared/contracts.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
 import { byEmail } from "./users.find.ts";
 import { presentUser } from "./users.presenter.ts";

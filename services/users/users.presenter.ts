@@ -1,5 +1,5 @@
+import type { User } from "../../lib/contract/contracts.ts";
 import type { UserRow } from "../../models/user.ts";
-import type { User } from "../shared/contracts.ts";
 
 /** A user's row as `User` (SPEC 1): a whitelist, so that no other column leaks out. Counters are clamped at 0. */
 export const presentUser = (row: UserRow): User => ({

@@ -1,8 +1,8 @@
+import type { Caller } from "../../lib/contract/caller.ts";
+import type { Events, Preferences, PreferencesPatch, Profile } from "../../lib/contract/contracts.ts";
+import type { DomainEvent } from "../../lib/contract/events.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
-import type { Caller } from "../shared/caller.ts";
-import type { Events, Preferences, PreferencesPatch, Profile } from "../shared/contracts.ts";
-import type { DomainEvent } from "../shared/events.ts";
 
 /** A user who is yet to be stored. */
 export type NewUser = Pick<

@@ -1,5 +1,5 @@
 import { parsePhoneNumberFromString } from "libphonenumber-js";
-import type { Preferences } from "../shared/contracts.ts";
+import type { Preferences } from "../../lib/contract/contracts.ts";
 import {
   canonicalText,
   email,
@@ -13,7 +13,7 @@ import {
   type Rule,
   text,
   uuid,
-} from "../shared/fields.ts";
+} from "../../lib/contract/fields.ts";
 
 /** What the users' actions take (SPEC 2 and 4). */
 

@@ -1,13 +1,13 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import { callerOf, type Meta } from "../../lib/contract/caller.ts";
+import type { Actions, Preferences, User, UserPage } from "../../lib/contract/contracts.ts";
+import { Forbidden } from "../../lib/contract/errors.ts";
+import { causeOf } from "../../lib/contract/events.ts";
+import { profilesUpdated, usersTotal } from "../../lib/runtime/metrics.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
 import { databaseMixin, type Reader } from "../../mixins/database.mixin.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { type Change, changeUser } from "../../models/user-row.ts";
-import { callerOf, type Meta } from "../shared/caller.ts";
-import type { Actions, Preferences, User, UserPage } from "../shared/contracts.ts";
-import { Forbidden } from "../shared/errors.ts";
-import { causeOf } from "../shared/events.ts";
-import { profilesUpdated, usersTotal } from "../shared/metrics.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
 import { type Listing, listUsers } from "./users.list.ts";
 import { presentUser } from "./users.presenter.ts";

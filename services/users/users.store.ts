@@ -1,8 +1,8 @@
+import { EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
+import type { Cause, DomainEvent } from "../../lib/contract/events.ts";
 import { query, sqlState } from "../../models/database.ts";
 import { toRecord, wakeRelay } from "../../models/outbox.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
-import { EmailTaken, KeycloakIdTaken } from "../shared/errors.ts";
-import type { Cause, DomainEvent } from "../shared/events.ts";
 import type { NewUser } from "./users.rules.ts";
 
 /** Row and event in one statement: half the cost of a transaction of two (DESIGN.md). */

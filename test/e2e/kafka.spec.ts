@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
-import { KafkaTransporter } from "../../mixins/kafka-transporter.ts";
+import { KafkaTransporter } from "../../lib/kafka/transporter.ts";
 import { FORMS, startCluster } from "../helpers/cluster.ts";
 import { brokers, startNeighbour } from "../helpers/neighbour.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";

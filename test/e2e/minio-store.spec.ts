@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { Client } from "minio";
-import { minioStore } from "../../mixins/minio-store.ts";
-import { readConfig } from "../../services/shared/config.ts";
+import { minioStore } from "../../lib/object-store/minio-store.ts";
+import { readConfig } from "../../lib/runtime/config.ts";
 import { describeObjectStore } from "../helpers/object-store.suite.ts";
 
 /** A real MinIO (or any S3). */

@@ -1,5 +1,5 @@
+import { closeDatabase, connectDatabase } from "../../lib/postgres/open-database.ts";
 import { reconcile } from "../../services/avatars/avatars.reconcile.ts";
-import { closeDatabase, connectDatabase } from "../../services/node/database.ts";
 
 /** What the reconciler would do in two hours, when every orphan is old: on the environment's schema and bucket, as JSON. */
 await connectDatabase();

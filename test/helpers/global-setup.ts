@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startEmbeddedPostgres } from "../../lib/postgres/embedded-postgres.ts";
 import { migrateUp } from "../../migrations/migrate.ts";
-import { startEmbeddedPostgres } from "../../services/node/embedded-postgres.ts";
 
 /** One real PostgreSQL for all test files, with a migrated database that each file clones (test/helpers/service.ts). */
 export default async function setup(): Promise<void> {

@@ -1,6 +1,6 @@
 import { buffer } from "node:stream/consumers";
 import { expect, test } from "@jest/globals";
-import type { ObjectStore } from "../../mixins/object-store.types.ts";
+import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
 
 /** What every object store does, whatever is behind it. `open` gives an empty one. */
 export function describeObjectStore(open: () => ObjectStore): void {

@@ -52,7 +52,14 @@ export async function spawnService(
     ...env,
   };
   const runner = "node_modules/moleculer/bin/moleculer-runner.js";
-  const args = [runner, "--config", "moleculer.config.ts", "--mask", "**/*.service.ts", ...services];
+  const args = [
+    runner,
+    "--config",
+    "moleculer.config.ts",
+    "--mask",
+    "**/!(database|metrics).service.ts",
+    ...services,
+  ];
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
     env: whole,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Context } from "moleculer";
+import type { Envelope } from "../../lib/contract/contracts.ts";
+import { CONSUMED, TOPICS } from "../../lib/contract/events.ts";
 import { readMessage } from "../../services/ingest/ingest.rules.ts";
-import type { Envelope } from "../../services/shared/contracts.ts";
-import { CONSUMED, TOPICS } from "../../services/shared/events.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
 import { schemasOf } from "../helpers/openapi.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pLimit from "p-limit";
-import type { ObjectStore } from "../../mixins/object-store.types.ts";
+import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
 import type { reconcile as Reconcile } from "../../services/avatars/avatars.reconcile.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
@@ -14,7 +14,7 @@ let reconcile: typeof Reconcile;
 
 beforeAll(async () => {
   service = await startService();
-  ({ objectStore: store } = await import("../../mixins/object-store.ts"));
+  ({ objectStore: store } = await import("../../lib/object-store/object-store.ts"));
   ({ reconcile } = await import("../../services/avatars/avatars.reconcile.ts"));
 });
 afterAll(() => service?.stop());

@@ -6,8 +6,8 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import pg from "pg";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../services/node/embedded-postgres.ts";
-import { findBinaries } from "../../services/node/postgres-binaries.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../lib/postgres/embedded-postgres.ts";
+import { findBinaries } from "../../lib/postgres/postgres-binaries.ts";
 
 const folders: string[] = [];
 let sharedFolder: string;
@@ -142,7 +142,7 @@ async function startInAnotherProcess(): Promise<{ node: ChildProcess; postgres: 
 }
 
 function spawnStarter() {
-  const launcher = new URL("../../services/node/embedded-postgres.ts", import.meta.url);
+  const launcher = new URL("../../lib/postgres/embedded-postgres.ts", import.meta.url);
   const script = `
     import { startEmbeddedPostgres } from "${launcher}";
     console.log(JSON.stringify(await startEmbeddedPostgres({ dataDir: "${dataDir}", database: "users" })));

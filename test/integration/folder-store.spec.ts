@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "@jest/globals";
-import { folderStore } from "../../mixins/folder-store.ts";
+import { folderStore } from "../../lib/object-store/folder-store.ts";
 import { describeObjectStore } from "../helpers/object-store.suite.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "user-service-store-"));

@@ -78,7 +78,7 @@ test("an avatar tells how long each stage took", async () => {
 
 test("the pool tells what is open, in use and waiting, and where it ends", async () => {
   const { transaction } = await import("../../models/database.ts");
-  const { registry } = await import("../../services/shared/metrics.ts");
+  const { registry } = await import("../../lib/runtime/metrics.ts");
   const pool = async (what: string) =>
     (await registry.getSingleMetric(`user_service_database_pool_${what}`)?.get())?.values[0]?.value;
 

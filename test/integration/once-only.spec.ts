@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { call } from "../../services/shared/call.ts";
-import type { CountedEvent, Stats } from "../../services/shared/contracts.ts";
+import { call } from "../../lib/contract/call.ts";
+import type { CountedEvent, Stats } from "../../lib/contract/contracts.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";

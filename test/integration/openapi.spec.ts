@@ -28,7 +28,7 @@ test("is a valid OpenAPI document", async () => {
 });
 
 test("has every route of the gateway but those that show the documents", async () => {
-  const { HEALTH_ROUTES } = await import("../../services/node/health.routes.ts");
+  const { HEALTH_ROUTES } = await import("../../lib/http/health.routes.ts");
   const routes = Object.keys(ROUTES).map((route) => route.replace(" ", ` ${BASE_PATH}`));
   const expected = [...routes, ...Object.keys(HEALTH_ROUTES)].map((route) =>
     route.replaceAll(/:(\w+)/g, "{$1}"),

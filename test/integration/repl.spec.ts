@@ -13,7 +13,7 @@ let service: TestService;
 let commands: Command[];
 beforeAll(async () => {
   service = await startService();
-  const { REPL_OPTIONS } = await import("../../services/repl/repl.commands.ts");
+  const { REPL_OPTIONS } = await import("../../cli/repl.commands.ts");
   commands = REPL_OPTIONS.customCommands as unknown as Command[];
 });
 afterAll(() => service.stop());

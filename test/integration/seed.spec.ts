@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import sharp from "sharp";
-import { startEmbeddedPostgres } from "../../services/node/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../lib/postgres/embedded-postgres.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
 
 const run = promisify(execFile);
@@ -22,7 +22,7 @@ afterAll(async () => {
 
 /** `npm run seed`, with nothing of the environment but this. */
 const seed = (env: Record<string, string>, ...options: string[]) =>
-  run(process.execPath, ["ops/seed/seed.ts", ...options], { env: { DATA_DIR: dataDir, ...env } });
+  run(process.execPath, ["cli/seed/seed.ts", ...options], { env: { DATA_DIR: dataDir, ...env } });
 
 const users = () => database.sql("SELECT * FROM users ORDER BY id");
 

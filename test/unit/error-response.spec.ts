@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
-import { toErrorResponse } from "../../services/shared/error-response.ts";
-import * as errors from "../../services/shared/errors.ts";
+import * as errors from "../../lib/contract/errors.ts";
+import { toErrorResponse } from "../../lib/http/error-response.ts";
 
 const at = { path: "/api/v1/users", traceId: "0af7651916cd43dd8448eb211c80319c", now: new Date(0) };
 const answerTo = (error: unknown) => toErrorResponse(error, at);

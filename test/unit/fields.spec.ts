@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import * as fields from "../../services/shared/fields.ts";
-import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../services/shared/validator.ts";
+import * as fields from "../../lib/contract/fields.ts";
+import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
 import * as schemas from "../../services/users/users.schemas.ts";
 
 const LONE_SURROGATE = "\ud800";

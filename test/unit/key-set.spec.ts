@@ -2,8 +2,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose";
+import { jwksFetches } from "../../lib/runtime/metrics.ts";
 import { realmKeys } from "../../services/api/key-set.ts";
-import { jwksFetches } from "../../services/shared/metrics.ts";
 
 /** A realm on this machine: how often it was asked, and what it answers. */
 const realm = { asked: 0, keys: [] as JWK[], status: 200, body: undefined as string | undefined };

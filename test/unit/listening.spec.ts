@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
-import { heard, isDeaf, silenceOf } from "../../services/shared/listening.ts";
+import { heard, isDeaf, silenceOf } from "../../lib/runtime/listening.ts";
 
 beforeAll(() => void jest.useFakeTimers());
 afterAll(() => void jest.useRealTimers());

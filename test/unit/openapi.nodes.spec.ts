@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type ActionSchema, type BrokerOptions, ServiceBroker } from "moleculer";
-import { type Rule, toObjectSchema } from "../../services/shared/fields.ts";
+import { type Rule, toObjectSchema } from "../../lib/contract/fields.ts";
 import * as schemas from "../../services/users/users.schemas.ts";
 
 /** The gateway's document is made from actions of other nodes, as they come over the wire. */

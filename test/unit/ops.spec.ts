@@ -7,8 +7,8 @@ import "../../services/api/api.service.ts";
 import "../../services/avatars/avatars.service.ts";
 import "../../services/ingest/ingest.service.ts";
 import "../../services/outbox/outbox.service.ts";
-import { PrometheusService } from "../../services/node/prometheus.ts";
-import { registry } from "../../services/shared/metrics.ts";
+import { registry } from "../../lib/runtime/metrics.ts";
+import { PrometheusService } from "../../services/metrics/metrics.service.ts";
 
 const OPS = join(import.meta.dirname, "../../ops");
 const read = (path: string) => readFileSync(join(OPS, path), "utf8");
@@ -67,7 +67,7 @@ test("every alert has its entry in the runbook, a test of its own, and nothing i
   const headings = [...read("RUNBOOK.md").matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
   expect(headings).toEqual(alerts.map(({ alert }) => alert));
   for (const { alert, annotations } of alerts) {
-    expect(annotations.runbook).toBe(`ops/RUNBOOK.md#${alert.toLowerCase()}`);
+    expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
     expect(read("prometheus/alerts.test.yml")).toContain(`- alertname: ${alert}\n`);
   }
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { percentUsed, quotaEvents } from "../../services/shared/quota.rules.ts";
+import { percentUsed, quotaEvents } from "../../models/quota.rules.ts";
 
 const safe = fc.maxSafeNat();
 const id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
-import { people } from "../../ops/seed/people.ts";
-import { VALIDATOR_OPTIONS, Validator } from "../../services/shared/validator.ts";
+import { people } from "../../cli/seed/people.ts";
+import { VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
 import * as schemas from "../../services/users/users.schemas.ts";
 
 const some = (count: number, seed = 1) => Array.from({ length: count }, people(seed));

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { toTimestamp } from "../../services/node/timestamp.ts";
+import { toTimestamp } from "../../lib/runtime/timestamp.ts";
 
 const NOW = fc.date({ min: new Date(10_000), max: new Date("9999-12-31T00:00:00Z"), noInvalidDate: true });
 const STEP = fc.integer({ min: -2_500, max: 2_500 }); // ms

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import type { PreferencesPatch, Profile } from "../../lib/contract/contracts.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
-import type { PreferencesPatch, Profile } from "../../services/shared/contracts.ts";
 import * as rules from "../../services/users/users.rules.ts";
 
 const aUser: UserRow = {

@@ -1,4 +1,3 @@
-import type { Health } from "../../node/health.ts";
 import type {
   FieldError,
   Preferences,
@@ -7,8 +6,9 @@ import type {
   Stats,
   User,
   UserPage,
-} from "../../shared/contracts.ts";
-import type { ErrorBody } from "../../shared/error-response.ts";
+} from "../../../lib/contract/contracts.ts";
+import type { ErrorBody } from "../../../lib/http/error-response.ts";
+import type { Health } from "../../../lib/runtime/health.ts";
 
 import { count, flag, object, text, textOrNull, time, url, uuid } from "./schema-of.ts";
 

@@ -1,6 +1,12 @@
-import type { ConsumedEventType, Events } from "../../shared/contracts.ts";
-import { CONSUMED, CONSUMED_TOPICS, deadLetterTopic, USER_EVENTS, VERSION } from "../../shared/events.ts";
-import type { JsonSchema } from "../../shared/fields.ts";
+import type { ConsumedEventType, Events } from "../../../lib/contract/contracts.ts";
+import {
+  CONSUMED,
+  CONSUMED_TOPICS,
+  deadLetterTopic,
+  USER_EVENTS,
+  VERSION,
+} from "../../../lib/contract/events.ts";
+import type { JsonSchema } from "../../../lib/contract/fields.ts";
 import { COUNTED, envelope, PUBLISHED } from "./event-schemas.ts";
 import { ADA } from "./operations.ts";
 import { time, uuid } from "./schema-of.ts";

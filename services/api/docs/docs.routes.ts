@@ -3,8 +3,8 @@ import type { ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { ActionSchema, Context } from "moleculer";
-import { sendJson } from "../../shared/answer.ts";
-import { DependencyUnavailable, RouteNotFound } from "../../shared/errors.ts";
+import { DependencyUnavailable, RouteNotFound } from "../../../lib/contract/errors.ts";
+import { sendJson } from "../../../lib/http/answer.ts";
 import type { Request } from "../gateway.types.ts";
 
 /** What the service tells of itself to developers: open to anyone (SPEC 9), and loaded when first asked for. */

@@ -4,7 +4,7 @@ import type {
   Events,
   PreferencesPatch,
   QuotaMark,
-} from "../../shared/contracts.ts";
+} from "../../../lib/contract/contracts.ts";
 import { ADA, PREFERENCES } from "./operations.ts";
 import {
   count,

@@ -1,7 +1,7 @@
-import { DependencyUnavailable } from "../../shared/errors.ts";
+import { DependencyUnavailable } from "../../../lib/contract/errors.ts";
 import { errorsOf } from "./refusals.ts";
 
-/** What anyone may ask a node about itself (services/node/health.routes.ts), as OpenAPI paths. */
+/** What anyone may ask a node about itself (lib/http/health.routes.ts), as OpenAPI paths. */
 
 const json = (name: string) => ({ "application/json": { schema: { $ref: `#/components/schemas/${name}` } } });
 

@@ -1,8 +1,8 @@
 import type { ActionSchema } from "moleculer";
-import type { Access } from "../../shared/caller.ts";
-import type { Actions } from "../../shared/contracts.ts";
-import { VERSION } from "../../shared/events.ts";
-import { type JsonSchema, type Rule, toJsonSchema, toObjectSchema } from "../../shared/fields.ts";
+import type { Access } from "../../../lib/contract/caller.ts";
+import type { Actions } from "../../../lib/contract/contracts.ts";
+import { VERSION } from "../../../lib/contract/events.ts";
+import { type JsonSchema, type Rule, toJsonSchema, toObjectSchema } from "../../../lib/contract/fields.ts";
 import { BASE_PATH, ROUTES } from "../api.routes.ts";
 import type { Binding } from "../gateway.types.ts";
 import { ANSWERS } from "./answers.ts";

@@ -1,4 +1,4 @@
-import type { Actions, User } from "../../shared/contracts.ts";
+import type { Actions, User } from "../../../lib/contract/contracts.ts";
 import {
   AvatarNotFound,
   AvatarTooLarge,
@@ -6,7 +6,7 @@ import {
   KeycloakIdTaken,
   UnsupportedImage,
   UserNotFound,
-} from "../../shared/errors.ts";
+} from "../../../lib/contract/errors.ts";
 import type { ANSWERS } from "./answers.ts";
 
 /** What the document says of each action besides what the action says itself. A test executes every example. */

@@ -1,5 +1,4 @@
-import type { Access } from "../../shared/caller.ts";
-import { toErrorResponse } from "../../shared/error-response.ts";
+import type { Access } from "../../../lib/contract/caller.ts";
 import {
   BadRequest,
   BodyTooLarge,
@@ -8,7 +7,8 @@ import {
   Unauthorized,
   UserNotFound,
   ValidationFailed,
-} from "../../shared/errors.ts";
+} from "../../../lib/contract/errors.ts";
+import { toErrorResponse } from "../../../lib/http/error-response.ts";
 import type { Binding } from "../gateway.types.ts";
 import { ADA, type Operation } from "./operations.ts";
 

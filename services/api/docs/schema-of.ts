@@ -1,4 +1,4 @@
-import type { JsonSchema } from "../../shared/fields.ts";
+import type { JsonSchema } from "../../../lib/contract/fields.ts";
 
 /** JSON Schemas of what the service tells, written as data and held against its types by the compiler. */
 

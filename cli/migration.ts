@@ -1,0 +1,48 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { closeDatabase, locateDatabase } from "../lib/postgres/open-database.ts";
+import { migrateDown, migrateUp } from "../migrations/migrate.ts";
+
+/** `npm run migration:run`, `migration:revert` and `migration:generate -- Name` (SPEC 11). */
+
+const TEMPLATE = `import type { Migration } from "./migrate.ts";
+
+export const up: Migration = ({ context: { sql } }) => sql("");
+
+export const down: Migration = ({ context: { sql } }) => sql("");
+`;
+
+/** A new migration, named by the moment (UTC) and what it does. Returns its path. */
+async function generate(name = "migration"): Promise<string> {
+  const moment = new Date().toISOString().slice(0, 19).replace(/[-:]/g, ".");
+  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1-$2").replace(/[^a-zA-Z0-9]+/g, "-");
+  const path = join("migrations", `${moment}.${words.toLowerCase()}.ts`);
+  await writeFile(path, TEMPLATE, { flag: "wx" });
+  return path;
+}
+
+/** On the database that the service would use, the embedded one included. */
+async function migrate(work: typeof migrateUp): Promise<string[]> {
+  try {
+    return await work(await locateDatabase());
+  } finally {
+    await closeDatabase();
+  }
+}
+
+const COMMANDS: Record<string, (argument?: string) => Promise<string | string[]>> = {
+  up: () => migrate(migrateUp),
+  down: () => migrate(migrateDown),
+  generate,
+};
+
+const [command = "", argument] = process.argv.slice(2);
+try {
+  const done = [(await COMMANDS[command]?.(argument)) ?? []].flat();
+  console.log(done.length > 0 ? done.join("\n") : "nothing to do");
+} catch (error) {
+  // the cause alone: what umzug adds to it may hold the connection's password
+  const { message, cause } = error as Error;
+  console.error(cause instanceof Error ? cause.message : message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,55 @@
+import type { Context, ReplOptions, ServiceBroker } from "moleculer";
+import { call } from "../lib/contract/call.ts";
+import { DLQ_USAGE, operateDeadLetters } from "../services/ingest/dead-letter.operate.ts";
+import { outboxAge, outboxLength } from "../services/outbox/outbox.store.ts";
+
+/** What the REPL knows beside Moleculer's own commands (`nodes`, `call users.get --id …`). */
+
+type Command = {
+  command: string;
+  description: string;
+  action(broker: ServiceBroker, args: Record<string, string>): Promise<void>;
+};
+
+const COMMANDS: Command[] = [
+  {
+    command: "user <who>",
+    description: "Shows a user, by id or e-mail",
+    action: async (broker, { who = "" }) => {
+      const user = who.includes("@")
+        ? call(broker, "users.getByEmail", { email: who })
+        : call(broker, "users.get", { id: who });
+      console.dir(await user, { depth: null });
+    },
+  },
+  {
+    command: "watch <event>",
+    description: "Shows events as they come: user.created, or user.** for all that are like it",
+    action: async (broker, { event = "" }) => {
+      const group = `watch-${broker.nodeID}`; // a group of its own: it takes no event from anyone
+      const handler = ({ params }: Context) => console.dir(params, { depth: null });
+      broker.createService({ name: "watch", events: { [event]: { group, handler } } });
+    },
+  },
+  {
+    command: "outbox",
+    description: "Shows how many records wait to be published, and since when",
+    action: async () => console.log(`${await outboxLength()} wait, the oldest for ${await outboxAge()} s`),
+  },
+  {
+    command: "dlq [words...]",
+    description: `Dead letters: ${DLQ_USAGE}`,
+    action: (_broker, { rawCommand = "" }) => operateDeadLetters(rawCommand.split(/\s+/).slice(1)),
+  },
+];
+
+/** A command's fault is one line: the REPL would print all of the error. */
+const sayingFaults = ({ action, ...rest }: Command): Command => ({
+  ...rest,
+  action: (broker, args) => action(broker, args).catch((error: Error) => console.error(error.message)),
+});
+
+export const REPL_OPTIONS = {
+  delimiter: "user-service $",
+  customCommands: COMMANDS.map(sayingFaults),
+} as unknown as ReplOptions; // its own types have the arguments as a list

@@ -1,0 +1,93 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { progress } from "../../bench/progress.ts";
+import { objectStore } from "../../lib/object-store/object-store.ts";
+import { closeDatabase, connectDatabase } from "../../lib/postgres/open-database.ts";
+import { config } from "../../lib/runtime/config.ts";
+import { migrateUp } from "../../migrations/migrate.ts";
+import { query } from "../../models/database.ts";
+import { User, type UserRow } from "../../models/user.ts";
+import type { Avatar } from "../../services/avatars/avatars.images.ts";
+import { putPictures } from "../../services/avatars/avatars.pictures.ts";
+import { keyOf } from "../../services/avatars/avatars.rules.ts";
+import { people } from "./people.ts";
+import { somePictures } from "./pictures.ts";
+
+/**
+ * `npm run seed -- [--users N] [--avatars N] [--seed N]`: fills the database that the service would use. It publishes
+ * no events: the neighbours did not ask for thousands of people who don't exist. The same people each time, and those
+ * who are there already are left as they are, so that running it again with more users adds the rest.
+ */
+
+const USAGE = "npm run seed -- [--users 1000] [--avatars 100] [--seed 1]";
+const BATCH = 1_000;
+
+const COLUMNS = Object.entries(User.getAttributes()) as [keyof UserRow, { field: string }][];
+const fields = COLUMNS.map(([, { field }]) => field).join(", ");
+
+/** One statement a batch: Sequelize's bulkCreate takes longer to write its SQL than PostgreSQL to carry it out. */
+async function insertUsers(rows: UserRow[]): Promise<void> {
+  const text = `
+    INSERT INTO users (${fields})
+    SELECT ${fields} FROM json_populate_recordset(NULL::users, $1) ON CONFLICT DO NOTHING`;
+  const records = rows.map((row) =>
+    Object.fromEntries(COLUMNS.map(([attribute, { field }]) => [field, row[attribute]])),
+  );
+  await query({ name: "seed-users", text }, [JSON.stringify(records)]);
+}
+
+/** Gives a person a picture of their own, as an upload would, and the row that says so. */
+async function withAvatar(person: UserRow, avatar: Avatar): Promise<UserRow> {
+  const avatarKey = keyOf(person.id, avatar);
+  const avatarSize = await putPictures(avatarKey, avatar);
+  const avatarUrl = `${config.publicUrl}/api/v1/users/${person.id}/avatar?v=${avatar.hash}`;
+  return { ...person, avatarKey, avatarSize, avatarUrl, storageUsed: person.storageUsed + avatarSize };
+}
+
+async function seed({ users, avatars, seed }: Record<"users" | "avatars" | "seed", number>): Promise<void> {
+  const nextPerson = people(seed);
+  const pictures = avatars > 0 ? await somePictures() : [];
+
+  /** The next people, those from number `from` on. */
+  const nextBatch = async (from: number): Promise<UserRow[]> => {
+    await nextTurn(); // whoever inserts the last batch meanwhile sends it off first
+    const batch = Array.from({ length: Math.min(BATCH, users - from) }, nextPerson);
+    return Promise.all(
+      batch.map((person, index) => {
+        const picture = from + index < avatars && pictures[index % pictures.length];
+        return picture ? withAvatar(person, picture) : person;
+      }),
+    );
+  };
+
+  let rows = await nextBatch(0);
+  for (let done = 0; rows.length > 0; ) {
+    done += rows.length;
+    [rows] = await Promise.all([nextBatch(done), insertUsers(rows)]);
+    progress(`${done} of ${users} users`);
+  }
+}
+
+const options = { users: { type: "string" }, avatars: { type: "string" }, seed: { type: "string" } } as const;
+try {
+  const { values } = parseArgs({ options });
+  const wish = {
+    users: Number(values.users ?? 1000),
+    avatars: Number(values.avatars ?? 100),
+    seed: Number(values.seed ?? 1),
+  };
+  if (!Object.values(wish).every(Number.isSafeInteger)) throw new Error("Whole numbers are allowed");
+  await migrateUp(await connectDatabase());
+  await objectStore.prepare();
+  const start = performance.now();
+  await seed(wish);
+  const seconds = (performance.now() - start) / 1000;
+  console.log(
+    `\n${wish.users} users in ${seconds.toFixed(1)} s: ${Math.round(wish.users / seconds)} a second`,
+  );
+} catch (error) {
+  console.error(`${(error as Error).message}\n${USAGE}`);
+  process.exitCode = 1;
+} finally {
+  await closeDatabase();
+}

@@ -1,0 +1,60 @@
+import type { KafkaConfig } from "../runtime/config.ts";
+import { openOnce } from "../runtime/tasks.ts";
+import { connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
+
+export type TopicAdmin = {
+  /** Creates those topics that are missing. */
+  create(topics: string[]): Promise<void>;
+  /** How many records of the topics the group has yet to consume, by partition. */
+  lag(topics: string[]): Promise<{ topic: string; partition: number; records: number }[]>;
+  /** Whether Kafka answers just now. */
+  check(): Promise<boolean>;
+  close(): Promise<void>;
+};
+
+const PARTITIONS = 3;
+
+/** Opens no connection before the first use. */
+export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
+  const admin = openOnce(async () =>
+    connected((await loadClient(config, warn)).admin({ retry: SHORT_RETRY })),
+  );
+  return {
+    async create(topics) {
+      const client = await admin.get();
+      const existing = await client.listTopics();
+      const missing = topics.filter((topic) => !existing.includes(topic));
+      if (missing.length > 0)
+        await client.createTopics({
+          topics: missing.map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor: -1 })),
+          waitForLeaders: true,
+        });
+    },
+
+    async lag(topics) {
+      const client = await admin.get();
+      const committed = await client.fetchOffsets({ groupId: config.groupId, topics });
+      const perTopic = committed.map(async ({ topic, partitions }) => {
+        const ends = await client.fetchTopicOffsets(topic);
+        return ends.map(({ partition, low, high }) => {
+          const next = Number(partitions.find((one) => one.partition === partition)?.offset ?? -1);
+          return { topic, partition, records: Number(high) - Math.max(next, Number(low)) };
+        });
+      });
+      return (await Promise.all(perTopic)).flat();
+    },
+
+    check: () =>
+      admin
+        .get()
+        .then((client) => client.describeCluster())
+        .then(
+          () => true,
+          () => false,
+        ),
+
+    async close() {
+      await (await admin.ifOpen())?.disconnect();
+    },
+  };
+}

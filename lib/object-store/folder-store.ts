@@ -1,0 +1,95 @@
+import { constants, createReadStream } from "node:fs";
+import { access, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { DependencyUnavailable } from "../contract/errors.ts";
+import type { Listed, ObjectStore } from "./object-store.types.ts";
+
+/** A folder as an object store: for a node that runs alone, and for development. */
+export function folderStore(folder: string): ObjectStore {
+  /** What is being written; no object's name begins with a dot. */
+  const drafts = join(folder, ".drafts");
+  const pathOf = (name: string) => join(folder, name);
+
+  return {
+    prepare: () =>
+      orUnavailable(async () => {
+        await mkdir(drafts, { recursive: true });
+        for (const name of await readdir(drafts)) await removeIfOld(join(drafts, name));
+      }),
+
+    check: () => orUnavailable(() => access(drafts, constants.W_OK)),
+
+    put: (name, bytes) =>
+      orUnavailable(async () => {
+        const draft = join(drafts, crypto.randomUUID());
+        await writeFile(draft, bytes);
+        await mkdir(dirname(pathOf(name)), { recursive: true });
+        await rename(draft, pathOf(name));
+      }),
+
+    get: (name) =>
+      orUnavailable(async () => {
+        const file = await ifThere(open(pathOf(name)));
+        if (!file) return undefined;
+        const { size: length } = await file.stat();
+        return { body: createReadStream("", { fd: file }), length };
+      }),
+
+    async *list({ prefix = "", after = "" }) {
+      for (const owner of await namesIn(folder)) {
+        if (!owner.startsWith(prefix.slice(0, owner.length)) || `${owner}/\uffff` < after) continue;
+        yield* listBelow(owner, (name) => name.startsWith(prefix) && name > after);
+      }
+    },
+
+    remove: (names) =>
+      orUnavailable(async () => {
+        await Promise.all(names.map((name) => rm(pathOf(name), { force: true })));
+        for (const path of new Set(names.map((name) => dirname(pathOf(name))))) await removeEmpty(path);
+      }),
+  };
+
+  async function* listBelow(name: string, isWanted: (name: string) => boolean): AsyncIterable<Listed> {
+    const found = await ifThere(stat(pathOf(name)));
+    if (!found) return; // removed meanwhile
+    if (found.isFile()) {
+      if (isWanted(name)) yield { name, modifiedAt: found.mtime };
+      return;
+    }
+    for (const child of await namesIn(pathOf(name))) yield* listBelow(`${name}/${child}`, isWanted);
+  }
+
+  /** Removes a folder below ours that holds nothing any more, and its parents likewise. */
+  async function removeEmpty(path: string): Promise<void> {
+    for (let empty = path; empty !== folder; empty = dirname(empty))
+      if (!(await rmdir(empty).then(...WHETHER))) return;
+  }
+}
+
+const WHETHER = [() => true, () => false] as const;
+
+/** A draft of a process that was killed; another process may be at work on a young one. */
+async function removeIfOld(path: string): Promise<void> {
+  const draft = await ifThere(stat(path));
+  if (draft && Date.now() - draft.mtimeMs > ABANDONED) await rm(path, { force: true });
+}
+
+const ABANDONED = 3_600_000; // ms
+
+/** In the order of an object store's names: a folder's slash counts. */
+async function namesIn(path: string): Promise<string[]> {
+  const names = (await ifThere(readdir(path))) ?? [];
+  return names.filter((name) => !name.startsWith(".")).toSorted((a, b) => (`${a}/` < `${b}/` ? -1 : 1));
+}
+
+const ifThere = <Value>(found: Promise<Value>): Promise<Value | undefined> =>
+  found.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+
+/** The disk may be full, or the folder gone. */
+const orUnavailable = <Value>(work: () => Promise<Value>): Promise<Value> =>
+  work().catch((cause) => {
+    throw Object.assign(new DependencyUnavailable("object store"), { cause });
+  });

@@ -1,0 +1,106 @@
+import http from "node:http";
+import https from "node:https";
+import { PassThrough } from "node:stream";
+import type { Client } from "minio";
+import { DependencyUnavailable } from "../contract/errors.ts";
+import type { MinioConfig } from "../runtime/config.ts";
+import type { ObjectStore } from "./object-store.types.ts";
+
+/** How long the store may be silent, connecting included, before it is taken for out of reach; in ms. */
+const SILENCE = 2_000;
+
+/** More than an object of ours has, in bytes: a slow client must not hold the store's connection, which would fall silent. */
+const READ_AHEAD = 2 ** 21;
+
+/** A bucket of MinIO, or of any other S3, as an object store. Opens no connection before the first verb. */
+export function minioStore(config: MinioConfig): ObjectStore {
+  const { bucket } = config;
+  let client: Promise<Client> | undefined;
+
+  /** Whatever the fault is (credentials, a bucket that is gone, a full disk, a hung server), it is not the caller's. */
+  const ask = async <Value>(question: (client: Client) => Promise<Value>): Promise<Value> => {
+    try {
+      client ??= connect(config);
+      return await question(await client);
+    } catch (cause) {
+      throw Object.assign(new DependencyUnavailable("object store"), { cause });
+    }
+  };
+
+  return {
+    prepare: () =>
+      ask(async (client) => {
+        if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket).catch(unlessOurs);
+        await client.setBucketPolicy(bucket, ""); // nobody reads it but with our key
+      }),
+
+    check: () =>
+      ask(async (client) => {
+        if (!(await client.bucketExists(bucket))) throw new Error(`The bucket ${bucket} is gone`);
+      }),
+
+    async put(name, bytes, contentType) {
+      await ask((client) =>
+        client.putObject(bucket, name, bytes, bytes.length, { "Content-Type": contentType }),
+      );
+    },
+
+    get: (name) =>
+      ask(async (client) => {
+        const answer = await client.getObject(bucket, name).catch(unlessMissing);
+        if (!answer) return undefined;
+        const body = new PassThrough({ highWaterMark: READ_AHEAD });
+        answer.on("error", (error) => body.destroy(error)).pipe(body);
+        return { body, length: Number((answer as http.IncomingMessage).headers["content-length"]) };
+      }),
+
+    async *list({ prefix = "", after = "" }) {
+      const objects = await ask(async (client) => client.listObjectsV2(bucket, prefix, true, after));
+      try {
+        for await (const { name, lastModified } of objects)
+          if (name && lastModified) yield { name, modifiedAt: lastModified };
+      } catch (cause) {
+        throw Object.assign(new DependencyUnavailable("object store"), { cause });
+      }
+    },
+
+    async remove(names) {
+      if (names.length === 0) return;
+      const failed = await ask((client) => client.removeObjects(bucket, names));
+      if (failed.length > 0) throw new DependencyUnavailable("object store");
+    },
+  };
+}
+
+/** Loaded where it is used at all: it takes half a second. */
+async function connect(config: MinioConfig): Promise<Client> {
+  const { Client } = await import("minio");
+  const { request, Agent } = config.useSSL ? https : http;
+  return new Client({
+    endPoint: config.endPoint,
+    port: config.port,
+    useSSL: config.useSSL,
+    accessKey: config.accessKey,
+    secretKey: config.secretKey,
+    region: "us-east-1", // MinIO's own; without one it is asked for
+    transportAgent: new Agent({ keepAlive: true, maxSockets: 64 }),
+    transport: {
+      request(options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void) {
+        const req = request({ ...options, timeout: SILENCE }, onResponse);
+        return req.on("timeout", () => req.destroy(new Error("The object store does not answer")));
+      },
+    } as unknown as typeof http,
+    retryOptions: { disableRetry: true }, // a caller waits, and is told when to come again
+  });
+}
+
+type S3Error = Error & { code?: string };
+
+/** Another node may have made it a moment ago. */
+function unlessOurs(error: S3Error): void {
+  if (error.code !== "BucketAlreadyOwnedByYou") throw error;
+}
+
+function unlessMissing(error: S3Error): undefined {
+  if (error.code !== "NoSuchKey") throw error;
+}

@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { migrateUp, pendingMigrations, type Target } from "../../migrations/migrate.ts";
+import { sequelize, sqlState, translate, useDatabase } from "../../models/database.ts";
+import { DependencyUnavailable } from "../contract/errors.ts";
+import { config } from "../runtime/config.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
+
+/** A reason to end the start; `message` is the one line shown to the operator. */
+export class StartRefused extends Error {}
+
+const RETRY_EVERY = 1_000; // ms
+
+let embedded: EmbeddedPostgres | undefined;
+
+/** Where the database is: the one that DATABASE_HOST names, or one that is started here. */
+export async function locateDatabase(): Promise<Target> {
+  const { host, port, name, user, password, schema, ssl } = config.database;
+  if (host) return { host, port, user, password, database: name, schema, ssl: ssl || undefined };
+  const dataDir = join(config.dataDir, "postgres");
+  embedded = await startEmbeddedPostgres({ dataDir, database: name }).catch((error) => {
+    throw new StartRefused(error.message);
+  });
+  const { stop: _, ...address } = embedded;
+  return { ...address, schema };
+}
+
+/** Locates the database and has every query go there; opens no connection yet. */
+export async function connectDatabase(): Promise<Target> {
+  const target = await locateDatabase();
+  const { host = "", port = 5432, user: username = "", password, database = "" } = target;
+  useDatabase({ host, port, username, password: String(password), database });
+  return target;
+}
+
+/**
+ * Makes the database ready for use. One that is away is tried again in the background: meanwhile the node is live and
+ * not ready (SPEC 5). `onReady` is called once, `onFatal` where trying again would not help.
+ */
+export async function openDatabase(on: {
+  ready(): void;
+  waiting(error: unknown): void;
+  fatal(error: Error): void;
+}): Promise<void> {
+  const target = await connectDatabase();
+  const attempt = async (): Promise<boolean> => {
+    try {
+      await demandMigrated(target);
+      on.ready();
+      return true;
+    } catch (error) {
+      const cause = translate(error);
+      if (!(cause instanceof DependencyUnavailable)) throw refusal(error);
+      on.waiting(cause);
+      return false;
+    }
+  };
+  const keepTrying = async () => {
+    do await sleep(RETRY_EVERY, undefined, { ref: false });
+    while (!(await attempt()));
+  };
+  if (!(await attempt())) keepTrying().catch(on.fatal);
+}
+
+/** Ends every connection, then the PostgreSQL that was started here. After the last query. */
+export async function closeDatabase(): Promise<void> {
+  await sequelize.close();
+  await embedded?.stop();
+}
+
+/** Migrates; in production it only looks: whoever deploys runs the migrations (SPEC 5). */
+async function demandMigrated(target: Target): Promise<void> {
+  if (!config.production) return void (await migrateUp(target));
+  const pending = await pendingMigrations(target);
+  if (pending.length === 0) return;
+  throw new StartRefused(`Migrations are pending (npm run migration:run): ${pending.join(", ")}`);
+}
+
+/** What PostgreSQL refuses for good, by its SQLSTATE, and the variables to look at. */
+const REFUSALS: Record<string, string> = {
+  "28P01": "DATABASE_USER, DATABASE_PASSWORD: the database refuses them",
+  "28000": "DATABASE_USER: the database refuses this user",
+  "3D000": "DATABASE_NAME: there is no such database",
+};
+
+function refusal(error: unknown): Error {
+  const known = REFUSALS[sqlState(error) ?? ""];
+  return known ? new StartRefused(known) : (error as Error);
+}

@@ -1,0 +1,68 @@
+import type { Context } from "moleculer";
+import { openConnections, ping } from "../../models/database.ts";
+import { call } from "../contract/call.ts";
+import { DependencyUnavailable } from "../contract/errors.ts";
+import { openAdmin } from "../kafka/admin.ts";
+import { objectStore } from "../object-store/object-store.ts";
+import { config } from "./config.ts";
+import { isDeaf } from "./listening.ts";
+
+/** What a node tells of itself (SPEC 6). */
+export type Health = {
+  status: "ok" | "error";
+  timestamp: string;
+  database: { status: "connected" | "disconnected"; connections: number };
+  kafka: { status: "connected" | "disconnected" | "embedded"; broker: string | null };
+};
+
+/** What stands between the node and its work; empty where it may be asked. */
+type Missing = "start" | "database" | "services" | "stop";
+const missing = new Set<Missing>(["start", "database"]);
+
+/** The node starts, waits for its database or for the services that it calls, or stops. */
+export const notReady = (reason: Missing): unknown => missing.add(reason);
+export const nowReady = (reason: Missing): unknown => missing.delete(reason);
+
+/** The database as this node sees it. */
+export async function databaseHealth(): Promise<Health["database"]> {
+  const status = await ping().then(
+    () => "connected" as const,
+    () => "disconnected" as const,
+  );
+  return { status, connections: openConnections() };
+}
+
+const kafka = config.kafka && openAdmin(config.kafka, () => {});
+
+async function kafkaHealth(): Promise<Health["kafka"]> {
+  if (!kafka) return { status: "embedded", broker: null };
+  const status = (await kafka.check()) ? "connected" : "disconnected";
+  return { status, broker: config.kafka?.brokers.join(",") ?? null };
+}
+
+/** What the node sees; one without a database asks those of the cluster that have one (SPEC 8). */
+export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> {
+  const [database, kafka] = await Promise.all([
+    config.needsDatabase
+      ? databaseHealth()
+      : call(ctx, "database.health", {}).catch(() => ({ status: "disconnected" as const, connections: 0 })),
+    kafkaHealth(),
+  ]);
+  const status = database.status === "connected" ? "ok" : "error";
+  return { status, timestamp: new Date().toISOString(), database, kafka };
+}
+
+/** To be called when the node stops. */
+export const closeHealth = async (): Promise<void> => kafka?.close();
+
+/** @throws DependencyUnavailable where the node should not be asked now, and why */
+export async function demandReady(): Promise<void> {
+  if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
+  if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");
+  if (missing.has("services")) throw new DependencyUnavailable("rest of the cluster");
+  if (config.services.includes("avatars")) await objectStore.check();
+  if (isDeaf()) throw new DependencyUnavailable("connection to Kafka");
+  if (!config.needsDatabase) return;
+  if (missing.has("database") || (await databaseHealth()).status === "disconnected")
+    throw new DependencyUnavailable("database");
+}

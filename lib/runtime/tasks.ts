@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Work that runs beside the requests: opened once, retried until it succeeds, or repeated. */
+
+/** Opens on first use and shares the result. A failure is not kept: the next use tries again. */
+export function openOnce<Value>(open: () => Promise<Value>) {
+  let opened: Promise<Value> | undefined;
+  return {
+    get(): Promise<Value> {
+      opened ??= open();
+      opened.catch(() => {
+        opened = undefined;
+      });
+      return opened;
+    },
+    /** The value if it is open, without opening it. */
+    ifOpen: (): Promise<Value | undefined> => (opened ?? Promise.resolve(undefined)).catch(() => undefined),
+  };
+}
+
+/** Exponential back-off: `first` ms after the first failure, doubled each time, at most `last` ms. */
+export type Backoff = { first: number; last: number };
+
+export const backoffDelay = ({ first, last }: Backoff, failures: number): number =>
+  Math.min(first * 2 ** failures, last);
+
+/** Sleeps for `ms`, or until `signal` aborts. Never rejects and never keeps the process alive. */
+export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, { signal, ref: false }).catch(() => {});
+
+/** Retries `work` with back-off until it succeeds. Resolves with undefined if `signal` aborts first. */
+export async function retryUntilDone<Result>(
+  work: () => Promise<Result>,
+  options: { backoff: Backoff; signal: AbortSignal; onError(error: unknown): void },
+): Promise<Result | undefined> {
+  const { backoff, signal, onError } = options;
+  for (let failures = 0; !signal.aborted; failures++)
+    try {
+      return await work();
+    } catch (error) {
+      onError(error);
+      await pause(backoffDelay(backoff, failures), signal);
+    }
+  return undefined;
+}
+
+/**
+ * Runs `work` now and then `everyMs` after each run ended, until `signal` aborts: so it never overlaps itself. A run
+ * that fails is reported and does not end the others. Resolves after the last run.
+ */
+export async function repeat(
+  work: () => Promise<unknown>,
+  options: { everyMs: number; signal: AbortSignal; onError(error: unknown): void },
+): Promise<void> {
+  const { everyMs, signal, onError } = options;
+  while (!signal.aborted) {
+    await work().catch(onError);
+    await pause(everyMs, signal);
+  }
+}

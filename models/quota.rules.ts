@@ -1,0 +1,55 @@
+import type { DomainEvent } from "../lib/contract/events.ts";
+
+/** The marks of use, in percent, that are told of; the last one is `exceeded` (SPEC 7). */
+const MARKS = [85, 90, 95, 100];
+
+/** Use in percent, rounded down; a limit of 0 is 100 %. Exact for any two safe integers. */
+export function percentUsed(used: number, limit: number): number {
+  if (limit === 0) return 100;
+  return Number((BigInt(Math.max(0, used)) * 100n) / BigInt(limit));
+}
+
+const highestMark = (percent: number) => MARKS.findLast((mark) => percent >= mark) ?? 0;
+
+/** What a user uses of what they may: storage in bytes. */
+type Usage = {
+  id: string;
+  interviewsCreated: number;
+  maxInterviews: number;
+  storageUsed: number;
+  maxStorage: number;
+};
+
+/**
+ * The events of a change of use or limit: one for each resource that first reaches a mark, for the highest mark passed.
+ * Coming from below is what arms a mark, so nothing needs to be remembered.
+ */
+export function quotaEvents(before: Usage, after: Usage): DomainEvent[] {
+  return [
+    ...reached(
+      after.id,
+      "interviews",
+      [before.interviewsCreated, before.maxInterviews],
+      [after.interviewsCreated, after.maxInterviews],
+    ),
+    ...reached(
+      after.id,
+      "storage",
+      [before.storageUsed, before.maxStorage],
+      [after.storageUsed, after.maxStorage],
+    ),
+  ];
+}
+
+function reached(
+  userId: string,
+  resource: "interviews" | "storage",
+  before: [used: number, limit: number],
+  [used, limit]: [used: number, limit: number],
+): DomainEvent[] {
+  const percent = percentUsed(used, limit);
+  const mark = highestMark(percent);
+  if (mark <= highestMark(percentUsed(...before))) return [];
+  const eventType = mark === 100 ? "user.quota_exceeded" : "user.quota_warning";
+  return [{ eventType, userId, data: { resource, used: Math.max(0, used), limit, percent } }];
+}
