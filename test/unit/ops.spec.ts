@@ -64,7 +64,7 @@ test.each(alerts)("every metric of the alert $alert is told by a node", ({ expr 
 });
 
 test("every alert has its entry in the runbook, a test of its own, and nothing is left over", () => {
-  const headings = [...read("RUNBOOK.md").matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
+  const headings = [...read("../docs/runbook.md").matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
   expect(headings).toEqual(alerts.map(({ alert }) => alert));
   for (const { alert, annotations } of alerts) {
     expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
