@@ -1,7 +1,8 @@
 import type { Context, ReplOptions, ServiceBroker } from "moleculer";
 import { call } from "../lib/contract/call.ts";
 import { DLQ_USAGE, operateDeadLetters } from "../services/ingest/dead-letter.operate.ts";
-import { outboxAge, outboxLength } from "../services/outbox/outbox.store.ts";
+import { countSetAside, outboxAge, outboxLength } from "../services/outbox/outbox.store.ts";
+import { OUTBOX_USAGE, operateOutbox } from "../services/outbox/set-aside.operate.ts";
 
 /** What the REPL knows beside Moleculer's own commands (`nodes`, `call users.get --id …`). */
 
@@ -32,9 +33,14 @@ const COMMANDS: Command[] = [
     },
   },
   {
-    command: "outbox",
-    description: "Shows how many records wait to be published, and since when",
-    action: async () => console.log(`${await outboxLength()} wait, the oldest for ${await outboxAge()} s`),
+    command: "outbox [words...]",
+    description: `Shows how many records wait to be published and for how long. Records that are set aside: ${OUTBOX_USAGE}`,
+    action: async (_broker, { rawCommand = "" }) => {
+      const words = rawCommand.split(/\s+/).slice(1);
+      if (words.length > 0) return operateOutbox(words);
+      const waiting = `${await outboxLength()} wait, the oldest for ${await outboxAge()} s`;
+      console.log(`${waiting}; ${await countSetAside()} are set aside`);
+    },
   },
   {
     command: "dlq [words...]",

@@ -3,16 +3,16 @@ import type { Transaction } from "sequelize";
 import { type Cause, type DomainEvent, toEnvelope, USER_EVENTS } from "../lib/contract/events.ts";
 import { query } from "./database.ts";
 
-/** A record on its way to a topic: `value` as JSON; records of one key stay in order. */
+/** A record for a topic: `value` is JSON; records of one key stay in order. */
 export type OutboxRecord = {
   topic: string;
   key: string | null;
   value: string;
-  /** Of the span that enqueued it. */
+  /** The W3C trace context of the span that enqueued it. */
   traceparent?: string;
 };
 
-/** An event of ours as the record that tells of it (SPEC 7). */
+/** The outbox record of one of our events (contract 7). */
 export const toRecord = (event: DomainEvent, cause: Cause, now?: Date): OutboxRecord => ({
   topic: USER_EVENTS,
   key: event.userId,
@@ -21,8 +21,8 @@ export const toRecord = (event: DomainEvent, cause: Cause, now?: Date): OutboxRe
 });
 
 /**
- * The only way to publish: what is enqueued is committed with the change that it tells of, and the outbox service
- * takes it from there. Lock the user's row first: then the ids are in order for each user.
+ * The only way to publish: a record is committed together with the change that it reports, and the outbox service
+ * publishes it. Lock the user's row first, so that the ids are in order for each user.
  */
 export async function enqueue(tx: Transaction, records: OutboxRecord[]): Promise<void> {
   if (records.length === 0) return;
@@ -41,17 +41,25 @@ export async function enqueue(tx: Transaction, records: OutboxRecord[]): Promise
 }
 
 const commits = new EventEmitter();
-let unseen = false;
+const committed = new Map<string, number>();
 
-/** Tells the relay of this process, if there is one, that records were committed. */
-export function wakeRelay(): void {
-  unseen = true; // it may be at work just now, on what it found before
-  commits.emit("commit");
+/** Returns how often the relay of a topic was woken in this process. */
+export const commitCount = (topic: string): number => committed.get(topic) ?? 0;
+
+/** Wakes the relay of a topic in this process, if there is one: records were committed. */
+export function wakeRelay(topic: string = USER_EVENTS): void {
+  committed.set(topic, commitCount(topic) + 1);
+  commits.emit(topic);
 }
 
-/** Waits until records were committed in this process since the last wait, `ms` have passed, or `signal` says to stop. */
-export async function nextCommit(ms: number, signal: AbortSignal): Promise<void> {
+/** Waits until the relay of the topic was woken more often than `count` times, for at most `ms`, or until `signal` aborts. */
+export async function nextCommit(
+  topic: string,
+  count: number,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (commitCount(topic) !== count) return;
   const end = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
-  if (!unseen) await once(commits, "commit", { signal: end }).catch(() => {});
-  unseen = false;
+  await once(commits, topic, { signal: end }).catch(() => {});
 }

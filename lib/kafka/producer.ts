@@ -1,58 +1,86 @@
+import type { Admin, PartitionerArgs, Producer } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { openOnce } from "../runtime/tasks.ts";
 import { connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
+import { type Produced, sendByPartition } from "./send-in-order.ts";
 
 /** A record to be produced; records of one key stay in order. */
 export type ProducedRecord = {
-  topic: string;
   key: string | null;
   value: string;
   headers?: Record<string, string>;
 };
 
 export type TopicProducer = {
-  /** Resolves when all in-sync replicas have the records. Rejects within seconds if Kafka is unavailable. */
-  produce(records: ProducedRecord[]): Promise<void>;
+  /**
+   * Sends records to the topic, in order per key. Returns what became of each, and never rejects. All in-sync replicas
+   * have what is published. Takes at most about 25 s, if Kafka does not answer.
+   */
+  produce<Item extends ProducedRecord>(records: Item[]): Promise<Produced<Item>>;
   close(): Promise<void>;
 };
 
-/** Kafka refuses a batch above its message.max.bytes, 1 MiB by default: a few large dead letters reach it (measured). */
-const BATCH_BYTES = 700_000;
+/** In ms. No further batch is sent after `within`. The partitions of a topic are asked for again after `partitions`. */
+const LIMIT = { within: 8_000, partitions: 60_000 };
 
-/** Opens no connection before the first record. */
-export function openProducer(config: KafkaConfig, warn: Warn): TopicProducer {
-  const producer = openOnce(async () => {
-    const kafka = await loadClient(config, warn);
-    return connected(kafka.producer({ retry: SHORT_RETRY, allowAutoTopicCreation: false }));
-  });
+type Partitions = PartitionerArgs["partitionMetadata"];
+type Client = { producer: Producer; admin: Admin; partitionOf(args: PartitionerArgs): number };
+
+/**
+ * A producer for one topic: a kafkajs client that knew several would fail for all of them when one is deleted. Opens no
+ * connection before the first record. Each request goes to one partition: kafkajs reports an error for a whole request
+ * only, so with several partitions it would be unknown which of them have taken their part.
+ */
+export function openProducer(config: KafkaConfig, topic: string, warn: Warn): TopicProducer {
+  const client = openOnce(() => openClient(config, warn));
+  let known: { partitions: Partitions; until: number } | undefined;
+
+  async function partitionsOf(admin: Admin): Promise<Partitions> {
+    if (known && performance.now() < known.until) return known.partitions;
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    known = { partitions: topics[0]?.partitions ?? [], until: performance.now() + LIMIT.partitions };
+    return known.partitions;
+  }
+
   return {
     async produce(records) {
-      for (const batch of inBatches(records)) {
-        const topicMessages = [...Map.groupBy(batch, ({ topic }) => topic)].map(([topic, messages]) => ({
-          topic,
-          messages,
-        }));
-        await (await producer.get()).sendBatch({ acks: -1, topicMessages });
+      const end = performance.now() + LIMIT.within;
+      try {
+        const { producer, admin, partitionOf } = await client.get();
+        const partitionMetadata = await partitionsOf(admin);
+        const produced = await sendByPartition(
+          records,
+          (message) => partitionOf({ topic, partitionMetadata, message }),
+          (partition, batch) => producer.send({ topic, acks: -1, messages: batch.map(toMessage(partition)) }),
+          () => performance.now() > end,
+        );
+        if (produced.failure) known = undefined;
+        return produced;
+      } catch (failure) {
+        known = undefined;
+        return { published: [], refused: [], failure };
       }
     },
+
     async close() {
-      await (await producer.ifOpen())?.disconnect();
+      const open = await client.ifOpen();
+      await Promise.all([open?.producer.disconnect(), open?.admin.disconnect()]);
     },
   };
 }
 
-/** The records in order, cut so that Kafka takes each batch. */
-function inBatches(records: ProducedRecord[]): ProducedRecord[][] {
-  const batches: ProducedRecord[][] = [];
-  let room = 0;
-  for (const record of records) {
-    const bytes = Buffer.byteLength(record.value);
-    if (bytes >= room) {
-      batches.push([]);
-      room = BATCH_BYTES;
-    }
-    batches.at(-1)?.push(record);
-    room -= bytes;
-  }
-  return batches;
+async function openClient(config: KafkaConfig, warn: Warn): Promise<Client> {
+  const { Partitioners } = await import("kafkajs");
+  const kafka = await loadClient(config, warn);
+  const createPartitioner = Partitioners.DefaultPartitioner;
+  const options = { retry: SHORT_RETRY, allowAutoTopicCreation: false, createPartitioner };
+  const [producer, admin] = await Promise.all([
+    connected(kafka.producer(options)),
+    connected(kafka.admin({ retry: SHORT_RETRY })),
+  ]);
+  return { producer, admin, partitionOf: createPartitioner() };
 }
+
+const toMessage =
+  (partition: number) =>
+  ({ key, value, headers }: ProducedRecord) => ({ key, value, headers, partition });

@@ -1,4 +1,5 @@
 import type { Transaction } from "sequelize";
+import { deadLetterTopic } from "../../lib/contract/events.ts";
 import { query, transaction } from "../../models/database.ts";
 import { enqueue, wakeRelay } from "../../models/outbox.ts";
 import { type DeadLetter, toRecord } from "./dead-letter.ts";
@@ -14,7 +15,7 @@ export async function keepDeadLetters(letters: (DeadLetter & { retryAt: Date | n
       givenUp.map((letter) => toRecord(letter, new Date())),
     );
   });
-  wakeRelay();
+  for (const { topic } of letters) wakeRelay(deadLetterTopic(topic));
 }
 
 /** Returns the keys of those that were not there yet. */

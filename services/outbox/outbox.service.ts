@@ -1,45 +1,81 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
+import { Counter } from "prom-client";
+import type { Envelope } from "../../lib/contract/contracts.ts";
+import { USER_EVENTS } from "../../lib/contract/events.ts";
 import { openProducer, type TopicProducer } from "../../lib/kafka/producer.ts";
+import type { Produced } from "../../lib/kafka/send-in-order.ts";
 import { config } from "../../lib/runtime/config.ts";
-import { gaugeOf } from "../../lib/runtime/metrics.ts";
-import { outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
+import { eventsPublished, gaugeOf, registry } from "../../lib/runtime/metrics.ts";
+import { countSetAside, outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
-import { runRelay } from "./relay.ts";
+import { LANES } from "./relay.rules.ts";
+import { runLane } from "./relay.ts";
 
 gaugeOf(
   "user_service_outbox_lag_seconds",
-  "Age of the oldest record that waits to be published, 0 where none does",
+  "Age of the oldest record that waits for its turn to be published, 0 if there is none",
   outboxAge,
 );
-gaugeOf("user_service_outbox_lag_records", "Records that wait to be published", outboxLength);
+gaugeOf("user_service_outbox_lag_records", "Records that wait to be published, up to 100,000", outboxLength);
+gaugeOf(
+  "user_service_outbox_set_aside_records",
+  "Records that Kafka refused for good and that need a person, npm run outbox; up to 100,000",
+  countSetAside,
+);
+const setAside = new Counter({
+  name: "user_service_outbox_set_aside_total",
+  help: "Records that were set aside because Kafka refused them for good, by topic and error",
+  labelNames: ["topic", "fault"],
+  registers: [registry],
+});
 
-type State = { producer?: TopicProducer; stop: AbortController; relay: Promise<void> };
+type State = { producers: Map<string, TopicProducer>; stop: AbortController; relay: Promise<unknown> };
+type Methods = { report(topic: string, outcome: Produced<Pending>): void };
 
-/** Publishes what the other services committed (SPEC 7). It has no actions: the outbox table is its mailbox. */
-const OutboxService: ServiceSchema<ServiceSettingSchema, object, State> = {
+/** Publishes what the other services committed (contract 7). It has no actions: the outbox table is its mailbox. */
+const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   name: "outbox",
 
-  created() {
-    this.stop = new AbortController();
-    if (config.kafka) this.producer = openProducer(config.kafka, (message) => this.logger.warn(message));
-  },
-
-  started() {
-    const publishBatch = async (records: Pending[]) => {
-      for (const { eventType, userId, metadata } of await publish(this.broker, this.producer, records)) {
+  methods: {
+    report(topic, { published, refused }) {
+      for (const { value } of topic === USER_EVENTS ? published : []) {
+        const { eventType, userId, metadata }: Envelope = JSON.parse(value);
+        eventsPublished.inc({ event_type: eventType });
         const line = { action: "event_publish", userId, traceId: metadata.correlationId, eventType };
         this.logger.info(line, "Event published");
       }
+      for (const { record, fault } of refused) {
+        setAside.inc({ topic, fault });
+        const line = { action: "event_set_aside", topic, outboxId: record.id, userId: record.key, fault };
+        this.logger.error(line, "Kafka refuses a record for good: it is set aside, see npm run outbox");
+      }
+    },
+  },
+
+  created() {
+    const { kafka } = config;
+    this.stop = new AbortController();
+    const warn = (message: string) => this.logger.warn(message);
+    this.producers = new Map(
+      kafka && LANES.map(({ topic }) => [topic, openProducer(kafka, topic, warn)] as const),
+    );
+  },
+
+  started() {
+    const port = {
+      publish: (topic: string, records: Pending[]) =>
+        publish(this.broker, this.producers.get(topic), topic, records),
+      onCommitted: this.report,
+      onDelay: (topic: string, err: unknown) =>
+        this.logger.warn({ action: "event_publish", topic, err }, "Records wait to be published"),
     };
-    const onError = (err: unknown) =>
-      this.logger.warn({ action: "event_publish", err }, "Events wait to be published");
-    this.relay = runRelay(publishBatch, this.stop.signal, onError);
+    this.relay = Promise.all(LANES.map((lane) => runLane(lane, port, this.stop.signal)));
   },
 
   async stopped() {
     this.stop.abort();
     await this.relay;
-    await this.producer?.close();
+    await Promise.all([...this.producers.values()].map((producer) => producer.close()));
   },
 };
 

@@ -1,56 +1,104 @@
 import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
 
-/** A record that is committed and yet to be published; `value` as it was enqueued. */
+/** A committed record that is to be published; `value` as it was enqueued. */
 export type Pending = {
   id: number;
-  topic: string;
   key: string | null;
   value: string;
   traceparent: string | null;
+  /** An earlier record of its key and topic is set aside. */
+  held: boolean;
 };
 
-/** One relay works at a time, or the order per key is lost; any constant would do. */
-const LOCK = 8_300_302;
+/** Where to continue reading a topic, which is read by key and then by id. */
+export type Position = { key: string; id: number };
 
 /**
- * Takes the oldest records out, in order, for as long as the transaction lasts: committed, they are published and
- * forgotten; rolled back, they wait on. Takes none while another relay is at work.
+ * Locks a topic for this transaction: with two relays at work the order per key would be lost. Returns false if another
+ * relay has it. This is a statement of its own because a statement sees what was committed when it began: one that
+ * locked and read at once could read what the other relay had just published.
  */
-export async function takePending(tx: Transaction, limit: number): Promise<Pending[]> {
-  const records = await query<Pending>(
+export async function lockTopic(tx: Transaction, lock: number): Promise<boolean> {
+  const text = "SELECT pg_try_advisory_xact_lock($1) AS locked";
+  const [row] = await query<{ locked: boolean }>({ name: "lock-topic", text }, [lock], tx);
+  return row?.locked ?? false;
+}
+
+/** Returns the next records of a topic after a position, by key and then by id. */
+export const readPending = (
+  tx: Transaction,
+  topic: string,
+  after: Position,
+  limit: number,
+): Promise<Pending[]> =>
+  query<Pending>(
     {
-      name: "take-pending",
+      name: "read-pending",
       text: `
-        DELETE FROM outbox WHERE id IN (
-          SELECT id FROM outbox WHERE (SELECT pg_try_advisory_xact_lock($2)) ORDER BY id LIMIT $1
-        )
-        RETURNING id, topic, key, value::text, traceparent`,
+        SELECT id, key, value::text, traceparent, EXISTS (
+          SELECT 1 FROM outbox AS earlier
+          WHERE earlier.set_aside_at IS NOT NULL AND earlier.topic = waiting.topic AND earlier.key = waiting.key
+        ) AS held
+        FROM outbox AS waiting
+        WHERE topic = $1 AND set_aside_at IS NULL AND (coalesce(key, '') COLLATE "C", id) > ($2, $3)
+        ORDER BY coalesce(key, '') COLLATE "C", id LIMIT $4`,
     },
-    [limit, LOCK],
+    [topic, after.key, after.id, limit],
     tx,
   );
-  return records.sort((a, b) => a.id - b.id);
+
+/** Removes records that were published. */
+export async function removePublished(tx: Transaction, records: Pending[]): Promise<void> {
+  if (records.length === 0) return;
+  const text = "DELETE FROM outbox WHERE id = ANY($1::bigint[])";
+  await query({ name: "remove-published", text }, [records.map(({ id }) => id)], tx);
+}
+
+/** Sets aside records that were refused for good, with the reason. */
+export async function setAside(
+  tx: Transaction,
+  refused: { record: Pending; fault: string }[],
+): Promise<void> {
+  if (refused.length === 0) return;
+  const text = `
+    UPDATE outbox SET set_aside_at = now(), fault = refused.fault
+    FROM unnest($1::bigint[], $2::text[]) AS refused (id, fault) WHERE outbox.id = refused.id`;
+  const values = [refused.map(({ record }) => record.id), refused.map(({ fault }) => fault)];
+  await query({ name: "set-aside", text }, values, tx);
 }
 
 /**
- * Spares this transaction the wait for the disk, as its loss in a crash of PostgreSQL only publishes the records again.
- * What is written elsewhere is as durable as ever.
+ * Does not wait for the disk when this transaction commits: if PostgreSQL crashes and loses it, the records are
+ * published again. Other transactions are as durable as before.
  */
 export async function commitWithoutWaiting(tx: Transaction): Promise<void> {
   await query({ name: "commit-without-waiting", text: "SET LOCAL synchronous_commit = off" }, [], tx);
 }
 
-/** The age of the oldest record that waits, in seconds; 0 where none does. */
+/** Records that wait for their turn: neither set aside nor held behind such a record. */
+const IN_TURN = `set_aside_at IS NULL AND NOT EXISTS (
+  SELECT 1 FROM outbox AS earlier
+  WHERE earlier.set_aside_at IS NOT NULL AND earlier.topic = outbox.topic AND earlier.key = outbox.key)`;
+
+/** Returns the age in seconds of the oldest record that waits for its turn, or 0 if there is none. */
 export async function outboxAge(): Promise<number> {
-  const text = "SELECT extract(epoch FROM now() - created_at)::float8 AS age FROM outbox ORDER BY id LIMIT 1";
+  const text = `SELECT extract(epoch FROM now() - created_at)::float8 AS age FROM outbox WHERE ${IN_TURN} ORDER BY id LIMIT 1`;
   const [row] = await query<{ age: number }>({ name: "outbox-age", text }, []);
   return row?.age ?? 0;
 }
 
-/** How many records wait: the span of their ids, as counting millions would take longer than a scrape may. */
-export async function outboxLength(): Promise<number> {
-  const text = "SELECT coalesce(max(id) - min(id) + 1, 0)::float8 AS length FROM outbox";
-  const [row] = await query<{ length: number }>({ name: "outbox-length", text }, []);
-  return row?.length ?? 0;
-}
+/** Counting more would take longer than a scrape of the metrics may. */
+const COUNTED = 100_000;
+
+const count = async (name: string, condition: string): Promise<number> => {
+  const text = `SELECT count(*)::float8 AS count FROM (SELECT FROM outbox WHERE ${condition} LIMIT ${COUNTED}) AS found`;
+  const [row] = await query<{ count: number }>({ name, text }, []);
+  return row?.count ?? 0;
+};
+
+/** Returns how many records wait to be published, held ones included, up to 100,000. */
+export const outboxLength = (): Promise<number> => count("outbox-length", "set_aside_at IS NULL");
+
+/** Returns how many records are set aside, up to 100,000. */
+export const countSetAside = (): Promise<number> => count("count-set-aside", "set_aside_at IS NOT NULL");

@@ -2,77 +2,70 @@ import type { ServiceBroker, Span } from "moleculer";
 import type { Envelope } from "../../lib/contract/contracts.ts";
 import { USER_EVENTS } from "../../lib/contract/events.ts";
 import type { TopicProducer } from "../../lib/kafka/producer.ts";
-import { eventsPublished } from "../../lib/runtime/metrics.ts";
+import type { Produced } from "../../lib/kafka/send-in-order.ts";
 import { startSpanBelow } from "../../lib/tracing/spans.ts";
 import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
 import type { Pending } from "./outbox.store.ts";
 
-/** How long a listener in this process may take before its user's next event goes out all the same, in ms. */
-const LISTENER_LIMIT = 5_000;
+/** How long the listeners in this process may take for all events of a batch together, in ms. */
+const LISTENER_LIMIT = 2_000;
 
-/** An event of ours; a dead letter has none, as it is of no interest to Moleculer services. */
-type Publication = { record: Pending; event?: Envelope; span?: Span };
+/** A record on its way to Kafka. */
+type Publication = Pending & { record: Pending; span?: Span; headers: Record<string, string> };
 
 /**
- * Publishes records to Kafka, where there is one, and then our own events natively too. In this order: an outage of
- * Kafka repeats nothing to the listeners. Returns the events.
+ * Publishes records of one topic to Kafka, if it is used, and then emits the events among them to Moleculer listeners.
+ * In this order an outage of Kafka repeats nothing to the listeners. Never rejects.
  */
 export async function publish(
   broker: ServiceBroker,
   producer: TopicProducer | undefined,
+  topic: string,
   records: Pending[],
-): Promise<Envelope[]> {
+): Promise<Produced<Pending>> {
   const publications = records.map((record): Publication => {
-    const { topic, value, traceparent } = record;
-    const event = topic === USER_EVENTS ? JSON.parse(value) : undefined;
-    return { record, event, span: startSpanBelow(broker, traceparent, `publish ${topic}`, "producer") };
+    const span = startSpanBelow(broker, record.traceparent, `publish ${topic}`, "producer");
+    return { ...record, record, span, headers: headersOf(span ?? readTraceparent(record.traceparent)) };
   });
-  try {
-    await producer?.produce(publications.map((one) => ({ ...one.record, headers: headersOf(one) })));
-    await emitNatively(broker, publications);
-  } catch (error) {
-    for (const { span } of publications) span?.setError(error as Error);
-    throw error;
-  } finally {
-    for (const { span } of publications) span?.finish();
+  const { published, refused, failure } = producer
+    ? await producer.produce(publications)
+    : { published: publications, refused: [] };
+  if (topic === USER_EVENTS) await emitNatively(broker, published);
+  const arrived = new Set(published);
+  for (const publication of publications) {
+    if (!arrived.has(publication)) publication.span?.setError(new Error("Not published"));
+    publication.span?.finish();
   }
-  const events = publications.flatMap(({ event }) => event ?? []);
-  for (const { eventType } of events) eventsPublished.inc({ event_type: eventType });
-  return events;
+  return {
+    published: published.map(({ record }) => record),
+    refused: refused.map(({ record: { record }, fault }) => ({ record, fault })),
+    failure,
+  };
 }
 
 /**
- * Hands events to the Moleculer services that listen. Each user's go one after the other, and a listener in this
- * process is waited for: an event is forgotten only after it was heard.
+ * Emits events to the Moleculer services that listen, in order per user. Waits for listeners in this process, so that
+ * an event is removed only after it was heard, but for a limited time per batch: after it the rest is emitted without
+ * waiting. A listener that fails changes nothing: the event is in Kafka and is not published again.
  */
 async function emitNatively(broker: ServiceBroker, publications: Publication[]): Promise<void> {
-  const inTurn = async (ofOneUser: Publication[]) => {
-    for (const one of ofOneUser)
-      if (one.event) {
-        const { eventType, metadata } = one.event;
-        const options = { requestID: metadata.correlationId, parentSpan: parentOf(one) };
-        await within(LISTENER_LIMIT, broker.emit(eventType, one.event, options));
-      }
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, LISTENER_LIMIT);
+  const emitInOrder = async (ofOneUser: Publication[]) => {
+    for (const { value, traceparent, span } of ofOneUser) {
+      const event: Envelope = JSON.parse(value);
+      const parentSpan = span ?? readTraceparent(traceparent);
+      const options = { requestID: event.metadata.correlationId, parentSpan };
+      const heard = broker.emit(event.eventType, event, options).catch(() => {});
+      await Promise.race([heard, limit.promise]);
+    }
   };
-  await Promise.all([...Map.groupBy(publications, ({ event }) => event?.userId).values()].map(inTurn));
-}
-
-/** Waits for `work`, but no longer than `ms`. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
+  const byUser = Map.groupBy(publications, ({ key }) => key);
+  await Promise.all([...byUser.values()].map(emitInOrder));
   clearTimeout(timer);
 }
 
-/** What a listener goes on from: the span of the publishing, or, where that is not recorded, what was enqueued. */
-const parentOf = ({ span, record }: Publication): ParentSpan | undefined =>
-  span ?? readTraceparent(record.traceparent);
-
-function headersOf(one: Publication): Record<string, string> {
-  const parent = parentOf(one);
+function headersOf(parent: ParentSpan | undefined): Record<string, string> {
   const traceparent = parent && toTraceparent(parent);
   return traceparent ? { traceparent } : {};
 }

@@ -1,53 +1,115 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { faultOf } from "../../lib/kafka/faults.ts";
+import type { Produced } from "../../lib/kafka/send-in-order.ts";
+import { backoffDelay, pause } from "../../lib/runtime/tasks.ts";
 import { transaction } from "../../models/database.ts";
-import { nextCommit } from "../../models/outbox.ts";
-import { commitWithoutWaiting, type Pending, takePending } from "./outbox.store.ts";
+import { commitCount, nextCommit } from "../../models/outbox.ts";
+import {
+  commitWithoutWaiting,
+  lockTopic,
+  type Pending,
+  type Position,
+  readPending,
+  removePublished,
+  setAside,
+} from "./outbox.store.ts";
+import { afterTopicRefusal, type Lane, nextPosition, START } from "./relay.rules.ts";
 
-/** How many records are published in one go. */
-const BATCH = 500;
-/** For commits of other nodes, which wake nobody here; in ms. */
+/** For commits of other nodes, which do not wake the relay here; in ms. */
 const POLL_EVERY = 1_000;
-/** After a commit, for those that come right behind it: what goes out together costs one transaction; in ms. */
+/** After a commit, for those that follow at once: records that go out together cost one transaction; in ms. */
 const LINGER = 2;
-/** After a failure, doubled each time; in ms. */
-const RETRY_AFTER = { first: 100, last: 5_000 };
+/** After a batch of which nothing was published, in ms. */
+const BACKOFF = { first: 100, last: 5_000 };
 
-/** Publishes records, and resolves when all are out of our hands. Those of one key come in order. */
-export type Publish = (records: Pending[]) => Promise<void>;
+/** What the relay needs from outside. */
+export type RelayPort = {
+  /** Publishes records, those of one key in order. Never rejects. */
+  publish(topic: string, records: Pending[]): Promise<Produced<Pending>>;
+  /** Called after the outcome of a batch is committed. */
+  onCommitted(topic: string, outcome: Produced<Pending>): void;
+  /** Called with the reason if records have to wait. */
+  onDelay(topic: string, error: unknown): void;
+};
+
+const NOTHING: Produced<Pending> = { published: [], refused: [] };
+
+/** One pass over all keys of a topic. `last`: it began after the signal to stop, so it has seen all that was committed. */
+type Round = { after: Position; commits: number; progress: boolean; unfinished: boolean; last: boolean };
+
+const newRound = ({ topic }: Lane, signal: AbortSignal): Round => ({
+  after: START,
+  commits: commitCount(topic),
+  progress: false,
+  unfinished: false,
+  last: signal.aborted,
+});
 
 /**
- * Hands committed records on, at least once and in order per key (SPEC 7), until `signal` says to stop: what is
- * committed by then is still published. A failure leaves the records where they are, to be tried again.
+ * Publishes the committed records of one topic, at least once and in order per key, until `signal` aborts: what is
+ * committed by then is still published. A record that is refused for good is set aside, and later ones of its key wait
+ * behind it. What cannot be published now stays where it is, and is retried with back-off.
  */
-export async function runRelay(
-  publish: Publish,
-  signal: AbortSignal,
-  onError: (error: unknown) => void,
-): Promise<void> {
+export async function runLane(lane: Lane, port: RelayPort, signal: AbortSignal): Promise<void> {
+  let round = newRound(lane, signal);
   let failures = 0;
+  let refusingSince: number | undefined;
   for (;;) {
-    const stopping = signal.aborted;
-    try {
-      const published = await relayBatch(publish);
-      failures = 0;
-      if (published === BATCH) continue;
-      if (stopping) return;
-      await nextCommit(POLL_EVERY, signal);
+    const { records, outcome } = await relayBatch(lane, port, round.after, refusingSince).catch(failed);
+    const { published, refused, failure } = outcome;
+    const progress = published.length + refused.length > 0;
+    round.after = nextPosition(records, lane.batch);
+    round.progress ||= progress;
+    round.unfinished ||= round.after !== START || published.length + refused.length < inTurn(records).length;
+    if (published.length > 0) refusingSince = undefined;
+
+    if (failure) {
+      port.onDelay(lane.topic, failure);
+      if (round.last) return;
+      refusingSince = faultOf(failure).scope === "topic" ? (refusingSince ?? Date.now()) : undefined;
+      failures = progress ? 0 : failures + 1;
+      await pause(backoffDelay(BACKOFF, failures), signal);
+    } else failures = 0;
+
+    if (round.after !== START) continue;
+    const { commits, unfinished } = round;
+    const isDone = !failure && !(unfinished && round.progress);
+    if (isDone && round.last) return;
+    if (isDone) {
+      await nextCommit(lane.topic, commits, POLL_EVERY, signal);
       await sleep(LINGER);
-    } catch (error) {
-      onError(error);
-      if (stopping) return;
-      const wait = Math.min(RETRY_AFTER.first * 2 ** failures++, RETRY_AFTER.last);
-      await sleep(wait, undefined, { signal }).catch(() => {});
     }
+    round = newRound(lane, signal);
   }
 }
 
-/** Publishes a batch before it is forgotten: who dies in between publishes it again. Returns how many. */
-const relayBatch = (publish: Publish): Promise<number> =>
-  transaction(async (tx) => {
-    const records = await takePending(tx, BATCH);
-    if (records.length === 0) return 0;
-    await Promise.all([publish(records), commitWithoutWaiting(tx)]);
-    return records.length;
+const inTurn = (records: Pending[]): Pending[] => records.filter(({ held }) => !held);
+
+type Batch = { records: Pending[]; outcome: Produced<Pending> };
+
+const failed = (failure: unknown): Batch => ({ records: [], outcome: { ...NOTHING, failure } });
+
+/**
+ * Publishes a batch in the transaction that removes it: whoever dies in between publishes it again. Returns the records
+ * that were read, held ones included, and what became of the others.
+ */
+async function relayBatch(
+  lane: Lane,
+  port: RelayPort,
+  after: Position,
+  refusingSince: number | undefined,
+): Promise<Batch> {
+  const batch = await transaction(async (tx) => {
+    if (!(await lockTopic(tx, lane.lock))) return { records: [], outcome: NOTHING };
+    const records = await readPending(tx, lane.topic, after, lane.batch);
+    const ready = inTurn(records);
+    if (ready.length === 0) return { records, outcome: NOTHING };
+    const [produced] = await Promise.all([port.publish(lane.topic, ready), commitWithoutWaiting(tx)]);
+    const outcome = afterTopicRefusal(produced, ready, refusingSince, Date.now());
+    await removePublished(tx, outcome.published);
+    await setAside(tx, outcome.refused);
+    return { records, outcome };
   });
+  port.onCommitted(lane.topic, batch.outcome);
+  return batch;
+}

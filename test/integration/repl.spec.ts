@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
+import { outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
@@ -47,8 +48,35 @@ test("watch shows the whole envelope of each event as it comes", async () => {
   expect(envelope).toMatchObject({ eventType: "user.created", data: { fullName: expect.any(String) } });
 });
 
-test("outbox says how many records wait", async () => {
-  expect(await type("outbox")).toEqual([expect.stringMatching(/^\d+ wait, the oldest for [\d.]+ s$/)]);
+test("outbox says how many records wait and how many are set aside", async () => {
+  expect(await type("outbox")).toEqual([
+    expect.stringMatching(/^\d+ wait, the oldest for [\d.]+ s; 0 are set aside$/),
+  ]);
+});
+
+test("outbox lists records that are set aside, retries and discards them, and names those that are not set aside", async () => {
+  expect(await type("outbox list")).toEqual(["No record is set aside"]);
+  const { id: userId } = await createUser(service);
+  const value = { eventType: "user.updated", userId, metadata: { correlationId: "c" } };
+  const rows = await service.database.sql<{ id: string }>(
+    `INSERT INTO outbox (topic, key, value, set_aside_at, fault)
+     SELECT 'user-events', $1, $2, now(), 'MESSAGE_TOO_LARGE' FROM generate_series(1, 4) RETURNING id`,
+    [userId, JSON.stringify(value)],
+  );
+  const [first, second] = rows.map(({ id }) => Number(id));
+  const [listed] = await type("outbox list");
+  expect(listed).toHaveLength(4);
+  expect(listed).toContainEqual(expect.objectContaining({ id: first, fault: "MESSAGE_TOO_LARGE" }));
+  expect(await type(`outbox discard ${first} 999999`)).toEqual([
+    `Discarded: ${first}`,
+    "Not set aside: 999999",
+  ]);
+  expect(await type(`outbox retry ${second}`)).toEqual([`To be published again: ${second}`]);
+  expect(await type("outbox discard all")).toEqual(["Discarded: 2 records"]);
+  await outboxEmpty(service.database);
+  expect(await type("outbox retry all")).toEqual(["To be published again: 0 records"]);
+  for (const words of ["shred 1", "retry", "retry x", "discard all 1"])
+    expect(await type(`outbox ${words}`)).toEqual([expect.stringMatching(/^Usage: outbox list/)]);
 });
 
 test("dlq lists dead letters, shows, replays and discards them, and names those that there are not", async () => {

@@ -1,0 +1,57 @@
+import { CONSUMED_TOPICS, deadLetterTopic, USER_EVENTS } from "../../lib/contract/events.ts";
+import { faultOf } from "../../lib/kafka/faults.ts";
+import type { Produced } from "../../lib/kafka/send-in-order.ts";
+import type { Pending, Position } from "./outbox.store.ts";
+
+/**
+ * One topic, which is relayed by itself: a topic that is slow, missing or refuses records delays no other.
+ * `lock` is the advisory lock of the relay that works on it, `batch` how many records are published at once.
+ */
+export type Lane = { topic: string; lock: number; batch: number };
+
+const FIRST_LOCK = 8_300_302;
+
+/** Dead letters come in small batches, as each may be most of a megabyte. */
+export const LANES: Lane[] = [USER_EVENTS, ...CONSUMED_TOPICS.map(deadLetterTopic)].map((topic, index) => ({
+  topic,
+  lock: FIRST_LOCK + index,
+  batch: topic === USER_EVENTS ? 500 : 50,
+}));
+
+/** Before the first record of every topic. */
+export const START: Position = { key: "", id: 0 };
+
+/**
+ * Returns where to continue after a batch: after the last key, even if that key has more records. So a round over all
+ * keys of a topic gives each key at most one batch, and a record waits for at most one round, however many records
+ * another user has. A batch that is not full ends the round.
+ */
+export function nextPosition(records: Pending[], limit: number): Position {
+  const last = records.length < limit ? undefined : records.at(-1);
+  return last ? { key: last.key ?? "", id: Number.MAX_SAFE_INTEGER } : START;
+}
+
+/** How long a topic may refuse everything before its records are set aside, in ms: permissions and topics come back. */
+const TOPIC_PATIENCE = 30_000;
+
+/**
+ * Decides about a batch that failed because the topic itself refuses records: for the first 30 s the records wait as in
+ * an outage, then the first of each key is set aside.
+ * @param refusingSince when the topic began to refuse everything, in ms; undefined if it did not before
+ */
+export function afterTopicRefusal(
+  produced: Produced<Pending>,
+  records: Pending[],
+  refusingSince: number | undefined,
+  now: number,
+): Produced<Pending> {
+  const { published, refused, failure } = produced;
+  const isOver = refusingSince !== undefined && now - refusingSince >= TOPIC_PATIENCE;
+  if (!(isOver && failure && faultOf(failure).scope === "topic")) return produced;
+  const done = new Set([...published, ...refused.map(({ record }) => record)]);
+  const keys = new Set<string | null>(refused.map(({ record }) => record.key));
+  const isFirst = ({ key }: Pending) => key === null || (!keys.has(key) && keys.add(key));
+  const first = records.filter((record) => !done.has(record) && isFirst(record));
+  const fault = faultOf(failure).name;
+  return { published, refused: [...refused, ...first.map((record) => ({ record, fault }))] };
+}

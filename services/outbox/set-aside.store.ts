@@ -1,0 +1,47 @@
+import { query } from "../../models/database.ts";
+
+/** What an operator does with records that Kafka refused for good. */
+
+/** A record that is set aside, for people. */
+export type SetAside = {
+  id: number;
+  topic: string;
+  key: string | null;
+  bytes: number;
+  fault: string;
+  setAsideAt: Date;
+};
+
+/** The oldest 100. */
+export const listSetAside = (): Promise<SetAside[]> =>
+  query<SetAside>(
+    {
+      name: "list-set-aside",
+      text: `
+        SELECT id, topic, key, octet_length(value::text) AS bytes, fault, set_aside_at AS "setAsideAt"
+        FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY id LIMIT 100`,
+    },
+    [],
+  );
+
+/** Either these, or all that are set aside. */
+export type Selection = number[] | "all";
+
+const SELECTED = "set_aside_at IS NOT NULL AND ($1::bigint[] IS NULL OR id = ANY($1))";
+
+async function change(name: string, text: string, selection: Selection): Promise<number[]> {
+  const ids = selection === "all" ? null : selection;
+  return (await query<{ id: number }>({ name, text: `${text} RETURNING id` }, [ids])).map(({ id }) => id);
+}
+
+/** Has records published again, before the later records of their key. Returns the ids that were set aside. */
+export const retrySetAside = (selection: Selection): Promise<number[]> =>
+  change(
+    "retry-set-aside",
+    `UPDATE outbox SET set_aside_at = NULL, fault = NULL WHERE ${SELECTED}`,
+    selection,
+  );
+
+/** Deletes records; the later records of their key are then published. Returns the ids that were set aside. */
+export const discardSetAside = (selection: Selection): Promise<number[]> =>
+  change("discard-set-aside", `DELETE FROM outbox WHERE ${SELECTED}`, selection);

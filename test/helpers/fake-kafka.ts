@@ -1,0 +1,34 @@
+/** Errors as kafkajs throws them. */
+export const kafkaError = (type: string, retriable: boolean): Error =>
+  Object.assign(new Error(type), { name: "KafkaJSProtocolError", type, retriable });
+
+export const wrapped = (cause: Error): Error =>
+  Object.assign(new Error(cause.message, { cause }), { name: "KafkaJSNumberOfRetriesExceeded" });
+
+/** What happens to one request, beside refusals: it passes, it never arrives, or it arrives and its answer is lost. */
+export type Weather = "passes" | "is lost" | "arrives, but its answer is lost";
+
+type Record = { id: number; key: string | null };
+
+/**
+ * Kafka as the relay sees it: it takes a request as a whole, or refuses it if one of its records is `bad`.
+ * `weather` holds what happens to the next requests, one each; later ones pass.
+ */
+export function createFakeKafka(isBad: (id: number) => boolean, weather: Weather[] = []) {
+  const taken: Record[] = [];
+  let requests = 0;
+  return {
+    taken,
+    requests: () => requests,
+    partitionOf: ({ id, key }: Record) => (key === null ? id : key.charCodeAt(0)) % 3,
+    async send(_partition: number, batch: Record[]): Promise<void> {
+      requests++;
+      const now = weather.shift() ?? "passes";
+      if (now === "is lost") throw wrapped(kafkaError("REQUEST_TIMED_OUT", true));
+      if (batch.some(({ id }) => isBad(id))) throw kafkaError("MESSAGE_TOO_LARGE", false);
+      taken.push(...batch);
+      if (now !== "passes")
+        throw Object.assign(new Error("Closed"), { name: "KafkaJSConnectionClosedError" });
+    },
+  };
+}

@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
+import fc from "fast-check";
+import { sendByPartition } from "../../lib/kafka/send-in-order.ts";
+import type { Pending } from "../../services/outbox/outbox.store.ts";
+import type { Lane } from "../../services/outbox/relay.rules.ts";
+import type { RelayPort } from "../../services/outbox/relay.ts";
+import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { createFakeKafka, kafkaError, type Weather } from "../helpers/fake-kafka.ts";
+
+/** The relay on a real PostgreSQL, with Kafka faked: random refusals, outages and restarts. */
+
+const LANE: Lane = { topic: "user-events", lock: 42, batch: 5 };
+
+let database: TestDatabase;
+let runLane: typeof import("../../services/outbox/relay.ts").runLane;
+let retrySetAside: (selection: "all") => Promise<number[]>;
+let close: () => Promise<void>;
+beforeAll(async () => {
+  database = await createDatabase();
+  Object.assign(process.env, database.env);
+  const { connectDatabase } = await import("../../lib/postgres/open-database.ts");
+  await connectDatabase();
+  ({ runLane } = await import("../../services/outbox/relay.ts"));
+  ({ retrySetAside } = await import("../../services/outbox/set-aside.store.ts"));
+  close = async () => (await import("../../models/database.ts")).sequelize.close();
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await database.sql("TRUNCATE outbox RESTART IDENTITY");
+});
+afterAll(async () => {
+  await close();
+  await database.drop();
+});
+
+type Row = { key: string | null };
+
+/** Enqueues records; the id of each is its place, from 1. */
+const enqueue = (rows: Row[], topic = LANE.topic) =>
+  database.sql(
+    "INSERT INTO outbox (topic, key, value) SELECT $1, key, '{}' FROM unnest($2::text[]) AS rows (key)",
+    [topic, rows.map(({ key }) => key)],
+  );
+
+const idsWhere = async (condition: string): Promise<number[]> =>
+  (await database.sql<{ id: string }>(`SELECT id FROM outbox WHERE ${condition} ORDER BY id`)).map(({ id }) =>
+    Number(id),
+  );
+
+/** A relay with its clients, which lives until all is published that can be, or until something fails. */
+async function liveOnce(publish: RelayPort["publish"]) {
+  const setAside: number[] = [];
+  const delays: unknown[] = [];
+  const port: RelayPort = {
+    publish,
+    onCommitted: (_topic, { refused }) => setAside.push(...refused.map(({ record }) => record.id)),
+    onDelay: (_topic, error) => delays.push(error),
+  };
+  await runLane(LANE, port, AbortSignal.abort());
+  return { setAside, delays };
+}
+
+const publishTo = (kafka: ReturnType<typeof createFakeKafka>) => (_topic: string, records: Pending[]) =>
+  sendByPartition(records, kafka.partitionOf, kafka.send, () => false);
+
+const history = fc.record({
+  rows: fc.array(
+    fc.record({
+      key: fc.constantFrom("a", "b", "c", "d", null),
+      bad: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+    }),
+    { maxLength: 40 },
+  ),
+  weather: fc.array(fc.constantFrom<Weather>("passes", "is lost", "arrives, but its answer is lost"), {
+    maxLength: 6,
+  }),
+  /** The relay dies after it published this batch, before that is committed. */
+  dies: fc.option(fc.integer({ min: 1, max: 6 })),
+});
+
+test("whatever fails, each good record is published in order, each refused one set aside once, later ones of its key held", async () => {
+  await fc.assert(
+    fc.asyncProperty(history, async ({ rows, weather, dies }) => {
+      await database.sql("TRUNCATE outbox RESTART IDENTITY");
+      await enqueue(rows);
+      const wasCalm = weather.every((one) => one === "passes") && dies === null;
+      let isBad = (id: number) => rows[id - 1]?.bad ?? false;
+      const ahead = [...weather];
+      const kafka = createFakeKafka((id) => isBad(id), ahead);
+      let batches = 0;
+      const publish: RelayPort["publish"] = async (topic, records) => {
+        const produced = await publishTo(kafka)(topic, records);
+        if (++batches === dies) throw new Error("The relay dies");
+        return produced;
+      };
+
+      const setAside: number[] = [];
+      for (let lives = 1; ; lives++) {
+        const life = await liveOnce(publish);
+        setAside.push(...life.setAside);
+        if (life.delays.length === 0) break;
+        expect(lives).toBeLessThan(10);
+      }
+
+      const firstBadOf = (key: string) => rows.findIndex((row) => row.key === key && row.bad) + 1;
+      const expected = rows.flatMap(({ key, bad }, index) => {
+        const id = index + 1;
+        const isHeld = key !== null && firstBadOf(key) !== 0 && id > firstBadOf(key);
+        return [{ id, key, outcome: isHeld ? "held" : bad ? "set aside" : "published" }];
+      });
+      const ids = (outcome: string) => expected.filter((one) => one.outcome === outcome).map(({ id }) => id);
+
+      expect(setAside.sort((a, b) => a - b)).toEqual(ids("set aside"));
+      expect(await idsWhere("set_aside_at IS NOT NULL AND fault = 'MESSAGE_TOO_LARGE'")).toEqual(
+        ids("set aside"),
+      );
+      expect(await idsWhere("set_aside_at IS NULL")).toEqual(ids("held"));
+      expect(arrivals(kafka.taken)).toEqual(ids("published").sort((a, b) => a - b));
+      expectOrder(kafka.taken);
+      if (wasCalm) expect(kafka.taken).toHaveLength(ids("published").length);
+      expect(kafka.requests()).toBeLessThan(40 + rows.length * 8);
+
+      isBad = () => false;
+      ahead.length = 0;
+      await retrySetAside("all");
+      expect((await liveOnce(publishTo(kafka))).delays).toEqual([]);
+      expect(await idsWhere("true")).toEqual([]);
+      expect(arrivals(kafka.taken)).toEqual(rows.map((_, index) => index + 1));
+      expectOrder(kafka.taken);
+    }),
+    { numRuns: 40 },
+  );
+}, 60_000);
+
+/** The ids that arrived, each once. */
+const arrivals = (taken: { id: number }[]) => [...new Set(taken.map(({ id }) => id))].sort((a, b) => a - b);
+
+/** Of each key, the first arrivals of the records are in order. */
+function expectOrder(taken: { id: number; key: string | null }[]): void {
+  for (const [key, records] of Map.groupBy(taken, (record) => record.key)) {
+    const first = [...new Set(records.map(({ id }) => id))];
+    if (key !== null) expect(first).toEqual(first.toSorted((a, b) => a - b));
+  }
+}
+
+test("a user with thousands of records delays the others by one batch, and each user's order is kept", async () => {
+  const busy = Array.from({ length: 3_000 }, () => ({ key: "busy" }));
+  const others = ["anna", "ben", "zoe"].flatMap((key) => [{ key }, { key }]);
+  await enqueue([...busy, ...others]);
+  const kafka = createFakeKafka(() => false);
+  await liveOnce(publishTo(kafka));
+  expect(kafka.taken).toHaveLength(3_006);
+  expectOrder(kafka.taken);
+  const last = Math.max(
+    ...["anna", "ben", "zoe"].map((key) => kafka.taken.findLastIndex((one) => one.key === key)),
+  );
+  const before = kafka.taken.slice(0, last).filter(({ key }) => key === "busy");
+  expect(before.length).toBeLessThanOrEqual(LANE.batch);
+});
+
+test("records held behind one that is set aside cost one look per round, however many they are", async () => {
+  await enqueue([{ key: "held" }, ...Array.from({ length: 2_000 }, () => ({ key: "held" }))]);
+  await database.sql("UPDATE outbox SET set_aside_at = now(), fault = 'X' WHERE id = 1");
+  await enqueue([{ key: "zoe" }]);
+  const kafka = createFakeKafka(() => false);
+  await liveOnce(publishTo(kafka));
+  expect(kafka.taken.map(({ key }) => key)).toEqual(["zoe"]);
+});
+
+test("a topic that refuses everything is retried for 30 s, then the first record of each key is set aside", async () => {
+  await enqueue([{ key: "a" }, { key: "b" }, { key: "a" }, { key: null }, { key: null }]);
+  const failure = kafkaError("TOPIC_AUTHORIZATION_FAILED", false);
+  const stop = new AbortController();
+  const setAside: number[] = [];
+  const start = Date.now();
+  let attempts = 0;
+  const port: RelayPort = {
+    publish: async () => {
+      if (++attempts === 2) jest.spyOn(Date, "now").mockImplementation(() => start + 31_000);
+      return { published: [], refused: [], failure };
+    },
+    onCommitted(_topic, { refused }) {
+      setAside.push(...refused.map(({ record }) => record.id));
+      if (refused.length > 0) stop.abort();
+    },
+    onDelay: () => {},
+  };
+  await runLane(LANE, port, stop.signal);
+  expect(attempts).toBe(2);
+  expect(setAside.sort((a, b) => a - b)).toEqual([1, 2, 4, 5]);
+  expect(await idsWhere("set_aside_at IS NULL")).toEqual([3]);
+});
+
+test("a lane reads its own topic only, and leaves it to another relay that is at work on it", async () => {
+  await enqueue([{ key: "a" }], "media-events-dlq");
+  await enqueue([{ key: "b" }]);
+  const inner = createFakeKafka(() => false);
+  const outer = createFakeKafka(() => false);
+  await liveOnce(async (topic, records) => {
+    await liveOnce(publishTo(inner));
+    return publishTo(outer)(topic, records);
+  });
+  expect(inner.taken).toEqual([]);
+  expect(outer.taken.map(({ key }) => key)).toEqual(["b"]);
+});
