@@ -1,5 +1,6 @@
 import type { Caller } from "../../lib/contract/caller.ts";
 import type { Events, Preferences, PreferencesPatch, Profile } from "../../lib/contract/contracts.ts";
+import { sameEmail } from "../../lib/contract/email.ts";
 import type { DomainEvent } from "../../lib/contract/events.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
@@ -114,6 +115,6 @@ export function removalReason(caller: Caller, keycloakId: string): Events["user.
   return caller.user?.sub === keycloakId ? "user_request" : "admin_request";
 }
 
-/** Who signs up with a token that holds an e-mail signs up with that e-mail (SPEC 2). */
+/** A user whose token contains an e-mail can only sign up with that e-mail (contract 2). */
 export const mayCreateWith = (email: string, { internal, user }: Caller): boolean =>
-  internal || !user || user.admin || !user.email || user.email.toLowerCase() === email.toLowerCase();
+  internal || !user || user.admin || !user.email || sameEmail(user.email, email);

@@ -1,9 +1,6 @@
-import { parsePhoneNumberFromString } from "libphonenumber-js";
 import type { Preferences } from "../../lib/contract/contracts.ts";
 import {
-  canonicalText,
   email,
-  fault,
   flag,
   integer,
   object,
@@ -14,38 +11,21 @@ import {
   text,
   uuid,
 } from "../../lib/contract/fields.ts";
+import { ISO_DATE, toUtcDate } from "../../lib/contract/formats/iso-date.ts";
+import { toLanguage } from "../../lib/contract/formats/language.ts";
+import { toName } from "../../lib/contract/formats/person-name.ts";
+import { toE164 } from "../../lib/contract/formats/phone.ts";
+import { toTimezone } from "../../lib/contract/formats/timezone.ts";
 
-/** What the users' actions take (SPEC 2 and 4). */
+/** What the users' actions take (contract 2 and 4). */
 
-/** E.164 where the number parses; only `+…` can be parsed without guessing a country. */
-const toE164 = (phone: string): string =>
-  (phone.startsWith("+") && parsePhoneNumberFromString(phone)?.number) || phone;
-
-/** BCP 47, in canonical form: `EN-us` is stored as `en-US`. */
-const language = canonicalText(100, { description: "A BCP 47 language tag" }, (tag) => {
-  try {
-    return Intl.getCanonicalLocales(tag)[0] ?? fault("must be a BCP 47 language tag");
-  } catch {
-    return fault("must be a BCP 47 language tag");
-  }
-});
-
-/** A name of the IANA time zone database; Intl takes offsets such as `+01:00` too, which are none. */
-const timezone = canonicalText(100, { description: "An IANA time zone" }, (zone) => {
-  try {
-    if (/^[+-]/.test(zone)) return fault("must be an IANA time zone");
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return zone;
-  } catch {
-    return fault("must be an IANA time zone");
-  }
-});
-
+const language = text(1, 100, toLanguage, { description: "A BCP 47 language tag" });
+const timezone = text(1, 100, toTimezone, { description: "An IANA time zone" });
 const keycloakId = text(1, 255);
 
 const profile = {
-  fullName: text(2, 100),
-  companyName: optionalText(100),
+  fullName: text(2, 100, toName),
+  companyName: optionalText(100, toName),
   phone: optionalText(50, toE164),
   bio: optionalText(2000),
 };
@@ -77,20 +57,13 @@ export const updatePreferences = params({
 /** What a list can be sorted by; `-` before it for descending. */
 export const SORTS = ["createdAt", "updatedAt", "email", "fullName"] as const;
 
-const ISO_DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
-
-/** A moment in ISO 8601 (a date alone is its midnight, UTC), in the form that PostgreSQL compares with. */
+/** A moment in ISO 8601, in the form that PostgreSQL compares with. */
 const moment = () =>
   optional(
-    canonicalText(
-      40,
-      { pattern: ISO_DATE.source, description: "ISO 8601; without a time, midnight UTC" },
-      (value) => {
-        const date = new Date(ISO_DATE.test(value) ? value : Number.NaN);
-        // PostgreSQL has no year 0
-        return date.getUTCFullYear() >= 1 ? date.toISOString() : fault("must be an ISO 8601 date");
-      },
-    ),
+    text(1, 40, toUtcDate, {
+      pattern: ISO_DATE.source,
+      description: "ISO 8601; without a time, midnight; without a zone, UTC",
+    }),
   );
 
 export const list = params({
