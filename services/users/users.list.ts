@@ -1,7 +1,7 @@
 import { literal, Op, type Order, type WhereOptions } from "sequelize";
 import type { ListParams, UserPage } from "../../lib/contract/contracts.ts";
 import type { Reader } from "../../mixins/database.mixin.ts";
-import { query, sequelize, translate } from "../../models/database.ts";
+import { sequelize, translate } from "../../models/database.ts";
 import type { User as UserModel, UserRow } from "../../models/user.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
 import { byEmail } from "./users.find.ts";
@@ -18,8 +18,7 @@ export type Listing = ListParams & { limit: number; sort: string };
  */
 export async function listUsers({ adapter }: Reader<UserModel>, listing: Listing): Promise<UserPage> {
   const { limit, sort, cursor } = listing;
-  const secret = await cursorSecret();
-  const after = cursor === undefined ? [] : [beyond(fromCursor(cursor, sort, secret))];
+  const after = cursor === undefined ? [] : [beyond(fromCursor(cursor, sort))];
   const rows = await adapter
     .find({
       query: { [Op.and]: [{ deletedAt: null }, ...filters(listing), ...after] },
@@ -33,7 +32,7 @@ export async function listUsers({ adapter }: Reader<UserModel>, listing: Listing
   const last = rows.length > limit ? page.at(-1) : undefined;
   return {
     items: page.map(presentUser),
-    nextCursor: last ? toCursor(positionOf(last, sort), secret) : null,
+    nextCursor: last ? toCursor(positionOf(last, sort)) : null,
   };
 }
 
@@ -101,18 +100,4 @@ function filters({
 function bySearch(search: string): WhereOptions {
   const contains = { [Op.iLike]: `%${search.replace(/[\\%_]/g, "\\$&")}%` };
   return { [Op.or]: [{ fullName: contains }, { email: contains }, { companyName: contains }] };
-}
-
-let secret: Promise<string> | undefined;
-
-/** The key that signs cursors, one for all nodes, made by a migration; asked for once. */
-function cursorSecret(): Promise<string> {
-  secret ??= query<{ secret: string }>(
-    { name: "cursor-key", text: "SELECT secret FROM cursor_key" },
-    [],
-  ).then(([row]) => row?.secret ?? "");
-  secret.catch(() => {
-    secret = undefined;
-  });
-  return secret;
 }
