@@ -1,4 +1,5 @@
-# Builds to plain JavaScript, keeps what runs, and runs it as nobody in particular.
+# Builds to JavaScript, keeps only what production needs, and runs as an unprivileged user.
+# Operator commands: docker run … npm run dlq -- list
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -12,6 +13,7 @@ WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json ./
+COPY cli/run.js cli/
 USER node
 EXPOSE 3003 3030
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s \

@@ -1,4 +1,4 @@
-/** The sources run as they are: ES modules, with their types stripped. */
+/** The specs in test/NAME. They are ES modules in TypeScript; only their types are stripped. */
 export const project = (name, options = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.spec.ts`],
@@ -12,15 +12,14 @@ export const project = (name, options = {}) => ({
   ...options,
 });
 
+/** One PostgreSQL for the whole run, started by the tests themselves. */
+export const withDatabase = {
+  globalSetup: "<rootDir>/test/helpers/global-setup.ts",
+  globalTeardown: "<rootDir>/test/helpers/global-teardown.ts",
+};
+
 export default {
   testTimeout: 20_000,
   maxWorkers: 2,
-  silent: true, // the service prints its welcome
-  projects: [
-    project("unit"),
-    project("integration", {
-      globalSetup: "<rootDir>/test/helpers/global-setup.ts",
-      globalTeardown: "<rootDir>/test/helpers/global-teardown.ts",
-    }),
-  ],
+  projects: [project("unit"), project("integration", withDatabase)],
 };

@@ -1,4 +1,4 @@
-import { progress } from "./progress.ts";
+import { progress } from "../cli/progress.ts";
 
 /**
  * Measures two sides in turn (ours, reference, ours, reference …), so that whatever else the machine does meets both.

@@ -1,11 +1,11 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { progress } from "../cli/progress.ts";
 import { alternate } from "./alternate.ts";
 import { type End, openAsking, type Way } from "./echo.ts";
 import { onKafka } from "./kafka.ts";
 import type { Bench } from "./part.ts";
-import { progress } from "./progress.ts";
 import { type Measurement, median } from "./statistics.ts";
 
 /** A call from node to node over Kafka: what the broker adds to a bare round trip, and what our transporter wins. */

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { join } from "node:path";
+import { progress } from "../cli/progress.ts";
 import { readOneself } from "./get.ts";
 import { CONNECTIONS, type Part } from "./part.ts";
-import { progress } from "./progress.ts";
 import { seedUsers } from "./seed.ts";
 import { type Server, startService } from "./servers.ts";
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin, ListOffsetTimestamps, Producer, stringSerializers } from "@platformatic/kafka";
+import { progress } from "../cli/progress.ts";
 import { alternate } from "./alternate.ts";
 import { countBare } from "./bare-ingest.ts";
 import type { Database } from "./databases.ts";
 import { createTopics, kafkaEnv, onKafka } from "./kafka.ts";
-import { progress } from "./progress.ts";
 import { seedUsers } from "./seed.ts";
 import { launchService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";

@@ -1,8 +1,8 @@
+import { progress } from "../cli/progress.ts";
 import { toCursor } from "../services/users/users.cursor.ts";
 import { alternate } from "./alternate.ts";
 import type { Database } from "./databases.ts";
 import type { Bench, Part } from "./part.ts";
-import { progress } from "./progress.ts";
 import { search } from "./search.ts";
 import { seedUsers } from "./seed.ts";
 import { type Server, startService } from "./servers.ts";

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { progress } from "../cli/progress.ts";
 import type { Database } from "./databases.ts";
 import { createTopics, kafkaEnv, listen, onKafka } from "./kafka.ts";
 import type { Bench } from "./part.ts";
-import { progress } from "./progress.ts";
 import { launchService, startService } from "./servers.ts";
 import { type Measurement, quantile } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";

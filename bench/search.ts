@@ -1,4 +1,4 @@
-import { progress } from "./progress.ts";
+import { progress } from "../cli/progress.ts";
 import type { Server } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";

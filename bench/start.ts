@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
+import { progress } from "../cli/progress.ts";
 import type { Bench, Part } from "./part.ts";
-import { progress } from "./progress.ts";
 import { launchService, untilAnswer } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";

@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { progress } from "../../bench/progress.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { closeDatabase, connectDatabase } from "../../lib/postgres/open-database.ts";
 import { config } from "../../lib/runtime/config.ts";
@@ -10,6 +9,7 @@ import { User, type UserRow } from "../../models/user.ts";
 import type { Avatar } from "../../services/avatars/avatars.images.ts";
 import { putPictures } from "../../services/avatars/avatars.pictures.ts";
 import { keyOf } from "../../services/avatars/avatars.rules.ts";
+import { progress } from "../progress.ts";
 import { people } from "./people.ts";
 import { somePictures } from "./pictures.ts";
 

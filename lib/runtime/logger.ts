@@ -1,6 +1,5 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import { config } from "./config.ts";
-import { toTimestamp } from "./timestamp.ts";
 
 /**
  * Moleculer's own modules say little of use below warnings, and at debug they log what must not be logged (SPEC 10);
@@ -72,7 +71,7 @@ const destination = config.lokiHost
 const options: LoggerOptions = {
   base: { service: "user-service" },
   messageKey: "message",
-  timestamp: () => `,"timestamp":"${toTimestamp(Date.now())}"`,
+  timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
   formatters: { level: (level) => ({ level }) },
   serializers: { err: withoutValues },
   level: "trace", // each module has its own

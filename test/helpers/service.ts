@@ -52,6 +52,7 @@ export async function startService(
   for (const name of ["users", "stats", "avatars", "outbox", "ingest", "api"])
     broker.createService((await import(`../../services/${name}/${name}.service.ts`)).default);
   for (const schema of options.services ?? []) broker.createService(schema);
+  silenceWelcome();
   await broker.start();
 
   const url = `http://127.0.0.1:${port}`;
@@ -73,4 +74,10 @@ export async function startService(
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** The service prints a development token when it starts: this is noise in every test file's output. */
+function silenceWelcome(): void {
+  const { log } = console;
+  console.log = (...words) => String(words[0]).includes("here is an admin token") || log(...words);
 }

@@ -8,7 +8,7 @@ import { allRows, createUser, type Person } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Clients that are slow, that go away, or that speak no HTTP. */
+/** Clients that disconnect, or that do not speak HTTP. */
 let service: TestService;
 let person: Person;
 let image: Buffer;
@@ -125,65 +125,4 @@ test("requests on one connection are answered in turn, an early error not being 
     "HTTP/1.1 401",
     "HTTP/1.1 200",
   ]);
-});
-
-describe("time", () => {
-  test("a client that sends a byte a second is cut off within 30 s, and one that is only slow is served", async () => {
-    const before = await allRows(service);
-    const body = formOf({ filename: "a.jpg", type: "image/jpeg", content: image });
-    const slow = {
-      "in its head": `GET /health HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(100)}`,
-      "in JSON": headOf("PATCH", "", 1000, JSON_TYPE),
-      "in a form": headOf("POST", "/avatar", body.length, FORM),
-      "without a token": headOf("PATCH", "", 1000, { ...JSON_TYPE, authorization: "" }),
-    };
-    const started = Object.entries(slow).map(([title, head]) => {
-      const connection = connect();
-      const text = title === "in its head" ? head : head + " ".repeat(500);
-      const soFar = title === "in its head" ? 30 : head.length;
-      connection.socket.write(text.slice(0, soFar));
-      let sent = soFar;
-      // the form comes for real, to the middle of its file: the action is under way then
-      if (title === "in a form") connection.socket.write(body.subarray(0, 400));
-      const drip = setInterval(
-        () =>
-          connection.socket.writable &&
-          connection.socket.write(
-            title === "in a form"
-              ? body.subarray(400 + sent - soFar, 401 + sent++ - soFar)
-              : text.slice(sent, ++sent),
-          ),
-        1_000,
-      );
-      connection.socket.on("close", () => clearInterval(drip));
-      return [title, connection] as const;
-    });
-
-    const other = await createUser(service);
-    const eightSeconds = (async () => {
-      const connection = connect();
-      connection.socket.write(
-        headOf("POST", "/avatar", body.length, { ...FORM, ...other.headers }).replace(person.id, other.id),
-      );
-      const step = Math.ceil(body.length / 16);
-      for (let at = 0; at < body.length; at += step) {
-        connection.socket.write(body.subarray(at, at + step));
-        await sleep(500);
-      }
-      await waitFor(() => connection.answer !== "");
-      connection.socket.destroy();
-      return connection.answer.split("\r\n")[0];
-    })();
-
-    await waitFor(() => started.every(([, { closedAfter }]) => closedAfter > 0), 32_000).catch(() => {});
-    const cutOff = started.map(([title, { closedAfter }]) => [
-      title,
-      closedAfter > 0 && closedAfter <= 30_000,
-    ]);
-    for (const [, { socket }] of started) socket.destroy();
-    expect(cutOff).toEqual(Object.keys(slow).map((title) => [title, true]));
-    await waitFor(() => underWay() === 0);
-    expect(await eightSeconds).toBe("HTTP/1.1 200 OK");
-    expect((await allRows(service)).filter(({ id }) => id !== other.id)).toEqual(before);
-  }, 60_000);
 });

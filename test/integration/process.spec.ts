@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { killRounds } from "../faults/kill-rounds.ts";
 import { outboxEmpty } from "../helpers/collect-events.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
 import { freePort } from "../helpers/free-port.ts";
@@ -248,9 +247,3 @@ test("where the database is away at start it is live and not ready, then serves;
     cut();
   }
 });
-
-test("kill -9 under load, time and again: every 201 is a row whose event was emitted, nothing counts twice", async () => {
-  const summary = await killRounds(await newDatabase(), 3);
-  expect(summary).toMatchObject({ rounds: 3, interviews: 30, lost: 0, doubled: 0 });
-  expect(summary.writes).toBeGreaterThan(0);
-}, 60_000);

@@ -1,0 +1,113 @@
+import { execFile, spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { freePort } from "../helpers/free-port.ts";
+import { INTERNAL_TOKEN, statusOf } from "../helpers/process.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** The files of the Docker image: the build and the production dependencies, without sources. */
+
+const ROOT = join(import.meta.dirname, "../..");
+const execute = promisify(execFile);
+let tree: string;
+let database: TestDatabase;
+let env: Record<string, string | undefined>;
+
+beforeAll(async () => {
+  tree = await mkdtemp(join(tmpdir(), "user-service-image-"));
+  database = await createDatabase({ migrated: false });
+  env = { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: join(tree, ".data"), ...database.env };
+  await execute("npm", ["run", "build"], { cwd: ROOT });
+  await mkdir(join(tree, "cli"));
+  for (const name of ["package.json", "package-lock.json", "node_modules", "dist", "cli/run.js"])
+    await cp(join(ROOT, name), join(tree, name), { recursive: true, verbatimSymlinks: true });
+  await execute("npm", ["prune", "--omit=dev", "--no-audit", "--no-fund"], { cwd: tree });
+}, 180_000);
+afterAll(async () => {
+  await database?.drop();
+  await rm(tree, { recursive: true, force: true, maxRetries: 3 });
+});
+
+/** Runs an npm script there, and returns what it printed. `input` is what an operator types. */
+function npm(script: string, args: string[] = [], input = ""): Promise<{ stdout: string; stderr: string }> {
+  const running = execute("npm", ["run", "--silent", script, "--", ...args], { cwd: tree, env });
+  running.child.stdin?.end(input);
+  return running;
+}
+
+test("migration:run creates the tables, migration:revert reverts the newest, and the next run repeats it", async () => {
+  const all = (await npm("migration:run")).stdout.trim().split("\n");
+  expect(await database.sql("SELECT name FROM migrations ORDER BY name")).toEqual(
+    all.map((name) => ({ name })),
+  );
+  const newest = `${all.at(-1)}\n`;
+  expect((await npm("migration:revert")).stdout).toBe(newest);
+  expect((await npm("migration:run")).stdout).toBe(newest);
+});
+
+test("seed inserts users with avatars", async () => {
+  const { stdout } = await npm("seed", ["--users", "20", "--avatars", "2"]);
+  expect(stdout).toContain("20 users in ");
+  expect(await database.sql("SELECT 1 FROM users")).toHaveLength(20);
+});
+
+test("dlq and outbox list what they hold, and explain how they are used", async () => {
+  expect((await npm("dlq", ["list"])).stdout).toBe("There is no dead letter\n");
+  expect((await npm("outbox", ["list"])).stdout).toBe("No record is set aside\n");
+  await expect(npm("dlq", ["shred"])).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^Usage: dlq list/m),
+  });
+});
+
+test("repl shows a user to whoever types its e-mail address", async () => {
+  const [user] = await database.sql<{ id: string; email: string }>("SELECT id, email FROM users LIMIT 1");
+  const repl = spawn("npm", ["run", "--silent", "repl"], {
+    cwd: tree,
+    env: { ...env, METRICS_PORT: String(await freePort()) },
+  });
+  let printed = "";
+  for (const stream of [repl.stdout, repl.stderr])
+    stream.on("data", (chunk) => {
+      printed += chunk;
+    });
+  const ended = new Promise((resolve) => repl.once("close", resolve));
+  await waitFor(() => printed.includes("user-service $"), 30_000);
+  repl.stdin.write(`user ${user?.email}\n`);
+  await waitFor(() => printed.includes(`id: '${user?.id}'`), 10_000).catch(() => {});
+  repl.stdin.end("quit\n");
+  await ended;
+  expect(printed).toContain(`id: '${user?.id}'`);
+});
+
+test("start:prod starts the service on the same files", async () => {
+  const metricsPort = await freePort();
+  const service = spawn("npm", ["run", "--silent", "start:prod"], {
+    cwd: tree,
+    env: {
+      ...env,
+      PORT: String(await freePort()),
+      METRICS_PORT: String(metricsPort),
+      KAFKA_BROKERS: "127.0.0.1:1",
+      MINIO_ENDPOINT: "127.0.0.1",
+      AUTH_ISSUER: "http://127.0.0.1:1/realms/none",
+      INTERNAL_TOKEN,
+    },
+    stdio: "ignore",
+    detached: true,
+  });
+  const ended = new Promise((resolve) => service.once("exit", resolve));
+  try {
+    await waitFor(
+      async () => (await statusOf(`http://127.0.0.1:${metricsPort}/health/live`)) === 200,
+      30_000,
+    );
+  } finally {
+    process.kill(-(service.pid ?? 0), "SIGKILL");
+    await ended;
+  }
+});
