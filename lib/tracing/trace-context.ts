@@ -1,40 +1,40 @@
 import type { Context } from "moleculer";
 
-/** The trace that a call belongs to: W3C's `traceparent` outside, Moleculer's own fields between nodes. */
+/** The trace that a call belongs to: W3C's `traceparent` over HTTP and Kafka, Moleculer's own fields between nodes. */
 
-/** A span that ours hang below, as Moleculer's calls and events take it for their `parentSpan`. */
+/** The parent of our spans, as Moleculer's calls and events accept it in `parentSpan`. */
 export type ParentSpan = Context.ContextParentSpan;
 
-/**
- * version-traceid-parentid-flags; version ff and ids of zeros are not valid, and what follows is for versions
- * after 00 alone (W3C Trace Context, 3.2).
- */
-const TRACEPARENT =
-  /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:$|(?<!^00.*)-)/;
+/** version-traceid-parentid-flags, and what a later version may add (W3C Trace Context, 3.2). */
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const ONLY_ZEROS = /^0+$/;
 
-/** The caller's own span where it sent a valid `traceparent`, and whether it is recorded. */
+/** The caller's own span if it sent a valid `traceparent`, and whether it is recorded. */
 export function readTraceparent(traceparent: string | string[] | null | undefined): ParentSpan | undefined {
-  const [, traceID, id, flags = ""] = TRACEPARENT.exec(String(traceparent)) ?? [];
-  return traceID && id ? { id, traceID, sampled: (Number.parseInt(flags, 16) & 1) === 1 } : undefined;
+  const [, version, traceID = "", id = "", flags = "", more] = TRACEPARENT.exec(String(traceparent)) ?? [];
+  if (version === undefined || version === "ff") return undefined;
+  if (version === "00" && more !== undefined) return undefined;
+  if (ONLY_ZEROS.test(traceID) || ONLY_ZEROS.test(id)) return undefined;
+  return { id, traceID, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
 /** The hex digits of an id; Moleculer's own default ids are UUIDs, with dashes. */
 const digitsOf = (id: string) => id.replaceAll("-", "").toLowerCase();
 
-/** Where W3C takes only 32 digits for a trace, a foreign node may have named it otherwise: undefined then. */
+/** The trace id in W3C's form; undefined if a foreign node chose an id of another form. */
 export const toTraceId = (requestID: string): string | undefined =>
   /^(?!0{32})[0-9a-f]{32}$/.exec(digitsOf(requestID))?.[0];
 
-/** A span's id has half the digits of the ids that Moleculer makes. */
+/** A span's id has half the digits of Moleculer's ids. */
 export const toSpanId = (id: string): string => digitsOf(id).slice(0, 16);
 
-/** Undefined where the trace is named as W3C does not allow. */
+/** Undefined if the trace's id does not have W3C's form. */
 export function toTraceparent({ traceID, id, sampled }: ParentSpan): string | undefined {
   const trace = toTraceId(traceID);
   return trace && `00-${trace}-${toSpanId(id)}-${sampled ? "01" : "00"}`;
 }
 
-/** A call's own `traceparent`, for whoever goes on from it. Where nobody decided, whether to record is left to them. */
+/** A call's own `traceparent`, for what it calls. If nobody decided whether to record the trace, it says yes. */
 export const traceparentOf = (
   ctx: Pick<Context, "id" | "requestID"> & { tracing?: boolean | null },
 ): string | undefined =>
