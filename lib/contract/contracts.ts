@@ -108,7 +108,7 @@ export type FieldError = { field: string; message: string };
 /** What an action rejects with, by `type`. */
 export type Failures = {
   VALIDATION_ERROR: { code: 400; data: FieldError[] };
-  UNAUTHORIZED: { code: 401; data?: undefined };
+  UNAUTHORIZED: { code: 401; data?: { invalidToken: string } };
   FORBIDDEN: { code: 403; data?: undefined };
   USER_NOT_FOUND: { code: 404; data?: undefined };
   AVATAR_NOT_FOUND: { code: 404; data?: undefined };

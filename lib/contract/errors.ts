@@ -30,8 +30,9 @@ export class BadRequest extends MoleculerClientError {
 }
 
 export class Unauthorized extends ActionError<"UNAUTHORIZED"> {
-  constructor(message = "Authentication required") {
-    super(message, 401, "UNAUTHORIZED");
+  /** `data` says what is wrong with a token, for the header WWW-Authenticate. */
+  constructor(message = "Authentication required", data?: Failures["UNAUTHORIZED"]["data"]) {
+    super(message, 401, "UNAUTHORIZED", data);
   }
 }
 

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { FieldError } from "../contract/contracts.ts";
+import type { Failures, FieldError } from "../contract/contracts.ts";
 
 /** Every error that leaves the service, in the one form of SPEC 3. */
 
@@ -79,7 +79,11 @@ function toTold({ code, type, message = "", data }: Carried): {
 }
 
 function headersOf(status: number, data: unknown): Record<string, string> {
-  if (status === 401) return { "WWW-Authenticate": "Bearer" };
+  if (status === 401) return { "WWW-Authenticate": challengeOf(data as Failures["UNAUTHORIZED"]["data"]) };
   if (status === 405) return { Allow: (data as { allow: string[] }).allow.join(", ") };
   return status === 503 ? { "Retry-After": "1" } : {};
 }
+
+/** RFC 6750, 3: without a token there is nothing to say about it. */
+const challengeOf = (data: Failures["UNAUTHORIZED"]["data"]): string =>
+  data ? `Bearer error="invalid_token", error_description="${data.invalidToken}"` : "Bearer";

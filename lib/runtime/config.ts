@@ -2,16 +2,17 @@ import {
   ConfigError,
   demand,
   readEnvironment,
+  refuseDefault,
   SERVICE_NAMES,
   type ServiceName,
   type Values,
 } from "./environment.ts";
 
-/** What the service runs on, read from the environment once. */
+/** The settings of this process, read from the environment once. */
 export type Config = ReturnType<typeof readConfig>;
 
 /**
- * Reads and checks the environment (SPEC 8). An empty value counts as not set.
+ * Reads and checks the environment (contract 8).
  * @throws ConfigError with one line that names the variable, the value's fault and what is allowed
  */
 export function readConfig(env: NodeJS.ProcessEnv) {
@@ -24,7 +25,9 @@ export function readConfig(env: NodeJS.ProcessEnv) {
   if (production) {
     const because = "NODE_ENV is production";
     if (needsDatabase) demand(values, because, "DATABASE_HOST");
+    if (needsDatabase) refuseDefault(values, because, "DATABASE_PASSWORD");
     if (runs("avatars")) demand(values, because, "MINIO_ENDPOINT");
+    if (runs("avatars")) refuseDefault(values, because, "MINIO_SECRET_KEY");
     demand(values, because, "KAFKA_BROKERS");
     if (runs("api")) demand(values, because, "AUTH_ISSUER", "INTERNAL_TOKEN");
   }
@@ -41,7 +44,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
     dataDir: values.DATA_DIR,
     logLevel: values.LOG_LEVEL,
-    /** Where log lines go too. Not set: to the standard output alone. */
+    /** Loki, which gets the log lines too. Not set: they go to the standard output only. */
     lokiHost: values.LOKI_HOST,
     /** Not set: nothing is traced. */
     tracing: values.JAEGER_ENDPOINT && readTracing(values.JAEGER_ENDPOINT, values.TRACE_SAMPLE),
@@ -56,23 +59,24 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       ssl: values.DATABASE_SSL,
       poolMax: values.DATABASE_POOL_MAX,
     }),
-    /** Not set: pictures are kept in a folder of DATA_DIR. */
+    /** Not set: avatars are stored in a folder of DATA_DIR. */
     minio: values.MINIO_ENDPOINT && readMinio(values, values.MINIO_ENDPOINT),
-    /** Not set: the node is alone, and Moleculer's in-process bus carries everything. */
+    /** Not set: the node is alone, and events stay in the process. */
     kafka: values.KAFKA_BROKERS && readKafka(values, values.KAFKA_BROKERS),
     auth: Object.freeze({
       /** Not set: the service signs development tokens itself. */
       issuer: values.AUTH_ISSUER,
       jwksUrl: values.AUTH_JWKS_URL ?? `${values.AUTH_ISSUER}/protocol/openid-connect/certs`,
-      audience: values.AUTH_AUDIENCE,
+      /** A token must be meant for one of these. */
+      audiences: values.AUTH_AUDIENCE,
       internalToken: values.INTERNAL_TOKEN,
     }),
-    /** How long a user's row may be served from memory, in ms. Other nodes' writes go unseen for as long, so a cluster caches only where it is told to. */
+    /** How long a user's row may be served from memory, in ms. Writes of other nodes are not seen for as long, so a cluster caches only if this is set. */
     userCacheMs: 1000 * (values.USER_CACHE_SECONDS ?? (values.KAFKA_BROKERS ? 0 : 60)),
   });
 }
 
-/** The object store for pictures. */
+/** The object store for avatars. */
 export type MinioConfig = ReturnType<typeof readMinio>;
 
 const readMinio = (values: Values, endPoint: string) =>
@@ -85,7 +89,7 @@ const readMinio = (values: Values, endPoint: string) =>
     bucket: values.MINIO_BUCKET,
   });
 
-/** Where spans go, in which form, and which share of the traces that begin here. */
+/** Where spans are sent, in which form, and which share of the traces that begin here. */
 export type Tracing = ReturnType<typeof readTracing>;
 
 function readTracing(endpoint: string, sample: number) {
@@ -122,5 +126,5 @@ function readOrExit(): Config {
   }
 }
 
-/** The configuration of this process. A wrong environment ends the process here, with one line. */
+/** The configuration of this process. An invalid environment ends the process here, with one line. */
 export const config: Config = readOrExit();

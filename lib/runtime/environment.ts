@@ -1,99 +1,129 @@
-import { VALIDATOR_OPTIONS, Validator } from "../contract/validator.ts";
+import { isIP } from "node:net";
 
-/** The services a node can run, by the names that SERVICES takes (SPEC 8). */
+/** The services a node can run, by the names that SERVICES takes (contract 8). */
 export const SERVICE_NAMES = ["api", "users", "stats", "avatars", "outbox", "ingest"] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** A fault in the environment: `message` is the one line shown to the operator. */
 export class ConfigError extends Error {}
 
-type Variable = { allowed: string; secret?: true; type: string; [rule: string]: unknown };
+/** A variable of the environment. */
+type Variable<Value> = {
+  /** The value of a text that is trimmed and not empty; undefined if the text is not valid. */
+  parse: (text: string) => Value | undefined;
+  /** Which values are allowed, for the operator. */
+  allowed: string;
+  /** The value if the variable is not set. */
+  fallback: Value;
+  /** The value never appears in a message. */
+  secret?: true;
+};
 
-const text = (fallback?: string): Variable => ({
-  type: "string",
-  ...(fallback === undefined ? { optional: true } : { default: fallback }),
-  allowed: "a text",
-});
-const secret = (fallback?: string): Variable => ({ ...text(fallback), secret: true });
-const integer = (fallback: number, min: number, max: number): Variable => ({
-  type: "number",
-  convert: true,
-  integer: true,
-  min,
-  max,
-  default: fallback,
-  allowed: `an integer from ${min} to ${max}`,
-});
-const port = (fallback: number) => integer(fallback, 1, 65_535);
-const flag = (): Variable => ({
-  type: "boolean",
-  convert: true,
-  default: false,
-  allowed: "true or false",
-});
-const oneOf = (values: readonly string[], fallback?: string): Variable => ({
-  type: "enum",
-  values,
-  ...(fallback === undefined ? { optional: true } : { default: fallback }),
-  allowed: `one of ${values.join(", ")}`,
-});
-const url = (): Variable => ({
-  type: "string",
-  optional: true,
-  custom: (value: string | undefined, errors: { type: string }[]) => {
-    if (value !== undefined && !/^https?:$/.test(URL.parse(value)?.protocol ?? ""))
-      errors.push({ type: "url" });
-    return value?.replace(/\/+$/, "");
-  },
-  allowed: "an http or https address",
-});
-const URL_OF_TRACES = /^https?:\/\/[^/?#]+(\/api\/traces|\/v1\/traces)$/;
-const fraction = (fallback: number): Variable => ({
-  type: "number",
-  convert: true,
-  min: 0,
-  max: 1,
-  default: fallback,
-  allowed: "a number from 0 to 1",
-});
-const listOf = (pattern: RegExp, allowed: string): Variable => ({
-  type: "string",
-  optional: true,
-  custom: (value: string | undefined, errors: { type: string }[]) => {
-    const items = value?.split(",").map((item) => item.trim());
-    if (items?.some((item) => !pattern.test(item))) errors.push({ type: "list" });
-    return items;
-  },
+const text = <Fallback extends string | undefined = undefined>(
+  fallback?: Fallback,
+  { pattern = /^/, allowed = "a text" } = {},
+): Variable<string | Fallback> => ({
+  parse: (text) => (pattern.test(text) ? text : undefined),
   allowed,
+  fallback: fallback as Fallback,
 });
 
-/** Every variable that the service reads, with its default and what it may be (SPEC 8). */
-const VARIABLES: Record<string, Variable> = {
+const secret = <Fallback extends string | undefined = undefined>(
+  fallback?: Fallback,
+  format?: { pattern: RegExp; allowed: string },
+): Variable<string | Fallback> => ({ ...text(fallback, format), secret: true });
+
+const host = ({ sockets = false } = {}): Variable<string | undefined> => ({
+  parse: (text) =>
+    /^[\w.-]+$/.test(text) || isIP(text) || (sockets && text.startsWith("/")) ? text : undefined,
+  allowed: "a host name or an IP address, without scheme, port and path,",
+  fallback: undefined,
+});
+
+const integer = <Fallback extends number | undefined>(
+  fallback: Fallback,
+  min: number,
+  max: number,
+): Variable<number | Fallback> => ({
+  parse: (text) => {
+    const value = Number(text);
+    return Number.isInteger(value) && value >= min && value <= max ? value : undefined;
+  },
+  allowed: `an integer from ${min} to ${max}`,
+  fallback,
+});
+
+const port = (fallback: number) => integer(fallback, 1, 65_535);
+
+const fraction = (fallback: number): Variable<number> => ({
+  parse: (text) => {
+    const value = Number(text);
+    return value >= 0 && value <= 1 ? value : undefined;
+  },
+  allowed: "a number from 0 to 1",
+  fallback,
+});
+
+const FLAGS = new Map(Object.entries({ true: true, false: false, on: true, off: false, 1: true, 0: false }));
+const flag = (): Variable<boolean> => ({
+  parse: (text) => FLAGS.get(text.toLowerCase()),
+  allowed: "true or false",
+  fallback: false,
+});
+
+const oneOf = <Value extends string, Fallback extends Value | undefined = undefined>(
+  values: readonly Value[],
+  fallback?: Fallback,
+): Variable<Value | Fallback> => ({
+  parse: (text) => values.find((value) => value === text),
+  allowed: `one of ${values.join(", ")}`,
+  fallback: fallback as Fallback,
+});
+
+const url = (): Variable<string | undefined> => ({
+  parse: (text) => (/^https?:$/.test(URL.parse(text)?.protocol ?? "") ? text.replace(/\/+$/, "") : undefined),
+  allowed: "an http or https address",
+  fallback: undefined,
+});
+
+/** A list of values of one form, separated by commas. */
+const listOf = <Item, Fallback extends Item[] | undefined = undefined>(
+  item: Pick<Variable<Item | undefined>, "parse" | "allowed">,
+  fallback?: Fallback,
+): Variable<Item[] | Fallback> => ({
+  parse: (text) => {
+    const items = text.split(",").map((part) => item.parse(part.trim()));
+    return items.every((value) => value !== undefined) ? items : undefined;
+  },
+  allowed: `a list of ${item.allowed}, separated by commas,`,
+  fallback: fallback as Fallback,
+});
+
+/** Every variable that the service reads, with its default and the values it may have (contract 8). */
+const VARIABLES = {
   PORT: port(3003),
-  NODE_ENV: text("development"),
-  DATABASE_HOST: text(),
+  NODE_ENV: oneOf(["production", "development", "test"], "development"),
+  DATABASE_HOST: host({ sockets: true }),
   DATABASE_PORT: port(5432),
   DATABASE_NAME: text("ai_video_interview"),
   DATABASE_USER: text("postgres"),
   DATABASE_PASSWORD: secret("postgres"),
-  DATABASE_SCHEMA: {
-    ...text("user_service"),
+  DATABASE_SCHEMA: text("user_service", {
     pattern: /^[a-z_][a-z0-9_]{0,62}$/,
     allowed: "lower-case letters, digits and _",
-  },
+  }),
   DATABASE_SSL: flag(),
   DATABASE_POOL_MAX: integer(10, 2, 1000),
-  MINIO_ENDPOINT: text(),
+  MINIO_ENDPOINT: host(),
   MINIO_PORT: port(9000),
   MINIO_ACCESS_KEY: text("minioadmin"),
   MINIO_SECRET_KEY: secret("minioadmin123"),
-  MINIO_BUCKET: {
-    ...text("avatars"),
+  MINIO_BUCKET: text("avatars", {
     pattern: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
     allowed: "3 to 63 lower-case letters, digits, dots and hyphens",
-  },
+  }),
   MINIO_USE_SSL: flag(),
-  KAFKA_BROKERS: listOf(/^[^\s:,]+:\d{1,5}$/, "a list of host:port, separated by commas"),
+  KAFKA_BROKERS: listOf(text(undefined, { pattern: /^[^\s:,/]+:\d{1,5}$/, allowed: "host:port" })),
   KAFKA_CLIENT_ID: text("user-service"),
   KAFKA_GROUP_ID: text("user-service-group"),
   KAFKA_SSL: flag(),
@@ -102,96 +132,69 @@ const VARIABLES: Record<string, Variable> = {
   KAFKA_SASL_PASSWORD: secret(),
   LOG_LEVEL: oneOf(["trace", "debug", "info", "warn", "error", "fatal"], "debug"),
   LOKI_HOST: url(),
-  JAEGER_ENDPOINT: {
-    ...text(),
-    pattern: URL_OF_TRACES,
+  JAEGER_ENDPOINT: text(undefined, {
+    pattern: /^https?:\/\/[^/?#]+(\/api\/traces|\/v1\/traces)$/,
     allowed: "an http or https address with the path /api/traces (Jaeger's Thrift) or /v1/traces (OTLP)",
-  },
+  }),
   TRACE_SAMPLE: fraction(1),
   AUTH_ISSUER: url(),
   AUTH_JWKS_URL: url(),
-  AUTH_AUDIENCE: text("user-service"),
-  INTERNAL_TOKEN: {
-    ...secret(),
-    min: 32,
-    allowed: "at least 32 characters",
-  },
+  AUTH_AUDIENCE: listOf(text(undefined, { pattern: /./, allowed: "audiences" }), ["user-service"]),
+  INTERNAL_TOKEN: secret(undefined, { pattern: /^.{32,}$/su, allowed: "at least 32 characters" }),
   METRICS_PORT: port(3030),
   METRICS_USERS_MAX: integer(1000, 0, 1_000_000),
   PUBLIC_URL: url(),
   DATA_DIR: text(".data"),
-  SERVICES: listOf(
-    new RegExp(`^(${SERVICE_NAMES.join("|")})$`),
-    `a list of ${SERVICE_NAMES.join(", ")}, separated by commas`,
-  ),
-  NODEID: text(),
-  NAMESPACE: text(""),
-  USER_CACHE_SECONDS: { ...integer(60, 0, 3600), default: undefined, optional: true },
+  SERVICES: listOf({ ...oneOf(SERVICE_NAMES), allowed: SERVICE_NAMES.join(", ") }),
+  // Both are part of the names of Moleculer's Kafka topics: `MOL-namespace.command.node`, at most 249 characters
+  NODEID: text(undefined, {
+    pattern: /^[\w.-]{1,128}$/,
+    allowed: "at most 128 letters (a-z), digits, dots, hyphens and _",
+  }),
+  NAMESPACE: text("", {
+    pattern: /^[\w-]{1,64}$/,
+    allowed: "at most 64 letters (a-z), digits, hyphens and _",
+  }),
+  USER_CACHE_SECONDS: integer(undefined, 0, 3600),
 };
 
-/** The environment, checked; what is not set and has no default is undefined. */
-export type Values = {
-  PORT: number;
-  NODE_ENV: string;
-  DATABASE_HOST?: string;
-  DATABASE_PORT: number;
-  DATABASE_NAME: string;
-  DATABASE_USER: string;
-  DATABASE_PASSWORD: string;
-  DATABASE_SCHEMA: string;
-  DATABASE_SSL: boolean;
-  DATABASE_POOL_MAX: number;
-  MINIO_ENDPOINT?: string;
-  MINIO_PORT: number;
-  MINIO_ACCESS_KEY: string;
-  MINIO_SECRET_KEY: string;
-  MINIO_BUCKET: string;
-  MINIO_USE_SSL: boolean;
-  KAFKA_BROKERS?: string[];
-  KAFKA_CLIENT_ID: string;
-  KAFKA_GROUP_ID: string;
-  KAFKA_SSL: boolean;
-  KAFKA_SASL_MECHANISM?: "plain" | "scram-sha-256" | "scram-sha-512";
-  KAFKA_SASL_USERNAME?: string;
-  KAFKA_SASL_PASSWORD?: string;
-  LOG_LEVEL: string;
-  LOKI_HOST?: string;
-  JAEGER_ENDPOINT?: string;
-  TRACE_SAMPLE: number;
-  AUTH_ISSUER?: string;
-  AUTH_JWKS_URL?: string;
-  AUTH_AUDIENCE: string;
-  INTERNAL_TOKEN?: string;
-  METRICS_PORT: number;
-  METRICS_USERS_MAX: number;
-  PUBLIC_URL?: string;
-  DATA_DIR: string;
-  SERVICES?: ServiceName[];
-  NODEID?: string;
-  NAMESPACE: string;
-  USER_CACHE_SECONDS?: number;
-};
+type Variables = typeof VARIABLES;
 
-/** @throws ConfigError for the first variable that is not valid */
+/** The environment, checked; a variable that is not set and has no default is undefined. */
+export type Values = { [Name in keyof Variables]: Variables[Name]["fallback"] };
+
+/**
+ * Reads the environment. Values are trimmed; an empty one counts as not set.
+ * @throws ConfigError for the first variable that is not valid
+ */
 export function readEnvironment(env: NodeJS.ProcessEnv): Values {
-  const given: Record<string, unknown> = {};
-  for (const name of Object.keys(VARIABLES)) if (env[name]) given[name] = env[name];
-  const check = new Validator(VALIDATOR_OPTIONS).compile(VARIABLES);
-  const errors = check(given);
-  if (Array.isArray(errors) && errors[0]) {
-    const name = errors[0].field;
-    const variable = VARIABLES[name];
-    const value = variable?.secret ? "its value" : JSON.stringify(env[name]);
-    throw new ConfigError(`${name}: ${value} is not valid: ${variable?.allowed} is allowed`);
-  }
-  return given as Values;
+  const entries = Object.entries<Variable<unknown>>(VARIABLES).map(([name, variable]) => {
+    const text = env[name]?.trim();
+    if (!text) return [name, variable.fallback];
+    const value = variable.parse(text);
+    if (value !== undefined) return [name, value];
+    throw new ConfigError(`${name}: ${shown(text, variable)} is not valid: ${variable.allowed} is allowed`);
+  });
+  return Object.fromEntries(entries) as Values;
 }
+
+/** A value as a message may contain it: on one line, without secrets, not even those in an address. */
+const shown = (text: string, { secret }: Variable<unknown>): string =>
+  secret ? "its value" : JSON.stringify(text.replace(/\/\/.*@/s, "//***@"));
 
 /** @throws ConfigError for the first of these variables that is not set, although `because` */
 export function demand(values: Values, because: string, ...names: (keyof Values)[]): void {
   for (const name of names)
     if (values[name] === undefined)
       throw new ConfigError(
-        `${name}: is not set, although ${because}: ${VARIABLES[name]?.allowed} is allowed`,
+        `${name}: is not set, although ${because}: ${VARIABLES[name].allowed} is allowed`,
       );
+}
+
+/** @throws ConfigError if this variable has its default, which everybody knows, although `because` */
+export function refuseDefault(values: Values, because: string, name: keyof Values): void {
+  if (values[name] === VARIABLES[name].fallback)
+    throw new ConfigError(
+      `${name}: has its default value, although ${because}: only a secret of your own is allowed`,
+    );
 }

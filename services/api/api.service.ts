@@ -162,7 +162,7 @@ async function onBeforeCall(
 ): Promise<void> {
   if (ctx.span) ctx.span.name = routeOf(req);
   const access = req.$action?.access ?? "internal";
-  ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers);
+  ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers, this.logger);
   demandRole(access, ctx.meta.caller);
   if (alias.forUser && !ctx.meta.caller.user) throw new Unauthorized("A user's token is required");
   const { params: path } = req.$params as { params: Record<string, unknown> };

@@ -1,15 +1,21 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import type { Service } from "moleculer";
 import type { Caller } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
+import { logRefusal } from "./refusal-log.ts";
 import { verifyToken } from "./token.ts";
 
 /**
- * Who sends these headers (SPEC 9): a service by `x-internal-token`, a user by a Bearer token, both, or nobody.
- * @throws Unauthorized for a token that is wrong, whatever else was sent; DependencyUnavailable
+ * The caller who sends these headers (contract 9): a service by `x-internal-token`, a user by a Bearer token, both, or
+ * nobody. `logger` gets the reasons why tokens are refused.
+ * @throws Unauthorized for a wrong token, whatever else was sent; DependencyUnavailable
  */
-export async function authenticate(headers: IncomingHttpHeaders): Promise<Caller> {
+export async function authenticate(
+  headers: IncomingHttpHeaders,
+  logger: Pick<Service["logger"], "warn">,
+): Promise<Caller> {
   const internalToken = headers["x-internal-token"];
   if (internalToken !== undefined && !isInternalToken(String(internalToken)))
     throw new Unauthorized("Invalid internal token");
@@ -19,10 +25,15 @@ export async function authenticate(headers: IncomingHttpHeaders): Promise<Caller
   if (authorization === undefined) return { internal };
   const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
   if (!token) throw new Unauthorized("Authorization must be a Bearer token");
-  return { internal, user: await verifyToken(token) };
+  try {
+    return { internal, user: await verifyToken(token) };
+  } catch (error) {
+    logRefusal(logger, error as Error);
+    throw error;
+  }
 }
 
-/** In constant time, and whatever the lengths: what is compared are digests. */
+/** Compares digests: in constant time, whatever the lengths. */
 const isInternalToken = (token: string): boolean =>
   config.auth.internalToken !== undefined &&
   timingSafeEqual(digest(token), digest(config.auth.internalToken));

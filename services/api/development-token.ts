@@ -12,7 +12,7 @@ import {
 } from "jose";
 import { config } from "../../lib/runtime/config.ts";
 
-/** Without a realm the service signs tokens itself, for development only (SPEC 9). */
+/** Without a realm the service signs tokens itself, for development only (contract 9). */
 
 export const DEVELOPMENT_ISSUER = "urn:user-service:development";
 const ALGORITHM = "ES256";
@@ -26,7 +26,7 @@ const keys = () => {
   return keyPair;
 };
 
-/** What tokens of developmentToken are verified with: a key set, so that a token of another algorithm finds no key. */
+/** Verifies the tokens of developmentToken: a key set, so that a token of another algorithm finds no key. */
 export const developmentKey: JWTVerifyGetKey = async (header, token) => (await keys()).verify(header, token);
 
 /** A token that is good for a day. */
@@ -36,10 +36,10 @@ export async function developmentToken(claims: {
   roles?: string[];
 }): Promise<string> {
   const { sub, email, roles = [] } = claims;
-  return new SignJWT({ email, realm_access: { roles } })
+  return new SignJWT({ typ: "Bearer", email, realm_access: { roles } })
     .setProtectedHeader({ alg: ALGORITHM })
     .setIssuer(DEVELOPMENT_ISSUER)
-    .setAudience(config.auth.audience)
+    .setAudience(config.auth.audiences)
     .setSubject(sub)
     .setIssuedAt()
     .setExpirationTime("1 day")

@@ -2,23 +2,35 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } f
 import { DependencyUnavailable } from "../../lib/contract/errors.ts";
 import { jwksFetches } from "../../lib/runtime/metrics.ts";
 
-/** How often the realm is asked at most, in ms: until the first success, and from then on (SPEC 9). */
+/** The realm is asked at most once in this time, in ms: until the first success, and from then on (contract 9). */
 const ASK_EVERY = { first: 2_000, later: 30_000 };
-/** A key that the realm took back is refused this long after, in ms. */
-const REFRESH_AFTER = 300_000;
+/**
+ * Time since the realm was last asked, in ms, from which it is asked again: in the background, and, if no request came
+ * for longer, before a key is used. A key that the realm took back is so refused within 5 minutes, the 30 s included
+ * for which token.ts remembers a token.
+ */
+const ASK_AGAIN = {
+  afterSuccess: { inBackground: 180_000, first: 240_000 },
+  afterFailure: { inBackground: ASK_EVERY.later, first: 60_000 },
+};
 const FETCH_TIMEOUT = 3_000;
 
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
 /**
- * The realm's signing keys, kept in memory. A key id that is not known asks the realm again, so that a rotated key is
- * taken, but not more often than ASK_EVERY, so that a flood of made-up ids is not passed on.
- * Rejects with DependencyUnavailable where the keys could never be loaded, and as jose's key sets do.
+ * The realm's signing keys, kept in memory. An unknown key id loads them again, so that a rotated key is accepted, but
+ * at most once in ASK_EVERY, so that a flood of made-up ids does not reach the realm. If the realm is unavailable, the
+ * old keys stay good.
+ *
+ * @param url of the realm's JWKS
+ * @param now the clock, in ms
+ * @returns rejects with DependencyUnavailable if the keys could never be loaded, otherwise as jose's key sets do
  */
 export function realmKeys(url: string, now = () => performance.now()): JWTVerifyGetKey {
   let keys: KeySet | undefined;
   let askedAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<void> | undefined;
+  let failed = false;
 
   async function ask(): Promise<void> {
     askedAt = now();
@@ -26,14 +38,14 @@ export function realmKeys(url: string, now = () => performance.now()): JWTVerify
       const answer = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT) });
       if (!answer.ok) throw new Error(answer.statusText);
       keys = createLocalJWKSet((await answer.json()) as JSONWebKeySet);
-      jwksFetches.inc({ result: "ok" });
+      failed = false;
     } catch {
-      jwksFetches.inc({ result: "failed" });
-      // the old keys stay good; where there are none, the caller is told
+      failed = true;
     }
+    jwksFetches.inc({ result: failed ? "failed" : "ok" });
   }
 
-  /** Asks the realm, unless it was asked just now; callers meanwhile wait for the same answer. */
+  /** Loads the keys, unless the realm was asked just now. Concurrent callers wait for the same answer. */
   function refresh(): Promise<void> | undefined {
     const mayAsk = now() - askedAt >= (keys ? ASK_EVERY.later : ASK_EVERY.first);
     if (mayAsk && !asking)
@@ -45,7 +57,10 @@ export function realmKeys(url: string, now = () => performance.now()): JWTVerify
 
   return async (header, token) => {
     if (keys) {
-      if (now() - askedAt > REFRESH_AFTER) void refresh();
+      const idle = now() - askedAt;
+      const { inBackground, first } = failed ? ASK_AGAIN.afterFailure : ASK_AGAIN.afterSuccess;
+      if (idle >= first) await refresh();
+      else if (idle >= inBackground) void refresh();
       try {
         return await keys(header, token);
       } catch (error) {

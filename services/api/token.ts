@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
-import { errors, type JWTPayload, jwtVerify } from "jose";
+import { type JWTHeaderParameters, type JWTPayload, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
 import type { Caller } from "../../lib/contract/caller.ts";
-import { Unauthorized } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { DEVELOPMENT_ISSUER, developmentKey } from "./development-token.ts";
 import { realmKeys } from "./key-set.ts";
+import { invalidToken, toRefusal } from "./refusal.ts";
 
 type TokenUser = NonNullable<Caller["user"]>;
 
@@ -13,46 +13,49 @@ const key = config.auth.issuer ? realmKeys(config.auth.jwksUrl) : developmentKey
 
 const LEEWAY = 5; // seconds
 
-/** What a token must be (SPEC 9). Algorithms are pinned: a token does not choose how it is checked. */
+/** What a token must have (contract 9). The token does not choose the algorithm that checks it. */
 const REQUIRED = {
   algorithms: ["RS256", "PS256", "ES256"],
   issuer: config.auth.issuer ?? DEVELOPMENT_ISSUER,
-  audience: config.auth.audience,
+  audience: config.auth.audiences,
   requiredClaims: ["sub", "exp"],
   clockTolerance: LEEWAY,
 };
 
-/** A client sends the same token again and again: one that was good is remembered for so long, in ms. */
+/** A client sends the same token again and again: a good one is not checked again for so long, in ms. */
 const REMEMBER = 30_000;
 const good = new LRUCache<string, TokenUser>({ max: 10_000 });
 
 /**
- * The user whom a Keycloak access token speaks for.
- * @throws Unauthorized, DependencyUnavailable where the realm's keys could never be loaded
+ * The user to whom a Keycloak access token was issued.
+ * @throws Unauthorized with the reason; DependencyUnavailable if the realm's keys could never be loaded
  */
 export async function verifyToken(token: string): Promise<TokenUser> {
   const digest = hash("sha256", token, "base64");
   const known = good.get(digest);
   if (known) return known;
-  const { payload } = await jwtVerify(token, key, REQUIRED).catch((error) => {
-    if (error instanceof errors.JWTExpired) throw new Unauthorized("Token expired");
-    if (error instanceof errors.JOSEError) throw new Unauthorized("Invalid token");
-    throw error;
+  const { payload, protectedHeader } = await jwtVerify(token, key, REQUIRED).catch((error) => {
+    throw toRefusal(error);
   });
-  const user = userOf(payload);
+  if (!isAccessToken(payload, protectedHeader)) throw invalidToken("it is not an access token (typ)");
+  const user = toTokenUser(payload);
   good.set(digest, user, { ttl: Math.min(REMEMBER, timeLeft(payload)) });
   return user;
 }
 
-/** Until the token expires, leeway included; in ms, at least 1. */
+/** The realm signs ID, refresh and logout tokens with the same keys. `at+jwt` is RFC 9068; Keycloak's claim is `Bearer`. */
+const isAccessToken = ({ typ }: JWTPayload, header: JWTHeaderParameters): boolean =>
+  typ === "Bearer" || (typ === undefined && /^(application\/)?at\+jwt$/i.test(header.typ ?? ""));
+
+/** The time until the token expires, leeway included; in ms, at least 1. */
 const timeLeft = ({ exp = 0 }: JWTPayload): number => Math.max(1, (exp + LEEWAY) * 1000 - Date.now());
 
-function userOf({
+function toTokenUser({
   sub,
   email,
   realm_access,
 }: JWTPayload & { realm_access?: { roles?: unknown } }): TokenUser {
-  if (!sub) throw new Unauthorized("Invalid token");
+  if (!sub) throw invalidToken("the claim sub is empty");
   const roles = realm_access?.roles;
   return {
     sub,

@@ -7,17 +7,22 @@ let node: TestNode;
 const tokens: Record<string, string> = {};
 const issuer = process.env.AUTH_ISSUER ?? "";
 
-async function signIn(name: string, client = "user-service"): Promise<string> {
+/** What Keycloak issues at a sign-in. */
+type Issued = { access_token: string; id_token: string; refresh_token: string };
+
+async function issue(name: string, client = "user-service"): Promise<Issued> {
   const form = new URLSearchParams({
     grant_type: "password",
     client_id: client,
+    scope: "openid",
     username: name,
     password: name,
   });
   const answer = await fetch(`${issuer}/protocol/openid-connect/token`, { method: "POST", body: form });
-  const { access_token } = (await answer.json()) as { access_token: string };
-  return access_token;
+  return (await answer.json()) as Issued;
 }
+
+const signIn = async (name: string): Promise<string> => (await issue(name)).access_token;
 
 const subjectOf = (token: string): string =>
   JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
@@ -54,11 +59,33 @@ test("A user whose token names another e-mail can't sign up with this one", asyn
   await node.http.post("/api/v1/users").set(as("ben")).send(body).expect(403);
 });
 
-test("A token for another audience is refused", async () => {
-  const token = await signIn("anna", "another-app");
-  const answer = await node.http
-    .get("/api/v1/users/me")
-    .set({ authorization: `Bearer ${token}` })
-    .expect(401);
+const INVALID = 'Bearer error="invalid_token", error_description="The token is refused: ';
+
+async function refusalOf(token: string): Promise<string | undefined> {
+  const headers = { authorization: `Bearer ${token}` };
+  const answer = await node.http.get("/api/v1/users/me").set(headers).expect(401);
   expect(answer.body.message).toBe("Invalid token");
+  return answer.headers["www-authenticate"];
+}
+
+test("A token of a client without an audience mapper is refused, and the answer names the audience", async () => {
+  const { access_token } = await issue("anna", "another-app");
+  expect(await refusalOf(access_token)).toBe(`${INVALID}its audience (aud) is not this service"`);
+});
+
+test("An ID token and a refresh token of Keycloak are refused", async () => {
+  const { id_token, refresh_token } = await issue("anna");
+  expect(await refusalOf(id_token)).toBe(`${INVALID}it is not an access token (typ)"`);
+  expect(await refusalOf(refresh_token)).toBe(
+    `${INVALID}it is malformed, or not signed with a key of the realm"`,
+  );
+});
+
+test("A token is accepted if its audience is one of several in AUTH_AUDIENCE", async () => {
+  const other = await startNode({ AUTH_AUDIENCE: "another-service, user-service" });
+  try {
+    await other.http.get("/api/v1/users").set(as("root")).expect(200);
+  } finally {
+    await other.stop();
+  }
 });

@@ -9,19 +9,25 @@ const ourKey = () =>
 const now = () => Math.floor(Date.now() / 1000);
 
 /** The headers of an administrator whose token expires then, in s from now. */
-export async function tokenUntil(seconds: number): Promise<{ authorization: string }> {
+export async function tokenUntil(
+  seconds: number,
+  claims: object = {},
+  header: object = {},
+): Promise<{ authorization: string }> {
   const key = await importJWK(ourKey(), "ES256");
   const token = new SignJWT({
     sub: "an-admin",
     iss: ISSUER,
     aud: AUDIENCE,
+    typ: "Bearer",
     exp: now() + seconds,
     realm_access: { roles: ["admin"] },
+    ...claims,
   });
-  return { authorization: `Bearer ${await token.setProtectedHeader({ alg: "ES256" }).sign(key)}` };
+  return { authorization: `Bearer ${await token.setProtectedHeader({ alg: "ES256", ...header }).sign(key)}` };
 }
 
-/** Authorization headers that must open nothing (SPEC 9): each would be an administrator's if it were taken. */
+/** Authorization headers that must be refused (contract 9); if it were accepted, each would be an administrator's. */
 export async function badTokens(): Promise<Record<string, string>> {
   const jwk = ourKey();
   const { d: _, ...publicJwk } = jwk;
@@ -30,7 +36,7 @@ export async function badTokens(): Promise<Record<string, string>> {
   const [ec, rsa] = await Promise.all([generateKeyPair("ES256"), generateKeyPair("RS256")]);
 
   const claims = { realm_access: { roles: ["admin"] } };
-  const good = { sub: "an-admin", iss: ISSUER, aud: AUDIENCE, exp: now() + 600 };
+  const good = { sub: "an-admin", iss: ISSUER, aud: AUDIENCE, typ: "Bearer", exp: now() + 600 };
   const sign = (payload: object, key: Parameters<SignJWT["sign"]>[0] = ours, alg = "ES256", header = {}) =>
     new SignJWT({ ...claims, ...payload }).setProtectedHeader({ alg, ...header }).sign(key);
   const { sub: _sub, ...withoutSub } = good;
@@ -48,6 +54,17 @@ export async function badTokens(): Promise<Record<string, string>> {
     "with an empty sub": await sign({ ...good, sub: "" }),
     "without exp": await sign(withoutExp),
     "without audience": await sign({ ...good, aud: undefined }),
+    "an ID token": await sign({ ...good, typ: "ID" }),
+    "a refresh token": await sign({ ...good, typ: "Refresh" }),
+    "a logout token": await sign({ ...good, typ: "Logout" }),
+    "a logout token by its header": await sign({ ...good, typ: undefined }, ours, "ES256", {
+      typ: "logout+jwt",
+    }),
+    "a token bound to a key (DPoP)": await sign({ ...good, typ: "DPoP" }),
+    "without typ": await sign({ ...good, typ: undefined }),
+    "an ID token in the header of an access token": await sign({ ...good, typ: "ID" }, ours, "ES256", {
+      typ: "at+jwt",
+    }),
     "alg none": new UnsecuredJWT({ ...claims, ...good }).encode(),
     "HS256 with our public key": await sign(good, Buffer.from(await exportSPKI(publicKey)), "HS256"),
     "HS256 with the text of our key": await sign(good, Buffer.from(JSON.stringify(publicJwk)), "HS256"),

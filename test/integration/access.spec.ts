@@ -110,6 +110,51 @@ describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 
   });
 });
 
+describe("a refused token is explained in WWW-Authenticate, and never by more than the check that failed", () => {
+  const MALFORMED = "it is malformed, or not signed with a key of the realm";
+  test.each([
+    { title: "expired", message: "Token expired", reason: "it expired (exp)" },
+    { title: "not valid yet", reason: "it is not valid yet (nbf)" },
+    { title: "of another audience", reason: "its audience (aud) is not this service" },
+    { title: "without audience", reason: "its audience (aud) is not this service" },
+    { title: "of another issuer", reason: "its issuer (iss) is not the realm of this service" },
+    { title: "without sub", reason: "its claim sub is missing or not valid" },
+    { title: "with an empty sub", reason: "the claim sub is empty" },
+    { title: "without exp", reason: "its claim exp is missing or not valid" },
+    { title: "an ID token", reason: "it is not an access token (typ)" },
+    { title: "a refresh token", reason: "it is not an access token (typ)" },
+    { title: "a logout token", reason: "it is not an access token (typ)" },
+    { title: "a logout token by its header", reason: "it is not an access token (typ)" },
+    { title: "without typ", reason: "it is not an access token (typ)" },
+    { title: "an ID token in the header of an access token", reason: "it is not an access token (typ)" },
+    { title: "alg none", reason: MALFORMED },
+    { title: "ES256 with another key", reason: MALFORMED },
+    { title: "with its payload changed", reason: MALFORMED },
+    { title: "garbage", reason: MALFORMED },
+  ])("$title: $reason", async ({ title, message = "Invalid token", reason }) => {
+    const headers = { authorization: bad[title] ?? "" };
+    const answer = await service.http.get(`${users}/me`).set(headers).expect(401);
+    expect(answer.body.message).toBe(message);
+    expect(answer.headers["www-authenticate"]).toBe(
+      `Bearer error="invalid_token", error_description="The token is refused: ${reason}"`,
+    );
+  });
+
+  test.each(["Basic", "Bearer alone", "no scheme"])(
+    "%s is no token, so there is nothing to explain",
+    async (title) => {
+      const headers = { authorization: bad[title] ?? "" };
+      const answer = await service.http.get(`${users}/me`).set(headers).expect(401);
+      expect(answer.headers["www-authenticate"]).toBe("Bearer");
+    },
+  );
+
+  test("an access token as RFC 9068 marks it, without a claim typ, is accepted", async () => {
+    const token = await tokenUntil(60, { typ: undefined }, { typ: "at+jwt" });
+    await service.http.get(users).set(token).expect(200);
+  });
+});
+
 describe("signing up", () => {
   const signUp = (body: object, headers: object) =>
     request(service.url, { method: "POST", path: users, body, headers: { ...headers } });

@@ -173,6 +173,8 @@ describe("the start ends with one line", () => {
       NODE_ENV: "production",
       KAFKA_BROKERS: "127.0.0.1:1",
       MINIO_ENDPOINT: "127.0.0.1",
+      MINIO_SECRET_KEY: "a key of our own",
+      DATABASE_PASSWORD: database.env.DATABASE_PASSWORD || "ignored by this server",
       AUTH_ISSUER: "http://127.0.0.1:1/realms/none",
     });
     for (const name of MIGRATIONS) expect(line).toContain(name);

@@ -10,6 +10,8 @@ const PRODUCTION = {
   KAFKA_BROKERS: "kafka:9092",
   AUTH_ISSUER: "https://idp/realms/a",
   INTERNAL_TOKEN: "x".repeat(32),
+  DATABASE_PASSWORD: "of our own",
+  MINIO_SECRET_KEY: "of our own too",
 };
 
 function faultOf(env: Record<string, string>): string {
@@ -22,7 +24,7 @@ function faultOf(env: Record<string, string>): string {
   throw new Error("The environment was accepted");
 }
 
-test("without an environment, each variable has the default of SPEC 8", () => {
+test("without an environment, each variable has its default", () => {
   expect(readConfig({})).toMatchObject({
     production: false,
     services: ["api", "users", "stats", "avatars", "outbox", "ingest"],
@@ -46,7 +48,7 @@ test("without an environment, each variable has the default of SPEC 8", () => {
       poolMax: 10,
     },
     kafka: undefined,
-    auth: { issuer: undefined, audience: "user-service", internalToken: undefined },
+    auth: { issuer: undefined, audiences: ["user-service"], internalToken: undefined },
   });
 });
 
@@ -55,6 +57,37 @@ test("an empty value counts as not set", () => {
     "PORT NODE_ENV DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_SCHEMA DATABASE_SSL DATABASE_POOL_MAX MINIO_ENDPOINT MINIO_PORT MINIO_ACCESS_KEY MINIO_SECRET_KEY MINIO_BUCKET MINIO_USE_SSL KAFKA_BROKERS KAFKA_CLIENT_ID KAFKA_GROUP_ID KAFKA_SSL KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD LOG_LEVEL LOKI_HOST JAEGER_ENDPOINT TRACE_SAMPLE AUTH_ISSUER AUTH_JWKS_URL AUTH_AUDIENCE INTERNAL_TOKEN METRICS_PORT METRICS_USERS_MAX PUBLIC_URL DATA_DIR SERVICES NODEID NAMESPACE";
   const empty = Object.fromEntries(names.split(" ").map((name) => [name, ""]));
   expect(readConfig(empty)).toEqual(readConfig({}));
+});
+
+test.each([
+  { kind: "text", name: "INTERNAL_TOKEN", value: "x".repeat(32) },
+  { kind: "secret", name: "DATABASE_PASSWORD", value: "hunter2" },
+  { kind: "integer", name: "PORT", value: "8080" },
+  { kind: "flag", name: "DATABASE_SSL", value: "true" },
+  { kind: "choice", name: "LOG_LEVEL", value: "warn" },
+  { kind: "host", name: "DATABASE_HOST", value: "db" },
+  { kind: "list", name: "KAFKA_BROKERS", value: "a:1,b:2" },
+  { kind: "address", name: "AUTH_ISSUER", value: "https://idp/realms/a" },
+])("$name ($kind) is trimmed", ({ name, value }) => {
+  for (const padded of [`${value}\n`, `  ${value}\r\n`, `\t${value} `])
+    expect(readConfig({ [name]: padded })).toEqual(readConfig({ [name]: value }));
+  expect(readConfig({ [name]: " \n" })).toEqual(readConfig({}));
+});
+
+test("AUTH_AUDIENCE is a list", () => {
+  expect(readConfig({ AUTH_AUDIENCE: "user-service, account" }).auth.audiences).toEqual([
+    "user-service",
+    "account",
+  ]);
+});
+
+test.each(["db", "db.example.org", "my_db-1", "10.0.0.1", "::1", "fe80::1%eth0", "/var/run/postgresql"])(
+  "DATABASE_HOST may be %s",
+  (host) => expect(readConfig({ DATABASE_HOST: host }).database.host).toBe(host),
+);
+
+test.each(["development", "test"])("NODE_ENV=%s is not production", (NODE_ENV) => {
+  expect(readConfig({ NODE_ENV }).production).toBe(false);
 });
 
 test("PUBLIC_URL follows PORT, unless it is set", () => {
@@ -118,6 +151,23 @@ describe("a wrong value gives one line with the variable, the value's fault and 
     ["TRACE_SAMPLE", "all", "from 0 to 1"],
     ["SERVICES", "api,nothing", "api, users, stats, avatars, outbox, ingest"],
     ["SERVICES", "api,", "api, users, stats, avatars, outbox, ingest"],
+    ["NODE_ENV", "Production", "production, development, test"],
+    ["NODE_ENV", "prod", "production, development, test"],
+    ["DATABASE_HOST", "db:5432", "host name"],
+    ["DATABASE_HOST", "postgres://db/x", "host name"],
+    ["DATABASE_HOST", "db/x", "host name"],
+    ["MINIO_ENDPOINT", "http://127.0.0.1:9000", "host name"],
+    ["MINIO_ENDPOINT", "minio:9000", "host name"],
+    ["MINIO_ENDPOINT", "/var/run/minio", "host name"],
+    ["KAFKA_BROKERS", "kafka://kafka:9092", "host:port"],
+    ["NAMESPACE", "prod.eu", "at most 64 letters"],
+    ["NAMESPACE", "prod eu", "at most 64 letters"],
+    ["NAMESPACE", "x".repeat(65), "at most 64 letters"],
+    ["NODEID", "node 1", "at most 128 letters"],
+    ["NODEID", "knöten", "at most 128 letters"],
+    ["NODEID", "node/1", "at most 128 letters"],
+    ["NODEID", "x".repeat(129), "at most 128 letters"],
+    ["AUTH_AUDIENCE", "a,,b", "separated by commas"],
   ])("%s=%s", (name, value, allowed) => {
     const message = faultOf({ [name]: value });
     expect(message).toMatch(new RegExp(`^${name}: `));
@@ -175,9 +225,27 @@ test("a secret's value is never in the message", () => {
   expect(message).not.toContain("hunter2");
 });
 
+test("a password inside of an address is never in the message", () => {
+  const message = faultOf({ DATABASE_HOST: "postgres://anna:p@ss@db:5432/x" });
+  expect(message).toMatch(/^DATABASE_HOST: .*postgres:\/\/\*\*\*@db:5432/);
+  expect(message).not.toMatch(/anna|p@ss/);
+});
+
 describe("NODE_ENV=production refuses to start, naming the variable", () => {
   test.each(Object.keys(PRODUCTION).filter((name) => name !== "NODE_ENV"))("without %s", (name) => {
-    expect(faultOf({ ...PRODUCTION, [name]: "" })).toMatch(new RegExp(`^${name}: is not set[^\n]*$`));
+    expect(faultOf({ ...PRODUCTION, [name]: "" })).toMatch(
+      new RegExp(`^${name}: (is not set|has its default value)[^\n]*$`),
+    );
+  });
+
+  test.each([
+    { name: "DATABASE_PASSWORD", value: "postgres" },
+    { name: "MINIO_SECRET_KEY", value: "minioadmin123" },
+    { name: "MINIO_SECRET_KEY", value: "minioadmin123\n" },
+  ])("if $name is the default", ({ name, value }) => {
+    const message = faultOf({ ...PRODUCTION, [name]: value });
+    expect(message).toMatch(new RegExp(`^${name}: has its default value[^\n]*$`));
+    expect(message).not.toContain(value.trim());
   });
 
   test("and starts with all of them", () => {
@@ -190,12 +258,21 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
   });
 
   test("a node of api alone needs neither DATABASE_HOST nor MINIO_ENDPOINT", () => {
-    const env = { ...PRODUCTION, SERVICES: "api", DATABASE_HOST: "", MINIO_ENDPOINT: "" };
+    const env = {
+      ...PRODUCTION,
+      SERVICES: "api",
+      DATABASE_HOST: "",
+      DATABASE_PASSWORD: "",
+      MINIO_ENDPOINT: "",
+      MINIO_SECRET_KEY: "",
+    };
     expect(readConfig(env).needsDatabase).toBe(false);
   });
 
   test("a node without avatars needs no MINIO_ENDPOINT", () => {
-    expect(() => readConfig({ ...PRODUCTION, SERVICES: "users,stats", MINIO_ENDPOINT: "" })).not.toThrow();
+    expect(() =>
+      readConfig({ ...PRODUCTION, SERVICES: "users,stats", MINIO_ENDPOINT: "", MINIO_SECRET_KEY: "" }),
+    ).not.toThrow();
   });
 });
 

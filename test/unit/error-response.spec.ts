@@ -54,6 +54,10 @@ test("validation errors add details, and no other error does", () => {
 test("405 says what is allowed, 401 how to sign in, 503 when to come back", () => {
   expect(answerTo(new errors.MethodNotAllowed(["GET", "HEAD"])).headers).toEqual({ Allow: "GET, HEAD" });
   expect(answerTo(new errors.Unauthorized()).headers).toEqual({ "WWW-Authenticate": "Bearer" });
+  const refused = new errors.Unauthorized("Invalid token", { invalidToken: "its issuer is wrong" });
+  expect(answerTo(refused).headers).toEqual({
+    "WWW-Authenticate": 'Bearer error="invalid_token", error_description="its issuer is wrong"',
+  });
   expect(answerTo(new errors.DependencyUnavailable("database")).headers["Retry-After"]).toMatch(/^\d+$/);
 });
 

@@ -1,0 +1,26 @@
+import { errors } from "jose";
+import { Unauthorized } from "../../lib/contract/errors.ts";
+
+/**
+ * Why a token is refused, in words that help an honest client. They name the check and never a value. What is wrong
+ * with a signature or a key is not said, since only an attacker would need it.
+ */
+const REASONS: Record<string, string> = {
+  aud: "its audience (aud) is not this service",
+  iss: "its issuer (iss) is not the realm of this service",
+  nbf: "it is not valid yet (nbf)",
+};
+
+/** The answer to a token that is refused. `reason` completes "The token is refused: …". */
+export const invalidToken = (reason: string, message = "Invalid token"): Unauthorized =>
+  new Unauthorized(message, { invalidToken: `The token is refused: ${reason}` });
+
+/** The answer to an error of jose, or the error itself if it is none of jose's. */
+export function toRefusal(error: unknown): unknown {
+  if (error instanceof errors.JWTExpired) return invalidToken("it expired (exp)", "Token expired");
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return invalidToken(REASONS[error.claim] ?? `its claim ${error.claim} is missing or not valid`);
+  if (error instanceof errors.JOSEError)
+    return invalidToken("it is malformed, or not signed with a key of the realm");
+  return error;
+}
