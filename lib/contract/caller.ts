@@ -7,11 +7,11 @@ export type Caller = {
   user?: { sub: string; email?: string; admin: boolean };
 };
 
-/** What every call of the gateway carries beside its params (SPEC 12). */
+/** What every call of the gateway carries beside its params (contract 12). */
 export type Meta = { caller?: Caller };
 
 /**
- * Who may call an action; each action declares one (SPEC 2, "Who may").
+ * Who may call an action; each action declares one (contract 2).
  * - `anyone`
  * - `owner`: whose `id` it is; admin, internal
  * - `keycloak-owner`: whose `keycloakId` it is; admin, internal
@@ -20,12 +20,12 @@ export type Meta = { caller?: Caller };
  */
 export type Access = "anyone" | "owner" | "keycloak-owner" | "admin" | "internal";
 
-/** A call from inside the cluster names no caller: the cluster is the boundary of trust (SPEC 12). */
+/** A call from inside the cluster names no caller: the cluster is the boundary of trust (contract 12). */
 export const callerOf = (meta: Meta): Caller => meta.caller ?? { internal: true };
 
 /**
- * What can be decided before the params are looked at (SPEC 3: "caller" comes before "validation").
- * @throws Unauthorized for nobody, Forbidden where no user, or only admins, may
+ * The checks that need no params: the caller is checked before the params are validated (contract 3).
+ * @throws Unauthorized for nobody, Forbidden if no user may, or only admins may
  */
 export function demandRole(access: Access, caller: Caller): void {
   if (access === "anyone" || caller.internal) return;
@@ -34,7 +34,7 @@ export function demandRole(access: Access, caller: Caller): void {
   if (access === "admin" && !caller.user.admin) throw new Forbidden("For administrators only");
 }
 
-/** @throws Forbidden for a user whose data these are not */
+/** @throws Forbidden for a user who asks for the data of another */
 export function demandOwnership(keycloakId: string, caller: Caller): void {
   if (caller.internal || caller.user?.admin || caller.user?.sub === keycloakId) return;
   throw new Forbidden("Access to another user's data is denied");

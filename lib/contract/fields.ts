@@ -32,7 +32,7 @@ const required = (schema: JsonSchema, check: (value: string) => unknown): Rule =
   custom: checked(check),
 });
 
-/** The same field, which may be left out; null stays refused where it was. */
+/** The same field, which may be left out. Whether it may be null does not change. */
 export const optional = (rule: Rule): Rule => ({ ...rule, optional: true });
 
 /** PostgreSQL's text takes no NUL, and UTF-8 no lone surrogate (contract 4). */

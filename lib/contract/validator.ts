@@ -4,7 +4,7 @@ import type { FieldError } from "./contracts.ts";
 /** The package types its ES build, Node loads the CommonJS one, whose export is the class itself. */
 export const Validator = untyped as unknown as typeof untyped.default;
 
-/** One rule set for the broker's params, for consumed events and for the environment. Null is a value: a field says itself whether it takes it. */
+/** One rule set for the broker's params and for consumed events. Null is a value: each field declares whether it takes it. */
 export const VALIDATOR_OPTIONS = {
   useNewCustomCheckerFunction: true,
   considerNullAsAValue: true,
@@ -26,7 +26,7 @@ export const VALIDATOR_OPTIONS = {
 export type RuleError = { type: string; field?: string; message?: string; actual?: unknown };
 
 /**
- * fastest-validator's errors in the form of SPEC 3, one for each unknown field.
+ * fastest-validator's errors in the form of contract 3, one for each unknown field.
  * The offending value is left out: it may be anything, and it is nobody else's business.
  */
 export function toDetails(errors: RuleError[]): FieldError[] {

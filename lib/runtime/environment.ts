@@ -36,7 +36,7 @@ const secret = <Fallback extends string | undefined = undefined>(
 const host = ({ sockets = false } = {}): Variable<string | undefined> => ({
   parse: (text) =>
     /^[\w.-]+$/.test(text) || isIP(text) || (sockets && text.startsWith("/")) ? text : undefined,
-  allowed: "a host name or an IP address, without scheme, port and path,",
+  allowed: "a host name or an IP address, without scheme, port and path",
   fallback: undefined,
 });
 
@@ -95,7 +95,7 @@ const listOf = <Item, Fallback extends Item[] | undefined = undefined>(
     const items = text.split(",").map((part) => item.parse(part.trim()));
     return items.every((value) => value !== undefined) ? items : undefined;
   },
-  allowed: `a list of ${item.allowed}, separated by commas,`,
+  allowed: `a list of ${item.allowed}, separated by commas`,
   fallback: fallback as Fallback,
 });
 
@@ -173,7 +173,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Values {
     if (!text) return [name, variable.fallback];
     const value = variable.parse(text);
     if (value !== undefined) return [name, value];
-    throw new ConfigError(`${name}: ${shown(text, variable)} is not valid: ${variable.allowed} is allowed`);
+    throw new ConfigError(`${name}: ${shown(text, variable)} is not valid; allowed: ${variable.allowed}`);
   });
   return Object.fromEntries(entries) as Values;
 }
@@ -186,15 +186,13 @@ const shown = (text: string, { secret }: Variable<unknown>): string =>
 export function demand(values: Values, because: string, ...names: (keyof Values)[]): void {
   for (const name of names)
     if (values[name] === undefined)
-      throw new ConfigError(
-        `${name}: is not set, although ${because}: ${VARIABLES[name].allowed} is allowed`,
-      );
+      throw new ConfigError(`${name}: is not set, although ${because}; allowed: ${VARIABLES[name].allowed}`);
 }
 
 /** @throws ConfigError if this variable has its default, which everybody knows, although `because` */
 export function refuseDefault(values: Values, because: string, name: keyof Values): void {
   if (values[name] === VARIABLES[name].fallback)
     throw new ConfigError(
-      `${name}: has its default value, although ${because}: only a secret of your own is allowed`,
+      `${name}: has its default value, although ${because}; allowed: a secret of your own`,
     );
 }

@@ -63,7 +63,7 @@ describe("a text", () => {
 describe("an optional text", () => {
   const bio = fields.optionalText(2000);
 
-  test.each(["", "   ", "\t\n", null])("is null where it is %j", (value) => {
+  test.each(["", "   ", "\t\n", null])("is null if it is %j", (value) => {
     expect(check(bio, value)).toEqual({ value: null });
   });
 
@@ -131,7 +131,7 @@ test("an integer is a safe one within its limits, and no text unless it comes fr
   expect(check(fields.integer(1, 100, { convert: true }), "20")).toEqual({ value: 20 });
 });
 
-test("each unknown field is told, with its dotted name", () => {
+test("each unknown field is reported with its dotted name", () => {
   const given = {
     keycloakId: "k",
     email: "a@b.co",
@@ -142,7 +142,7 @@ test("each unknown field is told, with its dotted name", () => {
   expect(names).toEqual(expect.arrayContaining(["isAdmin", "profile.admin"]));
 });
 
-test("each fault is told with its dotted field, and without the value", () => {
+test("each fault is reported with its dotted field, and without the value", () => {
   const details = checkParams(schemas.create, {
     keycloakId: "",
     email: "secret-no-mail",

@@ -89,7 +89,7 @@ test("a flood of unknown key ids causes at most one request in 30 s", async () =
 });
 
 describe("until the first success", () => {
-  test("the realm is asked once every 2 s, and callers are told that it is out of reach", async () => {
+  test("the realm is asked once every 2 s, and callers get DEPENDENCY_UNAVAILABLE", async () => {
     realm.keys = [await newKey("a")];
     realm.status = 500;
     for (let step = 0; step < 20; step++) {
@@ -101,7 +101,7 @@ describe("until the first success", () => {
     expect(await verify("a")).toBe("ada");
   });
 
-  test.each(["", "{", "{}", '{"keys":5}', "<html>"])("an answer of %j is none", async (body) => {
+  test.each(["", "{", "{}", '{"keys":5}', "<html>"])("an answer of %j is not a key set", async (body) => {
     await newKey("a");
     realm.body = body;
     await expect(verify("a")).rejects.toEqual(unavailable);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { PreferencesPatch, Profile } from "../../lib/contract/contracts.ts";
+import { emailKey } from "../../lib/contract/email.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
 import * as rules from "../../services/users/users.rules.ts";
@@ -208,4 +209,21 @@ test("who signs up with a token that holds an e-mail signs up with that e-mail, 
   expect(rules.mayCreateWith("eve@b.co", token("ada@b.co", true))).toBe(true);
   expect(rules.mayCreateWith("eve@b.co", { internal: true })).toBe(true);
   expect(rules.mayCreateWith("eve@b.co", { ...token("ada@b.co"), internal: true })).toBe(true);
+});
+
+test("the e-mails of token and body are compared by the rule that makes e-mails unique", () => {
+  const token = (email: string) => ({ internal: false, user: { sub: "kc", email, admin: false } });
+  // letters whose cases and forms are easily mistaken: Kelvin sign, dotted and dotless I, sigma, combining dots
+  const email = fc.string({
+    unit: fc.constantFrom(..."kK\u212aiI\u0130\u0131sS\u017fσςΣeéÉ\u0301\u0307"),
+    minLength: 1,
+    maxLength: 3,
+  });
+  fc.assert(
+    fc.property(email, email, (a, b) => {
+      const same = emailKey(`${a}@b.co`) === emailKey(`${b}@b.co`);
+      expect(rules.mayCreateWith(`${a}@b.co`, token(`${b}@b.co`))).toBe(same);
+    }),
+    { numRuns: 1_000 },
+  );
 });
