@@ -4,6 +4,7 @@ import { REPL_OPTIONS } from "./cli/repl.commands.ts";
 import { ValidationFailed } from "./lib/contract/errors.ts";
 import { newTraceId } from "./lib/contract/events.ts";
 import { type RuleError, toDetails, VALIDATOR_OPTIONS } from "./lib/contract/validator.ts";
+import { Discoverer, HEARTBEAT, type NodeMetadata } from "./lib/kafka/discoverer.ts";
 import { config, type KafkaConfig, type Tracing } from "./lib/runtime/config.ts";
 import { Lifecycle } from "./lib/runtime/lifecycle.ts";
 import { createLogger, LEVELS } from "./lib/runtime/logger.ts";
@@ -12,7 +13,7 @@ import { callSpans } from "./lib/tracing/spans.ts";
 import { DatabaseService } from "./services/database/database.service.ts";
 import { PrometheusService } from "./services/metrics/metrics.service.ts";
 
-/** The broker of every node, whichever services it runs. */
+/** The broker options of every node, whichever services it runs. */
 const brokerOptions = async (): Promise<BrokerOptions> => ({
   nodeID: config.nodeID,
   namespace: config.namespace,
@@ -22,27 +23,31 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   middlewares: [Lifecycle],
   errorHandler: toOwnError,
 
-  // without it the node is alone, on Moleculer's in-process bus
+  // without Kafka the node is alone, on Moleculer's in-process bus
   transporter: config.kafka && (await connectTo(config.kafka)),
-  serializer: config.kafka && "CBOR", // JSON makes 3.6 bytes of each byte of a picture
-  heartbeatInterval: 1, // seconds
-  heartbeatTimeout: 2, // it is looked at as often: a node that dies is routed around within 5
+  serializer: config.kafka && "CBOR", // JSON takes 3.6 bytes for each byte of a file
+  heartbeatInterval: HEARTBEAT.interval,
+  heartbeatTimeout: HEARTBEAT.timeout, // how often nodes are checked; the discoverer knows the timeout of each
+  metadata: { heartbeatTimeout: HEARTBEAT.timeout } satisfies NodeMetadata,
 
   tracing: config.tracing ? await traceTo(config.tracing) : undefined,
 
-  requestTimeout: 5_000, // ms: a call whose node died must not hang
+  requestTimeout: 5_000, // ms: a call to a node that died must not hang
   retryPolicy: { enabled: true, retries: 3, delay: 100, maxDelay: 1_000, factor: 2, check: wasRefused },
-  registry: { stopDelay: config.kafka ? 500 : 0 }, // ms: until the others know that this node stops
+  registry: {
+    discoverer: new Discoverer(),
+    stopDelay: config.kafka ? 500 : 0, // ms: until the others know that this node stops
+  },
   dependencyInterval: 100,
   maxCallLevel: 20,
   tracking: { enabled: true, shutdownTimeout: 6_000 },
   skipProcessEventRegistration: true, // lib/runtime/lifecycle.ts
-  internalServices: { $node: { actions: { options: false } } } as unknown as boolean, // it hands out secrets
+  internalServices: { $node: { actions: { options: false } } } as unknown as boolean, // it shows the transporter's password
 
   replOptions: REPL_OPTIONS,
 
   created(broker) {
-    // around the hooks of actions too, where access is checked
+    // these also wrap the hooks of actions, which check access
     if (config.tracing) broker.middlewares.add(callSpans(config.tracing.sample));
     broker.middlewares.add(Observe);
     broker.createService(PrometheusService);
@@ -50,29 +55,29 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   },
 });
 
-/** Its client takes a second to load, which a node that is alone does not need to wait for. */
+/** Loads the transporter only if it is used: its client takes a second to load. */
 async function connectTo(kafka: KafkaConfig): Promise<BrokerOptions["transporter"]> {
   const { KafkaTransporter } = await import("./lib/kafka/transporter.ts");
   return new KafkaTransporter(kafka);
 }
 
-/** Moleculer's own tracer, which sends to a collector. */
+/** Moleculer's own tracer, with an exporter that sends to a collector. */
 async function traceTo(tracing: Tracing): Promise<BrokerOptions["tracing"]> {
   const { CollectorExporter } = await import("./lib/tracing/collector.ts");
   return {
     enabled: true,
-    exporter: new CollectorExporter(tracing) as never, // an instance will do, which its types do not know
+    exporter: new CollectorExporter(tracing) as never, // an instance works, but its types do not allow it
     actions: false, // lib/tracing/spans.ts
   };
 }
 
 type BrokerError = Error & { type?: string; code?: number; data?: unknown };
 
-/** A node that stops refuses calls without beginning them, so another may have them. Nothing else is safe to repeat. */
+/** A stopping node refuses calls before it begins them, so they are safe to repeat elsewhere. Nothing else is. */
 const wasRefused = ({ type, data }: BrokerError): boolean =>
   type === "SERVICE_NOT_AVAILABLE" && Boolean((data as { nodeID?: string } | undefined)?.nodeID);
 
-/** Moleculer's own validation error is a 422 that carries the offending values: ours is SPEC 3's 400. */
+/** Moleculer's own validation error is a 422 that contains the offending values. The contract (3) wants a 400. */
 function toOwnError(error: BrokerError): never {
   if (error.type === "VALIDATION_ERROR" && error.code === 422)
     throw new ValidationFailed(toDetails(error.data as RuleError[]));

@@ -1,5 +1,5 @@
 import type { Context } from "moleculer";
-import { traceparentOf } from "../tracing/trace-context.ts";
+import { readTraceparent, traceparentOf } from "../tracing/trace-context.ts";
 import type { ConsumedEventType, Envelope, Events } from "./contracts.ts";
 
 /** The catalogue of events (SPEC 7): what we publish, what we consume and from where. */
@@ -48,10 +48,15 @@ export const CONSUMED_TOPICS = [...new Set(Object.values(CONSUMED).map(({ topic 
 /** Every topic that is used, to be created where it is missing. */
 export const TOPICS = [USER_EVENTS, ...CONSUMED_TOPICS.flatMap((topic) => [topic, deadLetterTopic(topic)])];
 
+/** A correlation id from outside is used if it is 1 to 128 visible ASCII characters; else the trace id stands for it. */
+const CORRELATION_ID = /^[\x21-\x7e]{1,128}$/;
+/** A longer causation id from outside is left out; in characters. */
+const CAUSATION_ID_LIMIT = 255;
+
 /** Wraps an event into the published envelope. Its eventId is new: call it once for each event. */
 export const toEnvelope = (
   event: DomainEvent,
-  { correlationId, causationId }: Cause,
+  { correlationId, causationId = "", traceparent }: Cause,
   now = new Date(),
 ): Envelope => ({
   eventId: crypto.randomUUID(),
@@ -59,5 +64,12 @@ export const toEnvelope = (
   timestamp: now.toISOString(),
   userId: event.userId,
   data: event.data,
-  metadata: { service: "user-service", version: VERSION, correlationId, causationId },
+  metadata: {
+    service: "user-service",
+    version: VERSION,
+    correlationId: CORRELATION_ID.test(correlationId)
+      ? correlationId
+      : (readTraceparent(traceparent)?.traceID ?? newTraceId()),
+    ...(causationId && causationId.length <= CAUSATION_ID_LIMIT && { causationId }),
+  },
 });

@@ -1,9 +1,9 @@
-import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
+import { type DestinationStream, type LogFn, type Logger, type LoggerOptions, pino } from "pino";
 import { config } from "./config.ts";
 
 /**
- * Moleculer's own modules say little of use below warnings, and at debug they log what must not be logged (SPEC 10);
- * so does moleculer-web. Ours are as LOG_LEVEL says.
+ * Moleculer's own modules log little of use below warnings, and at debug they log what must not be logged (contract 10).
+ * So does moleculer-web. Our services log at LOG_LEVEL.
  */
 const FRAMEWORK = [
   "broker",
@@ -25,7 +25,7 @@ export const LEVELS: Record<string, string> = {
   "**": config.logLevel,
 };
 
-/** In ms. A line is sent within a second; a stop waits for the last ones no longer than `within`. */
+/** In ms. A line is sent within a second. A stop waits for the last lines for at most `within`. */
 const SEND = { every: 1_000, within: 2_000 };
 
 /** Loki's names of our levels. */
@@ -47,7 +47,7 @@ const output = (): DestinationStream =>
       })
     : pino.destination(1);
 
-/** From a thread of its own, which keeps some seconds' lines at most: a Loki that is down or slow costs nothing here. */
+/** Sends from a thread of its own, which keeps the lines of some seconds at most: a slow or unavailable Loki costs nothing here. */
 const loki = (host: string): DestinationStream =>
   pino.transport({
     target: "pino-loki",
@@ -67,7 +67,7 @@ const destination = config.lokiHost
   ? pino.multistream([output(), loki(config.lokiHost)].map(everything))
   : output();
 
-/** One JSON object a line, as SPEC 10 wants it. */
+/** One JSON object per line (contract 10). */
 const options: LoggerOptions = {
   base: { service: "user-service" },
   messageKey: "message",
@@ -77,12 +77,28 @@ const options: LoggerOptions = {
   level: "trace", // each module has its own
 };
 const root = pino(options, destination);
+const frameworkRoot = pino({ ...options, hooks: { logMethod: keepArguments } }, destination);
 
-/** The logger of one module of the broker. */
-export const createLogger = (level: string, { nodeID, mod }: { nodeID: string; mod: string }): Logger =>
-  root.child({ node: nodeID, module: mod }, { level });
+/** Returns the logger of one module of the broker. */
+export function createLogger(level: string, { nodeID, mod }: { nodeID: string; mod: string }): Logger {
+  const parent = FRAMEWORK.includes(mod.toLowerCase()) ? frameworkRoot : root;
+  return parent.child({ node: nodeID, module: mod }, { level });
+}
 
-/** Of an error only what holds no values: PostgreSQL's `detail` and Sequelize's `parameters` hold e-mails. */
+/**
+ * Moleculer's own modules log as a console does, with further arguments behind the text: pino would drop them. Strings,
+ * numbers and lists of them are appended to the text, and an error is logged as one. Other objects are left out, as they
+ * may hold personal data.
+ */
+export function keepArguments(this: Logger, args: Parameters<LogFn>, log: LogFn): void {
+  const [first, ...more]: unknown[] = args;
+  const texts = more.flat().filter((one) => typeof one === "string" || typeof one === "number");
+  const err = more.find((one) => one instanceof Error);
+  if (typeof first !== "string" || first.includes("%")) log.apply(this, args);
+  else log.call(this, err ? { err } : {}, [first, ...texts].join(" "));
+}
+
+/** Keeps only what holds no values: PostgreSQL's `detail` and Sequelize's `parameters` hold e-mails. */
 function withoutValues(error: Error & { code?: unknown; type?: unknown; cause?: unknown }): object {
   const { name, message, code, type, stack, cause } = error;
   return { name, message, code, type, stack, ...(cause instanceof Error && { cause: withoutValues(cause) }) };
