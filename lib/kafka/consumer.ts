@@ -1,7 +1,9 @@
-import type { Consumer } from "kafkajs";
+import type { Consumer, EachBatchPayload } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { heard } from "../runtime/listening.ts";
+import { retryUntilDone } from "../runtime/tasks.ts";
 import { loadClient, type Warn } from "./client.ts";
+import { registerCodecs } from "./codecs.ts";
 
 /** A record as it was read; a null value is a tombstone. */
 export type ConsumedRecord = {
@@ -14,8 +16,9 @@ export type ConsumedRecord = {
 
 export type TopicConsumer = {
   /**
-   * Hands over the topics' records, a partition's in order. A batch is done when `onBatch` resolves; one that rejects
-   * comes again. The group begins at the earliest record. Continues by itself after an outage, until close().
+   * Passes the topics' records on, a partition's in order. A batch is done when `onBatch` resolves; if it rejects, the
+   * batch is read again. The group begins at the earliest record. After a crash of the client, for whatever reason, a
+   * new client is created with back-off. Resolves after close().
    */
   consume(topics: string[], onBatch: (records: ConsumedRecord[]) => Promise<void>): Promise<void>;
   close(): Promise<void>;
@@ -23,42 +26,107 @@ export type TopicConsumer = {
 
 const PARTITIONS_AT_ONCE = 3;
 
-/** In ms. A member that died is missed after so long; one that deals with a large batch says that it lives. */
+/** In ms. A member that died is missed after so long; one that processes a large batch sends heartbeats meanwhile. */
 const SESSION = { sessionTimeout: 6_000, heartbeatInterval: 1_500 };
 /** In ms. A consumer that tried for `maxRetryTime` waits no longer between tries, and never gives up. */
 const CONSUMER_RETRY = { initialRetryTime: 200, maxRetryTime: 5_000, retries: Number.MAX_SAFE_INTEGER };
+/** In ms, before a new client is created after a crash. */
+const CRASH_BACKOFF = { first: 500, last: 10_000 };
 
 /** Opens no connection before consume(). */
 export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
-  let consumer: Consumer | undefined;
+  const stop = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve());
+  });
+  let consuming: Promise<void> | undefined;
   return {
-    async consume(topics, onBatch) {
-      heard("topics"); // from now on they are to be heard
-      consumer = (await loadClient(config, warn)).consumer({
-        groupId: config.groupId,
-        maxWaitTimeInMs: 500, // it is as long as a stop takes
-        ...SESSION,
-        retry: { ...CONSUMER_RETRY, restartOnFailure: async () => true },
+    consume(topics, onBatch) {
+      const { signal } = stop;
+      const position = createPosition();
+      consuming = retryUntilDone(() => consumeUntilCrash(topics, onBatch, position), {
+        backoff: CRASH_BACKOFF,
+        signal,
+        onError: (error) => warn(`The consumer crashed and is recreated: ${error}${position.last()}`),
       });
-      consumer.on(consumer.events.FETCH, () => heard("topics")); // an empty one too
-      await consumer.connect();
-      await consumer.subscribe({ topics, fromBeginning: true });
-      await consumer.run({
-        partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
-        eachBatch: async ({ batch: { topic, partition, messages }, heartbeat }) => {
-          const records = messages.map(({ offset, value, headers }) => {
-            const traceparent = headers?.traceparent?.toString();
-            return { topic, partition, offset, value, traceparent };
-          });
-          const beat = () => heartbeat().catch(() => {}); // the batch's end tells what is wrong
-          const beating = setInterval(beat, SESSION.heartbeatInterval);
-          await onBatch(records).finally(() => clearInterval(beating));
-        },
-      });
+      return consuming;
     },
 
     async close() {
-      await consumer?.disconnect();
+      stop.abort();
+      await consuming;
+    },
+  };
+
+  /** Resolves after close(), and rejects with the error of a crash. */
+  async function consumeUntilCrash(
+    topics: string[],
+    onBatch: (records: ConsumedRecord[]) => Promise<void>,
+    position: Position,
+  ): Promise<void> {
+    await registerCodecs();
+    const consumer = (await loadClient(config, warn)).consumer({
+      groupId: config.groupId,
+      maxWaitTimeInMs: 500, // a stop takes as long
+      ...SESSION,
+      // the client restarts itself after some crashes only: so a new one is created after each
+      retry: { ...CONSUMER_RETRY, restartOnFailure: async () => false },
+    });
+    const crashed = new Promise<never>((_resolve, reject) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
+    });
+    const started = start(consumer, topics, (records) => position.during(records, onBatch));
+    try {
+      await Promise.race([stopped, crashed, started.then(() => crashed)]);
+    } finally {
+      await consumer.disconnect().catch((error) => warn(`The consumer did not disconnect: ${error}`));
+    }
+  }
+}
+
+async function start(
+  consumer: Consumer,
+  topics: string[],
+  onBatch: (records: ConsumedRecord[]) => Promise<void>,
+): Promise<void> {
+  heard("topics"); // from now on records, or empty fetches, are expected
+  consumer.on(consumer.events.FETCH, () => heard("topics"));
+  await consumer.connect();
+  await consumer.subscribe({ topics, fromBeginning: true });
+  await consumer.run({
+    partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
+    autoCommitThreshold: 1, // else the end of an aborted transaction is not committed, and counts as lag
+    async eachBatch({ batch, heartbeat }) {
+      const beat = () => heartbeat().catch(() => {}); // the end of the batch reports what is wrong
+      const beating = setInterval(beat, SESSION.heartbeatInterval);
+      await onBatch(recordsOf(batch)).finally(() => clearInterval(beating));
+    },
+  });
+}
+
+const recordsOf = ({ topic, partition, messages }: EachBatchPayload["batch"]): ConsumedRecord[] =>
+  messages.map(({ offset, value, headers }) => {
+    const traceparent = headers?.traceparent?.toString();
+    return { topic, partition, offset, value, traceparent };
+  });
+
+type Position = ReturnType<typeof createPosition>;
+
+/** Remembers which batches were being processed, for the log line of a crash. */
+function createPosition() {
+  const failed = new Set<string>();
+  return {
+    async during(records: ConsumedRecord[], work: (records: ConsumedRecord[]) => Promise<void>) {
+      const { topic, partition, offset } = records[0] ?? {};
+      const at = `${topic}/${partition} at offset ${offset}`;
+      failed.add(at);
+      await work(records);
+      failed.delete(at);
+    },
+    last(): string {
+      const places = [...failed];
+      failed.clear();
+      return places.length > 0 ? `; in progress: ${places.join(", ")}` : "";
     },
   };
 }

@@ -6,6 +6,7 @@ import { openAdmin } from "../kafka/admin.ts";
 import { objectStore } from "../object-store/object-store.ts";
 import { config } from "./config.ts";
 import { isDeaf } from "./listening.ts";
+import { gaugeOf } from "./metrics.ts";
 
 /** What a node tells of itself (SPEC 6). */
 export type Health = {
@@ -66,3 +67,10 @@ export async function demandReady(): Promise<void> {
   if (missing.has("database") || (await databaseHealth()).status === "disconnected")
     throw new DependencyUnavailable("database");
 }
+
+gaugeOf("user_service_node_ready", "1 if the node is ready for requests, 0 if it is not", () =>
+  demandReady().then(
+    () => 1,
+    () => 0,
+  ),
+);

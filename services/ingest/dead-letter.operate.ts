@@ -5,7 +5,7 @@ import {
   showDeadLetter,
 } from "./dead-letter.store.ts";
 
-/** What an operator says of dead letters, on the command line and in the REPL. */
+/** The usage of the dead-letter commands, on the command line and in the REPL. */
 export const DLQ_USAGE = "dlq list | show ID | replay ID… | discard ID…";
 
 const VERBS: Record<string, (ids: number[]) => Promise<void>> = {
@@ -19,23 +19,23 @@ const VERBS: Record<string, (ids: number[]) => Promise<void>> = {
     if (letter) console.log(letter);
     else refuseUnknown([id]);
   },
-  replay: async (ids) => tell("to be tried again", ids, await replayDeadLetters(ids)),
-  discard: async (ids) => tell("discarded", ids, await discardDeadLetters(ids)),
+  replay: async (ids) => printOutcome("to be retried", ids, await replayDeadLetters(ids)),
+  discard: async (ids) => printOutcome("discarded", ids, await discardDeadLetters(ids)),
 };
 
-function tell(what: string, ids: number[], done: number[]): void {
+function printOutcome(what: string, ids: number[], done: number[]): void {
   if (done.length > 0) console.log(`${what}: ${done.join(", ")}`);
   refuseUnknown(ids.filter((id) => !done.includes(id)));
 }
 
-/** @throws Error where there are any */
+/** @throws Error if there are any */
 function refuseUnknown(ids: number[]): void {
   if (ids.length > 0) throw new Error(`There is no dead letter ${ids.join(", ")}`);
 }
 
 /**
- * Does what the words say, and prints the outcome.
- * @throws Error with the usage, or with the ids that there are not; DependencyUnavailable
+ * Runs a dead-letter command and prints the outcome.
+ * @throws Error with the usage, or with the ids that do not exist; DependencyUnavailable
  */
 export async function operateDeadLetters([name = "", ...rest]: string[]): Promise<void> {
   const verb = VERBS[name];

@@ -1,9 +1,9 @@
 import { query } from "../../models/database.ts";
 
-/** What an operator does with dead letters: look, replay, discard. */
+/** The statements of the operator commands for dead letters. */
 
-/** A dead letter for people; `retryAt` is null where it was given up. */
-export type Listed = {
+/** A dead letter as the operator commands show it; `retryAt` is null if it was given up. */
+export type DeadLetterRow = {
   id: number;
   topic: string;
   partition: number | null;
@@ -19,33 +19,33 @@ const COLUMNS = `id, topic, partition, "offset"::text, code, message,
   retry_count AS "retryCount", retry_at AS "retryAt", failed_at AS "failedAt"`;
 
 /** The newest ones first, at most 100. */
-export const listDeadLetters = (): Promise<Listed[]> =>
-  query<Listed>(
+export const listDeadLetters = (): Promise<DeadLetterRow[]> =>
+  query<DeadLetterRow>(
     { name: "list-dead-letters", text: `SELECT ${COLUMNS} FROM dead_letters ORDER BY id DESC LIMIT 100` },
     [],
   );
 
-/** One with its message, or undefined where there is none. */
-export async function showDeadLetter(id: number): Promise<(Listed & { event: string }) | undefined> {
+/** One dead letter with its event, or undefined. */
+export async function showDeadLetter(id: number): Promise<(DeadLetterRow & { event: string }) | undefined> {
   const text = `SELECT ${COLUMNS}, event FROM dead_letters WHERE id = $1`;
-  const [letter] = await query<Listed & { event: Buffer }>({ name: "show-dead-letter", text }, [id]);
+  const [letter] = await query<DeadLetterRow & { event: Buffer }>({ name: "show-dead-letter", text }, [id]);
   return letter && { ...letter, event: letter.event.toString() };
 }
 
-/** Has them tried again from the start; each still counts once. Returns the ids that there are. */
+/** Makes them due for retries, from the first one; each event still counts once. Returns the ids that exist. */
 export async function replayDeadLetters(ids: number[]): Promise<number[]> {
   const text =
     "UPDATE dead_letters SET retry_at = now(), retry_count = 0 WHERE id = ANY($1::bigint[]) RETURNING id";
   return (await query<{ id: number }>({ name: "replay-dead-letters", text }, [ids])).map(({ id }) => id);
 }
 
-/** Forgets them. Returns the ids that there were. */
+/** Deletes them. Returns the ids that existed. */
 export async function discardDeadLetters(ids: number[]): Promise<number[]> {
   const text = "DELETE FROM dead_letters WHERE id = ANY($1::bigint[]) RETURNING id";
   return (await query<{ id: number }>({ name: "discard-dead-letters", text }, [ids])).map(({ id }) => id);
 }
 
-/** How many are kept: those that are tried again by themselves, or those that were given up. */
+/** The number of those that are retried automatically, or of those that were given up. */
 export async function countDeadLetters(state: "waiting" | "given up"): Promise<number> {
   const text = "SELECT count(*)::float8 AS count FROM dead_letters WHERE (retry_at IS NULL) = $1";
   const [row] = await query<{ count: number }>({ name: "count-dead-letters", text }, [state === "given up"]);

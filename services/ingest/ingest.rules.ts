@@ -1,11 +1,12 @@
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
 import { CONSUMED } from "../../lib/contract/events.ts";
 import { isStorable, UUID } from "../../lib/contract/fields.ts";
-
-/** What becomes of a message from a neighbour (SPEC 7, "Consumed"): pure, from its text to the event that it tells of. */
-
+import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
 import type { DeadLetterCode } from "./dead-letter.ts";
+
+/** How a consumed message is read (contract 7, "Consumed"): pure, from its bytes to the event that is counted. */
 
 export type Reading =
   | { kind: "event"; event: CountedEvent }
@@ -21,14 +22,65 @@ const dead = (message: string, code: DeadLetterCode = "VALIDATION_ERROR"): Readi
   message,
 });
 
-/** Reads a message of a topic, as it stands on Kafka. An empty one is a tombstone. */
-export function readMessage(topic: string, text: string | null): Reading {
-  if (text === null) return skip;
+/**
+ * Reads a message of a topic. A null value is a tombstone.
+ * @param value JSON in UTF-8, with or without a byte order mark
+ */
+export function readMessage(topic: string, value: Buffer | null): Reading {
+  if (value === null) return skip;
+  if (value.length > MAX_VALUE) return dead("The message is larger than 1 MiB");
+  if (!isUtf8(value)) return dead("The message is not valid UTF-8", "INVALID_JSON");
+  let envelope: unknown;
   try {
-    return readEvent(topic, JSON.parse(text));
+    envelope = parseJson(value.toString().replace(/^\ufeff/, ""));
   } catch {
     return dead("The message is not JSON", "INVALID_JSON");
   }
+  return readEvent(topic, envelope);
+}
+
+type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
+const parseWith = JSON.parse as (text: string, reviver: Reviver) => unknown;
+
+/** Parses JSON. Integers above 2^53 become a BigInt with all their digits: ids of 64 bits are distinct. */
+function parseJson(text: string): unknown {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  try {
+    return parseWith(text, (_key, value, { source = "" }) =>
+      typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(source)
+        ? BigInt(source)
+        : value,
+    );
+  } catch (error) {
+    if (error instanceof RangeError) return JSON.parse(text); // a reviver is recursive: too deep for the stack
+    throw error;
+  }
+}
+
+/**
+ * The message of a natively emitted event: the envelope, or the bare data with its userId. The event's name is the
+ * eventType if the envelope has none. What cannot be written as JSON is described, so that it becomes a dead letter.
+ */
+export function nativeMessage(eventName: string, params: unknown): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(envelopeOf(eventName, params), integersAsText) ?? "undefined");
+  } catch {
+    return Buffer.from(`${eventName}: its params cannot be written as JSON`);
+  }
+}
+
+function envelopeOf(eventName: string, params: unknown): unknown {
+  if (!isObject(params)) return params;
+  const eventType = params.eventType ?? eventName;
+  if (isObject(params.data) || isObject(params.payload)) return { ...params, eventType };
+  const { userId, eventId, metadata, ...data } = params;
+  return { eventType, userId, eventId, metadata, data };
+}
+
+/** A safe BigInt is a number, a larger one is text: an id is the same in both forms. */
+function integersAsText(_key: string, value: unknown): unknown {
+  if (typeof value !== "bigint") return value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
 /** Reads an event in either envelope: today's, with `data`, or the older one, with `payload`. */
@@ -50,10 +102,16 @@ export function readEvent(topic: string, envelope: unknown): Reading {
   return { kind: "event", event };
 }
 
-/** What the events that follow from this one say of it. */
+/** The cause of the events that follow from this one. An id that is too long to carry is left out. */
 function origin({ eventId, metadata }: Fields): Pick<CountedEvent, "causationId" | "correlationId"> {
-  const correlationId = isObject(metadata) ? asText(metadata.correlationId) : undefined;
-  return { causationId: asText(eventId) || undefined, correlationId: correlationId || undefined };
+  const carried = (id: unknown) => {
+    const text = asText(id);
+    return text && text.length <= MAX_CARRIED ? text : undefined;
+  };
+  return {
+    causationId: carried(eventId),
+    correlationId: isObject(metadata) ? carried(metadata.correlationId) : undefined,
+  };
 }
 
 const isObject = (value: unknown): value is Fields =>
@@ -61,7 +119,7 @@ const isObject = (value: unknown): value is Fields =>
 
 const isConsumed = (eventType: string): eventType is ConsumedEventType => Object.hasOwn(CONSUMED, eventType);
 
-/** The field that says how much, for the types that add an amount. */
+/** The field with the amount, for the types that add one. */
 const AMOUNT: Record<ConsumedEventType, string | undefined> = {
   "interview.created": undefined,
   "interview.completed": "completedCandidates",
@@ -69,7 +127,7 @@ const AMOUNT: Record<ConsumedEventType, string | undefined> = {
   "media.deleted": "fileSize",
 };
 
-/** The field that says what the event is about: the event's key where it has no id. */
+/** The field that identifies the event's subject: the event's key if it has no id. */
 const SUBJECT: Record<ConsumedEventType, string> = {
   "interview.created": "interviewId",
   "interview.completed": "interviewId",
@@ -85,11 +143,12 @@ function amountOf(eventType: ConsumedEventType, data: Fields): number | undefine
   return typeof amount === "number" && Number.isSafeInteger(amount) && amount >= 0 ? amount : undefined;
 }
 
-const MAX_KEY = 255; // processed_events.event_id
+const MAX_KEY = 255; // characters of processed_events.event_id
+const MAX_CARRIED = 1_000; // characters of an id that is passed on
 
 /**
- * The event's identity, `<topic>:<id>`: ids are unique per topic only. One without an id is known by its type and what it
- * is about. An id too long for the column is known by its SHA-256. Undefined where there is nothing to know it by.
+ * The event's identity, `<topic>:<id>`: ids are unique per topic only. Without an id it is the type and the subject.
+ * The SHA-256 stands for an id that is too long for the column. Undefined if there is neither id nor subject.
  */
 function keyOf(
   topic: string,
@@ -106,9 +165,9 @@ function keyOf(
   return key.length <= MAX_KEY ? key : `${topic}:${createHash("sha256").update(id).digest("hex")}`;
 }
 
-/** A text or a number as text, "" where there is none, undefined where it is anything else. */
+/** A text or a number as text, "" if there is none, undefined if it is anything else. */
 function asText(value: unknown): string | undefined {
   if (value === undefined || value === null) return "";
-  if (typeof value === "number") return String(value);
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
   return typeof value === "string" && isStorable(value) ? value : undefined;
 }

@@ -8,21 +8,24 @@ import { gaugeOf, registry } from "../../lib/runtime/metrics.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
-import { ingest, type Message, retryWaiting } from "./ingest.ts";
+import type { Message } from "./dead-letter.ts";
+import { nativeMessage } from "./ingest.rules.ts";
+import { ingest } from "./ingest.ts";
+import { retryWaiting } from "./retry.ts";
 
 gaugeOf(
   "user_service_dead_letters_waiting",
-  "Dead letters that are tried again: their user may be about to sign up",
+  "Dead letters that are retried: their user may be about to sign up",
   () => countDeadLetters("waiting"),
 );
 gaugeOf(
   "user_service_dead_letters_given_up",
-  "Dead letters that were given up: they want a person, npm run dlq",
+  "Dead letters that were given up: handle them with npm run dlq",
   () => countDeadLetters("given up"),
 );
 const consumerLag = new Gauge({
   name: "user_service_consumer_lag_records",
-  help: "Records on the consumed topics that are yet to be dealt with",
+  help: "Records of the consumed topics that are not processed yet",
   labelNames: ["topic", "partition"],
   registers: [registry],
 });
@@ -40,18 +43,18 @@ type Methods = {
   observeLag(admin: TopicAdmin): Promise<void>;
 };
 
-/** The consumed events, emitted natively by other Moleculer services; the whole envelope is `ctx.params` (SPEC 7). */
+/** The consumed events, emitted natively by other Moleculer services: as an envelope or as bare data (contract 7). */
 const listeners = Object.fromEntries(
   Object.entries(CONSUMED).map(([eventType, { topic }]) => [
     eventType,
     function (this: Methods, ctx: Context) {
-      const value = Buffer.from(JSON.stringify(ctx.params ?? null));
+      const value = nativeMessage(eventType, ctx.params);
       return this.take([{ topic, partition: null, offset: null, value, traceparent: traceparentOf(ctx) }]);
     },
   ]),
 );
 
-/** Reads what the neighbours tell, natively and on Kafka, and has `stats` count it. */
+/** Consumes the events of other services, from Kafka and natively, and has `stats` count them. */
 const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   name: "ingest",
   dependencies: ["stats"],
@@ -84,7 +87,7 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   started() {
     const { signal } = this.stop;
     const onError = (error: unknown) => this.logger.warn(error);
-    void repeat(() => retryWaiting(this.broker), { everyMs: EVERY.retry, signal, onError });
+    void repeat(() => retryWaiting(this, signal), { everyMs: EVERY.retry, signal, onError });
     if (!this.kafka) return;
     const { kafka } = this;
     void retryUntilDone(() => this.consume(kafka), { backoff: CONNECT_BACKOFF, signal, onError });

@@ -1,50 +1,46 @@
-import { createHash } from "node:crypto";
-import type { Context, Service, Span } from "moleculer";
-import { call } from "../../lib/contract/call.ts";
-import type { CountedEvent, Outcome } from "../../lib/contract/contracts.ts";
-import type { ConsumedRecord } from "../../lib/kafka/consumer.ts";
+import type { Service, Span } from "moleculer";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import { startSpanBelow } from "../../lib/tracing/spans.ts";
 import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
-import { transaction } from "../../models/database.ts";
-import { wakeRelay } from "../../models/outbox.ts";
-import type { DeadLetter } from "./dead-letter.ts";
+import { countEvents } from "./count.ts";
+import { type DeadLetterCode, givenUp, type Message, type NewDeadLetter, waiting } from "./dead-letter.ts";
 import { type Reading, readMessage } from "./ingest.rules.ts";
-import { keepDeadLetters, lockDue, postpone, removeWaiting, type Waiting } from "./ingest.store.ts";
+import { keepDeadLetters } from "./ingest.store.ts";
+import { inParts, isNotNow, isolate } from "./isolate.ts";
+import { RETRY_AFTER } from "./retry.ts";
 
-/** When an event for an unknown user is tried again, in ms after the last try (SPEC 7); then it is given up. */
-const RETRY_AFTER = [500, 1_000, 2_000, 4_000, 8_000];
-/** Events that are counted in one transaction; as a call they stay well below Kafka's limit of a message. */
-const BATCH = 1_000;
+/** Messages that are processed together. */
+const BATCH = { count: 1_000, bytes: 16 * 1024 * 1024 };
 
-type Caller = Pick<Context, "call">;
-type Reader = Pick<Service, "broker" | "logger">;
-
-/** A message of a topic: from Kafka, or emitted natively, which has no place there. */
-export type Message = Pick<ConsumedRecord, "topic" | "value" | "traceparent"> & {
-  partition: number | null;
-  offset: string | null;
+type Runner = Pick<Service, "broker" | "logger">;
+type WithReading<Kind extends Reading["kind"]> = {
+  message: Message;
+  reading: Extract<Reading, { kind: Kind }>;
 };
-
-type Read<Kind extends Reading["kind"]> = { message: Message; reading: Extract<Reading, { kind: Kind }> };
+type Dead = { message: Message; code: DeadLetterCode; reason: string };
 
 /**
- * Deals with messages: each is counted once, skipped, or kept as a dead letter. Resolves when that is committed.
- * @throws DependencyUnavailable: it can't be told how many; safe to repeat
+ * Processes messages: each is counted once, skipped, or kept as a dead letter, also one that cannot be processed for
+ * whatever reason. Resolves when that is committed.
+ * @throws an error that means "not now": an unknown part was processed; safe to repeat
  */
-export async function ingest(service: Reader, messages: Message[]): Promise<void> {
-  for (let start = 0; start < messages.length; start += BATCH)
-    await traced(service, messages.slice(start, start + BATCH), (batch, parent) =>
-      ingestBatch(service, batch, parent),
+export async function ingest(runner: Runner, messages: Message[]): Promise<void> {
+  for (const part of inParts(messages, ({ value }) => value?.length ?? 0, BATCH))
+    await traced(runner, part, (batch, parent) =>
+      isolate(
+        batch,
+        (some) => ingestBatch(runner, some, parent),
+        (message, reason) => setAside(runner, message, reason),
+      ),
     );
 }
 
 /**
- * Gives each message that comes with a trace a span there, for as long as its batch takes; the batch itself goes on
- * from the first one.
+ * Starts a span for each message that carries a trace, for as long as its batch takes. The batch itself belongs to the
+ * first trace.
  */
 async function traced(
-  { broker }: Reader,
+  { broker }: Runner,
   messages: Message[],
   work: (messages: Message[], parent: ParentSpan | undefined) => Promise<void>,
 ): Promise<void> {
@@ -67,104 +63,62 @@ async function traced(
 }
 
 async function ingestBatch(
-  { broker, logger }: Reader,
+  { broker, logger }: Runner,
   messages: Message[],
   parentSpan?: ParentSpan,
 ): Promise<void> {
-  const read = messages.map((message) => ({ message, reading: readMessage(message.topic, textOf(message)) }));
-  const events = read.filter((one): one is Read<"event"> => one.reading.kind === "event");
-  const dead = read.filter((one): one is Read<"dead"> => one.reading.kind === "dead");
+  const read = messages.map((message) => ({ message, reading: readMessage(message.topic, message.value) }));
+  const events = read
+    .filter((one): one is WithReading<"event"> => one.reading.kind === "event")
+    .map(({ message, reading }) => ({
+      message,
+      event: { ...reading.event, traceparent: message.traceparent },
+    }));
+  const dead = read
+    .filter((one): one is WithReading<"dead"> => one.reading.kind === "dead")
+    .map(({ message, reading }): Dead => ({ message, code: reading.code, reason: reading.message }));
   const skipped = read.filter(({ reading }) => reading.kind === "skip");
 
-  const outcomes = await count(
-    broker,
-    events.map(({ message, reading }) => ({ ...reading.event, traceparent: message.traceparent })),
-    parentSpan,
-  );
-  const unknown = events.filter((_, index) => outcomes[index] === "unknown-user");
-  await keepDeadLetters([...dead.map(toPoison), ...unknown.map(toWaiting)]);
+  const counted = await countEvents(broker, events, parentSpan);
+  const unknown = counted.filter(({ outcome }) => outcome === "unknown-user");
+  await keepDeadLetters([
+    ...dead.map(({ message, code, reason }) => givenUp(message, code, reason)),
+    ...unknown.map(({ item }) => waiting(item.message, item.event, RETRY_AFTER[0])),
+  ]);
 
-  for (const [index, { message, reading }] of events.entries()) {
-    const { topic, eventType, userId, correlationId } = reading.event;
-    const outcome = outcomes[index];
+  for (const { item, outcome } of counted) {
+    const { topic, eventType, userId, correlationId } = item.event;
     eventsConsumed.inc({ topic, outcome });
-    const traceId = readTraceparent(message.traceparent)?.traceID ?? correlationId;
+    const traceId = readTraceparent(item.message.traceparent)?.traceID ?? correlationId;
     logger.debug({ action: "event_consume", userId, traceId, eventType, outcome }, "Event consumed");
   }
   for (const { message } of skipped) eventsConsumed.inc({ topic: message.topic, outcome: "skipped" });
-  for (const { message, reading } of dead) {
-    const { topic, partition, offset } = message;
-    deadLetters.inc({ topic, code: reading.code });
-    const line = { action: "event_dead_letter", topic, partition, offset, code: reading.code };
-    logger.warn(line, `Event given up: ${reading.message}`);
-  }
-  logger.info(
-    { action: "event_consume", topic: messages[0]?.topic, count: messages.length },
-    "Events consumed",
-  );
+  for (const one of dead) report(logger, one);
+  const topic = messages[0]?.topic;
+  logger.info({ action: "event_consume", topic, count: messages.length }, "Events consumed");
 }
 
-const textOf = ({ value }: Message): string | null => value?.toString() ?? null;
-
-const count = async (ctx: Caller, events: CountedEvent[], parentSpan?: ParentSpan): Promise<Outcome[]> =>
-  events.length === 0 ? [] : call(ctx, "stats.apply", { events }, { parentSpan });
-
-/** Given up at once. Two that are the same are still two, where they stand in different places. */
-function toPoison({ message, reading }: Read<"dead">): DeadLetter & { retryAt: null } {
+function report(logger: Runner["logger"], { message, code, reason }: Dead): void {
   const { topic, partition, offset } = message;
-  const event = message.value ?? Buffer.alloc(0);
-  const digest = createHash("sha256").update(event).digest("hex");
-  const key = `${topic}:${partition ?? ""}:${offset ?? ""}:${digest}`;
-  const { code, message: reason } = reading;
-  return { key, topic, partition, offset, event, code, message: reason, retryCount: 0, retryAt: null };
+  deadLetters.inc({ topic, code });
+  const line = { action: "event_dead_letter", topic, partition, offset, code };
+  logger.warn(line, `Event given up: ${reason}`);
 }
 
-/** The user may be about to sign up: the event waits beside the stream, and holds up nothing. */
-function toWaiting({ message, reading }: Read<"event">): DeadLetter & { retryAt: Date } {
-  const { key, topic, userId } = reading.event;
-  const { partition, offset, value } = message;
-  return {
-    key,
-    topic,
-    partition,
-    offset,
-    event: value ?? Buffer.alloc(0),
-    code: "USER_NOT_FOUND",
-    message: `User with ID ${userId} not found`,
-    retryCount: 0,
-    retryAt: new Date(Date.now() + (RETRY_AFTER[0] ?? 0)),
-  };
-}
-
-/** Tries those again whose time has come. What counted is removed; what failed for the last time is given up. */
-export async function retryWaiting(ctx: Caller): Promise<void> {
-  await transaction(async (tx) => {
-    const waiting = await lockDue(tx, BATCH);
-    const events = waiting.map(eventOf);
-    const outcomes = await count(
-      ctx,
-      events.flatMap((event) => event ?? []),
-    );
-    for (const [index, letter] of waiting.entries()) {
-      if (!events[index]) {
-        await postpone(tx, letter, null); // replayed, and still not to be read
-        continue;
-      }
-      const outcome = outcomes.shift() as Outcome;
-      eventsConsumed.inc({ topic: letter.topic, outcome });
-      if (outcome !== "unknown-user") {
-        await removeWaiting(tx, letter);
-        continue;
-      }
-      const wait = RETRY_AFTER[letter.retryCount + 1];
-      await postpone(tx, letter, wait === undefined ? null : new Date(Date.now() + wait));
-      if (wait === undefined) deadLetters.inc({ topic: letter.topic, code: letter.code });
-    }
-  });
-  wakeRelay();
-}
-
-function eventOf({ topic, event }: Waiting): CountedEvent | undefined {
-  const reading = readMessage(topic, event.toString());
-  return reading.kind === "event" ? reading.event : undefined;
+/**
+ * Keeps a message that cannot be processed as a dead letter. If even that is impossible, the message is reported and
+ * skipped: its position is in the log, and Kafka still has it.
+ * @throws an error that means "not now"
+ */
+async function setAside({ logger }: Runner, message: Message, cause: unknown): Promise<void> {
+  const reason = String((cause as Error)?.message ?? cause);
+  const keep = (letter: NewDeadLetter) => keepDeadLetters([letter]);
+  report(logger, { message, code: "PROCESSING_ERROR", reason });
+  try {
+    await keep(givenUp(message, "PROCESSING_ERROR", reason));
+  } catch (error) {
+    if (isNotNow(error)) throw error;
+    const { topic, partition, offset } = message;
+    logger.error({ action: "event_lost", topic, partition, offset }, "A dead letter cannot be stored", error);
+  }
 }

@@ -9,15 +9,15 @@ import { sumByUser } from "./stats.rules.ts";
 import { addToCounters, insertProcessed, lockUsers } from "./stats.store.ts";
 
 /**
- * Counts a batch of events, each exactly once: noting an event as processed and adding it to the counters commit
+ * Counts a batch of events, each exactly once: recording an event as processed and adding it to the counters commit
  * together, with the events of quotas that were reached. Returns the outcome of each event, in their order.
- * An unknown user's event is not noted: it may be tried again when the user is there.
- * @throws DependencyUnavailable: nothing was counted, or it can't be told; safe to repeat
+ * An unknown user's event is not recorded: it may be retried when the user exists.
+ * @throws DependencyUnavailable: it is unknown whether the events were counted; safe to repeat
  */
 export async function applyEvents(events: CountedEvent[], cause: Cause): Promise<Outcome[]> {
   const ids = [...new Set(events.map(({ userId }) => userId))];
   try {
-    const outcomes = await transaction(async (tx) => {
+    const { changed, outcomes } = await transaction(async (tx) => {
       const users = await lockUsers(tx, ids);
       const live = events.filter(({ userId }) => users.get(userId)?.deletedAt === null);
       const fresh = await insertProcessed(tx, live);
@@ -30,16 +30,16 @@ export async function applyEvents(events: CountedEvent[], cause: Cause): Promise
         ),
       );
       await enqueue(tx, reached);
-      for (const row of changed) observeStorage(row.id, row.storageUsed);
-
       const applied = new Set(counted);
-      return events.map((event): Outcome => {
+      const outcomes = events.map((event): Outcome => {
         const user = users.get(event.userId);
         if (!user) return "unknown-user";
         if (user.deletedAt) return "deleted-user";
         return applied.has(event) ? "applied" : "duplicate";
       });
+      return { changed, outcomes };
     });
+    for (const { id, storageUsed } of changed) observeStorage(id, storageUsed);
     wakeRelay();
     return outcomes;
   } finally {
@@ -47,7 +47,7 @@ export async function applyEvents(events: CountedEvent[], cause: Cause): Promise
   }
 }
 
-/** A mark that several events of a batch reach together is told as caused by the last of them. */
+/** The cause of a quota event that several events of a batch reach together is the last of them. */
 const causeOfEvent = ({ correlationId, causationId, traceparent }: CountedEvent, call: Cause): Cause => ({
   correlationId: correlationId ?? call.correlationId,
   causationId,

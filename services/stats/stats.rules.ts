@@ -2,10 +2,10 @@ import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contrac
 import type { Counter, UserRow } from "../../models/user.ts";
 import type { Change } from "../../models/user-row.ts";
 
-/** What is added to which counter. */
+/** The amounts to add, by counter. */
 export type Sums = Partial<Record<Counter, number>>;
 
-/** What one consumed event does to its user's counters (SPEC 7); `amount` is its fileSize or completedCandidates. */
+/** What one consumed event does to its user's counters (contract 7); `amount` is its fileSize or completedCandidates. */
 const EFFECT: Record<ConsumedEventType, (amount: number) => Sums> = {
   "interview.created": () => ({ interviewsCreated: 1, interviewsActive: 1 }),
   "interview.completed": (completedCandidates) => ({
@@ -19,10 +19,10 @@ const EFFECT: Record<ConsumedEventType, (amount: number) => Sums> = {
 export const effectOf = ({ eventType, amount }: Pick<CountedEvent, "eventType" | "amount">): Sums =>
   EFFECT[eventType](amount);
 
-/** Many effects together: exact, also where sizes add up beyond 2^53. */
+/** The sum of many effects: exact, also beyond 2^53. */
 export type Totals = Record<Counter, bigint>;
 
-/** The events' effects added up for each user, so that each row is written once. */
+/** Adds up the events' effects by user, so that each row is written once. */
 export function sumByUser(events: CountedEvent[]): Map<string, Totals> {
   const sums = new Map<string, Totals>();
   for (const event of events) {
@@ -38,7 +38,7 @@ export function sumByUser(events: CountedEvent[]): Map<string, Totals> {
   return sums;
 }
 
-/** New limits; those left out stay. Undefined where nothing changes. */
+/** New limits; omitted ones stay. Undefined if nothing changes. */
 export function setQuotas(
   user: UserRow,
   {

@@ -4,10 +4,10 @@ import { query } from "../../models/database.ts";
 import { type Counter, HIGHEST, type UserRow } from "../../models/user.ts";
 import type { Totals } from "./stats.rules.ts";
 
-/** The consumer's name in processed_events (SPEC 5). */
+/** The consumer's name in processed_events (contract 5). */
 const CONSUMER = "user-service";
 
-/** What counting looks at: reading whole rows, twice, took a third of the work on a batch in Node (measured). */
+/** The columns that counting needs. Reading whole rows, twice, took a third of the work on a batch in Node (measured). */
 type Counters = Pick<
   UserRow,
   "id" | "interviewsCreated" | "maxInterviews" | "storageUsed" | "maxStorage" | "deletedAt"
@@ -16,7 +16,7 @@ const COUNTERS = `
   id, interviews_created AS "interviewsCreated", max_interviews AS "maxInterviews",
   storage_used AS "storageUsed", max_storage AS "maxStorage", deleted_at AS "deletedAt"`;
 
-/** The users with these ids, deleted ones included, locked in the order of their ids: so no two batches deadlock. */
+/** The users with these ids, deleted ones included, locked in the order of their ids, so that no two batches deadlock. */
 export async function lockUsers(tx: Transaction, ids: string[]): Promise<Map<string, Counters>> {
   const rows = await query<Counters>(
     {
@@ -29,7 +29,7 @@ export async function lockUsers(tx: Transaction, ids: string[]): Promise<Map<str
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Notes the events as processed and returns the keys of those that were not yet: each key once. */
+/** Records the events as processed. Returns the keys that are new, each once. */
 export async function insertProcessed(tx: Transaction, events: CountedEvent[]): Promise<Set<string>> {
   const rows = await query<{ key: string }>(
     {
@@ -37,7 +37,7 @@ export async function insertProcessed(tx: Transaction, events: CountedEvent[]): 
       text: `
         INSERT INTO processed_events (event_id, service_name, topic)
         SELECT key, $3, topic FROM unnest($1::text[], $2::text[]) AS event (key, topic) ORDER BY key
-        ON CONFLICT DO NOTHING
+        ON CONFLICT ON CONSTRAINT unique_event_per_service DO NOTHING
         RETURNING event_id AS key`,
     },
     [events.map(({ key }) => key), events.map(({ topic }) => topic), CONSUMER],
@@ -46,11 +46,11 @@ export async function insertProcessed(tx: Transaction, events: CountedEvent[]): 
   return new Set(rows.map(({ key }) => key));
 }
 
-/** A counter's sum, which stays within its range. */
+/** A counter's sum, limited to its range. */
 const saturated = (counter: Counter, sum: string) =>
   `least(greatest(${sum}, -${HIGHEST[counter]}), ${HIGHEST[counter]})`;
 
-/** Adds to the counters of many users at once; returns them as they are then. */
+/** Adds to the counters of many users at once; returns the new values. */
 export async function addToCounters(tx: Transaction, sums: Map<string, Totals>): Promise<Counters[]> {
   const added = [...sums.values()];
   return query<Counters>(
@@ -79,7 +79,7 @@ export async function addToCounters(tx: Transaction, sums: Map<string, Totals>):
   );
 }
 
-/** Events stay on their topics for 7 days: what was processed 30 days ago can't come again (SPEC 5). */
+/** Events stay on their topics for 7 days: an event of 30 days ago cannot be received again (contract 5). */
 export async function purgeProcessed(): Promise<void> {
   const text = "DELETE FROM processed_events WHERE processed_at < now() - interval '30 days'";
   await query({ name: "purge-processed", text }, []);

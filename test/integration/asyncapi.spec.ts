@@ -68,7 +68,9 @@ describe.each(Object.entries(CONSUMED))("%s", (type, { topic }) => {
     expect(examples).toHaveLength(2);
     for (const example of examples) {
       expect(faultsOf(payload, example.payload)).toEqual([]);
-      expect(readMessage(topic, JSON.stringify(example.payload))).toMatchObject({ kind: "event" });
+      expect(readMessage(topic, Buffer.from(JSON.stringify(example.payload)))).toMatchObject({
+        kind: "event",
+      });
     }
   });
 });

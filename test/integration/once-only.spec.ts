@@ -162,7 +162,7 @@ test("poison is one dead letter with its code, and has no effect", async () => {
     ["media.uploaded", today("media.uploaded", id, { fileId: mark, fileSize: "5" }, `${mark}-2`)],
     ["media.deleted", older("media.deleted", "no-uuid", { fileId: mark, fileSize: 1 }, `${mark}-3`)],
     ["interview.completed", today("interview.completed", id, { interviewId: mark }, `${mark}-4`)],
-    ["interview.created", { ...today("interview.created", id, {}, `${mark}-5`), eventType: undefined }],
+    ["interview.created", { ...today("interview.created", id, {}, `${mark}-5`), eventType: 5 }],
     [
       "interview.created",
       { ...today("interview.created", id, { interviewId: {}, mark }), eventId: undefined },

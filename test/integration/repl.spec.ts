@@ -90,7 +90,7 @@ test("dlq lists dead letters, shows, replays and discards them, and names those 
     expect.objectContaining({ id, event: expect.stringContaining('"nobody"') }),
   ]);
   expect(await type(`dlq replay ${id} ${id + 1}`)).toEqual([
-    `to be tried again: ${id}`,
+    `to be retried: ${id}`,
     `There is no dead letter ${id + 1}`,
   ]);
   await waitFor(async () => (await letters())[0]?.retry_count === 1);

@@ -1,8 +1,10 @@
 import { expect, test } from "@jest/globals";
-import { toRecord } from "../../services/ingest/dead-letter.ts";
+import fc from "fast-check";
+import { isStorable } from "../../lib/contract/fields.ts";
+import { givenUp, toDeadLetterRecord } from "../../services/ingest/dead-letter.ts";
 
 const published = (event: Buffer) =>
-  toRecord(
+  toDeadLetterRecord(
     {
       key: "media-events:1",
       topic: "media-events",
@@ -24,9 +26,49 @@ test.each([
   expect(Buffer.byteLength(published(event))).toBeLessThan(1_000_000);
 });
 
-test("A message that is too long is cut, and says so", () => {
+test("A message that is too long is cut, and marked as truncated", () => {
   expect(JSON.parse(published(Buffer.alloc(200_000, "x")))).toMatchObject({
     originalEvent: "x".repeat(128 * 1024),
     truncated: true,
   });
+});
+
+const deep = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+
+test.each([
+  { what: "JSON nested 20,000 levels deep", text: deep(20_000) },
+  { what: "JSON nested 5,000 levels deep in an object", text: `{"data":${deep(5_000)}}` },
+  { what: "text that is not JSON", text: "no JSON \0" },
+])("A dead letter of $what is published as text", ({ text }) => {
+  expect(JSON.parse(published(Buffer.from(text)))).toMatchObject({ originalEvent: text });
+});
+
+test("A dead letter of JSON is published as JSON, with all digits of its numbers", () => {
+  const text = '{"eventId": 7259876543210987654, "data": {"fileSize": -1}}';
+  expect(published(Buffer.from(text))).toContain(text);
+  expect(JSON.parse(published(Buffer.from(text)))).toMatchObject({
+    originalEvent: { data: { fileSize: -1 } },
+  });
+});
+
+test("No event makes the record of a dead letter fail: it is always JSON", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.json(), fc.string({ unit: "binary" })),
+      fc.string({ unit: "binary" }),
+      (text, reason) => {
+        const value = { topic: "t", partition: 0, offset: "1", value: Buffer.from(text) };
+        const letter = givenUp(value, "PROCESSING_ERROR", reason);
+        expect(isStorable(letter.message)).toBe(true);
+        expect(JSON.parse(toDeadLetterRecord(letter, new Date()).value)).toMatchObject({
+          error: { code: "PROCESSING_ERROR" },
+        });
+      },
+    ),
+  );
+});
+
+test("At most 1 MiB of an event is kept", () => {
+  const message = { topic: "t", partition: 0, offset: "1", value: Buffer.alloc(3_000_000, "x") };
+  expect(givenUp(message, "VALIDATION_ERROR", "too large").event).toHaveLength(1024 * 1024);
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
 import { CONSUMED } from "../../lib/contract/events.ts";
-import { readEvent, readMessage } from "../../services/ingest/ingest.rules.ts";
+import { nativeMessage, readEvent, readMessage } from "../../services/ingest/ingest.rules.ts";
 
 const userId = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 const DATA = {
@@ -35,7 +35,7 @@ const older = (type: ConsumedEventType, more: object = {}) => ({
 });
 
 function read(type: ConsumedEventType, message: unknown): CountedEvent {
-  const reading = readMessage(topicOf(type), JSON.stringify(message));
+  const reading = readMessage(topicOf(type), Buffer.from(JSON.stringify(message)));
   if (reading.kind !== "event") throw new Error(`No event: ${JSON.stringify(reading)}`);
   return reading.event;
 }
@@ -63,7 +63,7 @@ describe.each(TYPES)("%s", (type) => {
 
   test("on another's topic is skipped, whatever it holds", () => {
     const other = topicOf(type) === "media-events" ? "interview-events" : "media-events";
-    expect(readMessage(other, JSON.stringify(envelope(type)))).toEqual({ kind: "skip" });
+    expect(readMessage(other, Buffer.from(JSON.stringify(envelope(type))))).toEqual({ kind: "skip" });
   });
 });
 
@@ -112,11 +112,11 @@ describe("an event's key", () => {
 
 describe("dead-lettered at once", () => {
   test.each(["", "{", "undefined", "{'a':1}", '{"a":1} x'])("as INVALID_JSON: %j", (text) => {
-    expect(readMessage("interview-events", text)).toEqual(dead("INVALID_JSON"));
+    expect(readMessage("interview-events", Buffer.from(text))).toEqual(dead("INVALID_JSON"));
   });
 
   test.each(["null", "5", '"text"', "[]", "true"])("what is no JSON object: %s", (text) => {
-    const reading = readMessage("interview-events", text);
+    const reading = readMessage("interview-events", Buffer.from(text));
     expect(reading).toMatchObject({
       kind: "dead",
       code: expect.stringMatching(/^(INVALID_JSON|VALIDATION_ERROR)$/),
@@ -187,7 +187,7 @@ describe("skipped", () => {
     "are types that are not consumed: %s",
     (eventType) => {
       const text = JSON.stringify({ eventId: "evt-1", eventType, userId: "whoever", data: null });
-      expect(readMessage("interview-events", text)).toEqual({ kind: "skip" });
+      expect(readMessage("interview-events", Buffer.from(text))).toEqual({ kind: "skip" });
     },
   );
 });
@@ -195,9 +195,96 @@ describe("skipped", () => {
 test("no message whatever makes the reading fail", () => {
   fc.assert(
     fc.property(fc.oneof(fc.json(), fc.string()), fc.anything(), (text, value) => {
-      expect(readMessage("media-events", text).kind).toMatch(/^(dead|skip|event)$/);
+      expect(readMessage("media-events", Buffer.from(text)).kind).toMatch(/^(dead|skip|event)$/);
       expect(readEvent("media-events", value).kind).toMatch(/^(dead|skip|event)$/);
       for (const type of TYPES) readEvent(topicOf(type), { ...envelope(type), data: value, metadata: value });
     }),
   );
+});
+
+describe("numbers above 2^53 as ids", () => {
+  const text = (fields: string, data: string) =>
+    Buffer.from(`{"eventType":"media.uploaded","userId":"${userId}",${fields}"data":{${data}}}`);
+  const keyOf = (value: Buffer) => {
+    const reading = readMessage("media-events", value);
+    return reading.kind === "event" ? reading.event.key : reading;
+  };
+
+  test("keep all digits", () => {
+    const data = '"fileId":"f","fileSize":1';
+    expect(keyOf(text('"eventId":7259876543210987653,', data))).toBe("media-events:7259876543210987653");
+    expect(keyOf(text('"eventId":7259876543210987654,', data))).toBe("media-events:7259876543210987654");
+    expect(keyOf(text("", '"fileId":7259876543210987653,"fileSize":1'))).toBe(
+      "media-events:media.uploaded:7259876543210987653",
+    );
+  });
+
+  test("are no amounts", () => {
+    const reading = readMessage("media-events", text("", '"fileId":1,"fileSize":9007199254740993'));
+    expect(reading).toEqual(dead("VALIDATION_ERROR"));
+  });
+
+  test("are read beside data nested 20,000 levels deep", () => {
+    const context = `"context":${"[".repeat(20_000)}${"]".repeat(20_000)},"eventId":7259876543210987653,`;
+    expect(readMessage("media-events", text(context, '"fileId":"f","fileSize":1')).kind).toBe("event");
+  });
+});
+
+describe("the bytes of a message", () => {
+  const event = JSON.stringify(envelope("interview.created"));
+
+  test("may begin with a byte order mark", () => {
+    const value = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(event)]);
+    expect(readMessage("interview-events", value).kind).toBe("event");
+  });
+
+  test("must be valid UTF-8: else they are a dead letter", () => {
+    const value = Buffer.from(event.replace("evt-1", "evt-\u00ff"), "latin1");
+    expect(readMessage("interview-events", value)).toEqual(dead("INVALID_JSON"));
+  });
+
+  test("must not be more than 1 MiB: else they are a dead letter", () => {
+    const value = Buffer.from(
+      JSON.stringify({ ...envelope("interview.created"), pad: "x".repeat(1024 * 1024) }),
+    );
+    expect(readMessage("interview-events", value)).toEqual(dead("VALIDATION_ERROR"));
+  });
+});
+
+describe("an event that is emitted natively", () => {
+  const native = (type: ConsumedEventType, params: unknown) =>
+    readMessage(topicOf(type), nativeMessage(type, params));
+  const keyOf = (reading: ReturnType<typeof native>) =>
+    reading.kind === "event" ? reading.event.key : reading;
+
+  test.each(TYPES)(
+    "%s: is read from the envelope, with or without its eventType, and from the bare data",
+    (type) => {
+      const event = { kind: "event", event: { userId, eventType: type, key: `${topicOf(type)}:evt-1` } };
+      expect(native(type, envelope(type))).toMatchObject(event);
+      expect(native(type, older(type))).toMatchObject(event);
+      expect(native(type, envelope(type, { eventType: undefined }))).toMatchObject(event);
+      expect(native(type, { userId, eventId: "evt-1", ...DATA[type] })).toMatchObject(event);
+    },
+  );
+
+  test("as bare data without an id is known by its type and subject", () => {
+    const reading = native("media.uploaded", { userId, fileId: "f", fileSize: 1 });
+    expect(keyOf(reading)).toBe("media-events:media.uploaded:f");
+  });
+
+  test("may have a BigInt as an id or an amount", () => {
+    const data = { fileId: 7259876543210987653n, fileSize: 5n };
+    expect(native("media.uploaded", { userId, ...data })).toMatchObject({
+      kind: "event",
+      event: { key: "media-events:media.uploaded:7259876543210987653", amount: 5 },
+    });
+  });
+
+  test("that cannot be written as JSON is a dead letter", () => {
+    const circular: Record<string, unknown> = { userId };
+    circular.self = circular;
+    for (const params of [circular, undefined, () => 5])
+      expect(native("media.uploaded", params)).toEqual(dead("INVALID_JSON"));
+  });
 });

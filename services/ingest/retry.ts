@@ -1,0 +1,82 @@
+import type { Service } from "moleculer";
+import type { CountedEvent, Outcome } from "../../lib/contract/contracts.ts";
+import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
+import { countEvents } from "./count.ts";
+import { type DeadLetterCode, storable } from "./dead-letter.ts";
+import { readMessage } from "./ingest.rules.ts";
+import { claimDue, type DueLetter, releaseClaimed, type Settlement, settle } from "./ingest.store.ts";
+import { isNotNow, isolate } from "./isolate.ts";
+
+/** When an event for an unknown user is retried, in ms after the previous try (contract 7). Then it is given up. */
+export const RETRY_AFTER = [500, 1_000, 2_000, 4_000, 8_000] as const;
+
+/** In ms. Claimed letters are due again after the lease; after a failed round, and "not now", they are due sooner. */
+const LEASE = 30_000;
+const NOT_NOW = 1_000;
+
+type Runner = Pick<Service, "broker" | "logger">;
+
+/**
+ * Retries the dead letters that are due: claims them, has them counted, then settles them. No connection to the database
+ * is held while `stats` counts. Resolves when none is due.
+ * @throws DependencyUnavailable: what was claimed is due again soon
+ */
+export async function retryWaiting(runner: Runner, signal?: AbortSignal): Promise<void> {
+  for (let due = await claimDue(LEASE); due.length > 0; due = await claimDue(LEASE)) {
+    await retryRound(runner, due);
+    if (signal?.aborted) return;
+  }
+}
+
+async function retryRound({ broker, logger }: Runner, due: DueLetter[]): Promise<void> {
+  try {
+    await isolate(
+      due,
+      (letters) => retryTogether({ broker, logger }, letters),
+      async (letter, reason) => {
+        const message = storable(String((reason as Error)?.message ?? reason));
+        await report(logger, [{ letter, next: "give-up", code: "PROCESSING_ERROR", message }]);
+      },
+    );
+  } catch (error) {
+    if (isNotNow(error)) await releaseClaimed(due, NOT_NOW).catch(() => {}); // the lease ends by itself
+    throw error;
+  }
+}
+
+async function retryTogether({ broker, logger }: Runner, letters: DueLetter[]): Promise<void> {
+  const read = letters.map((letter) => ({ letter, event: letter.counted ?? readAgain(letter) }));
+  const readable = read.filter((one): one is { letter: DueLetter; event: CountedEvent } => !!one.event);
+  const unreadable = read.filter(({ event }) => !event);
+  const counted = await countEvents(broker, readable);
+  await report(logger, [
+    ...unreadable.map(({ letter }): Settlement => ({ letter, next: "give-up", code: letter.code })),
+    ...counted.map(({ item, outcome }) => settlementOf(item.letter, outcome)),
+  ]);
+  for (const { item, outcome } of counted) eventsConsumed.inc({ topic: item.letter.topic, outcome });
+}
+
+/** The event of a dead letter that was replayed: it may be readable by now. */
+function readAgain({ topic, event }: DueLetter): CountedEvent | undefined {
+  const reading = readMessage(topic, event);
+  return reading.kind === "event" ? reading.event : undefined;
+}
+
+/** What becomes of a dead letter after a retry. */
+export function settlementOf(letter: DueLetter, outcome: Outcome): Settlement {
+  if (outcome !== "unknown-user") return { letter, next: "done" };
+  const retryInMs = RETRY_AFTER[letter.retryCount + 1];
+  const code: DeadLetterCode = "USER_NOT_FOUND";
+  return retryInMs === undefined ? { letter, next: "give-up", code } : { letter, next: "retry", retryInMs };
+}
+
+async function report(logger: Runner["logger"], settlements: Settlement[]): Promise<void> {
+  await settle(settlements);
+  for (const settlement of settlements) {
+    if (settlement.next !== "give-up") continue;
+    const { letter, code, message } = settlement;
+    deadLetters.inc({ topic: letter.topic, code });
+    const line = { action: "event_dead_letter", topic: letter.topic, deadLetter: letter.id, code };
+    logger.warn(line, `Event given up${message ? `: ${message}` : ""}`);
+  }
+}
