@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser } from "../helpers/people.ts";
 import { postUser } from "../helpers/process.ts";
@@ -9,6 +9,7 @@ import { waitFor } from "../helpers/wait-for.ts";
 const events = collectEvents();
 let service: TestService;
 beforeAll(async () => {
+  jest.spyOn(console, "warn").mockReturnValue(); // Sequelize prints each rollback whose connection was cut
   service = await startService({ services: [events.schema] });
 });
 afterAll(() => service.stop());
