@@ -10,6 +10,8 @@ import { timeStage } from "../../lib/runtime/metrics.ts";
 export const SIZES = [64, 128, 256, 512];
 const LARGEST = 512;
 const MAX_PIXELS = 50_000_000;
+/** An image that is longer than this many times its breadth is cropped to its middle before it is scaled. */
+const LONGEST = 64;
 
 /** A square picture: `format` is webp, or what the picture is for clients that don't take that. */
 export type Picture = { size: number; format: Format; bytes: Buffer };
@@ -98,10 +100,21 @@ function pngPicture(png: Buffer): Buffer | undefined {
 /** The largest square, in pixels of red, green, blue, and alpha where there is one. */
 async function decode(file: Buffer): Promise<Pixels> {
   const image = sharp(file, { limitInputPixels: MAX_PIXELS, failOn: "error" });
-  const { depth, isProgressive } = await image.metadata();
+  const { depth, isProgressive, autoOrient } = await image.metadata();
   // sharp takes 16 bits with a profile to P3, and no further
   if (depth === "ushort") image.pipelineColourspace("srgb");
-  image.autoOrient().resize(LARGEST, LARGEST, { fit: "cover" }).toColourspace("srgb").raw();
+  image.autoOrient();
+  const { width, height } = autoOrient;
+  const edge = Math.min(width, height);
+  // scaled whole, it would exceed the coordinates that libvips has
+  if (Math.max(width, height) > LONGEST * edge)
+    image.extract({
+      left: Math.floor((width - edge) / 2),
+      top: Math.floor((height - edge) / 2),
+      width: edge,
+      height: edge,
+    });
+  image.resize(LARGEST, LARGEST, { fit: "cover" }).toColourspace("srgb").raw();
   const square = () => image.toBuffer({ resolveWithObject: true }) as Promise<Pixels>;
   return isProgressive ? oneAtATime(square) : square();
 }

@@ -47,6 +47,8 @@ test.each([
   [1, 2000],
   [3000, 10],
   [64, 64],
+  [1, 200_000],
+  [200_000, 1],
 ])("a picture of %d × %d is made square too", async (width, height) => {
   const { pictures } = await makeAvatar(await image(width, height).png().toBuffer());
   for (const { size, bytes } of pictures)
