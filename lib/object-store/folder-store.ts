@@ -15,6 +15,7 @@ export function folderStore(folder: string): ObjectStore {
       orUnavailable(async () => {
         await mkdir(drafts, { recursive: true });
         for (const name of await readdir(drafts)) await removeIfOld(join(drafts, name));
+        return undefined;
       }),
 
     check: () => orUnavailable(() => access(drafts, constants.W_OK)),

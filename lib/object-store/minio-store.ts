@@ -30,8 +30,10 @@ export function minioStore(config: MinioConfig): ObjectStore {
   return {
     prepare: () =>
       ask(async (client) => {
-        if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket).catch(unlessOurs);
-        await client.setBucketPolicy(bucket, ""); // nobody reads it but with our key
+        if (!(await client.bucketExists(bucket)))
+          await client.makeBucket(bucket, config.region).catch(unlessOurs);
+        // only our key can read the bucket
+        return client.setBucketPolicy(bucket, "").then(() => undefined, warnIfDenied);
       }),
 
     check: () =>
@@ -82,7 +84,7 @@ async function connect(config: MinioConfig): Promise<Client> {
     useSSL: config.useSSL,
     accessKey: config.accessKey,
     secretKey: config.secretKey,
-    region: "us-east-1", // MinIO's own; without one it is asked for
+    region: config.region, // without one, the client requests it from the server
     transportAgent: new Agent({ keepAlive: true, maxSockets: 64 }),
     transport: {
       request(options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void) {
@@ -99,6 +101,12 @@ type S3Error = Error & { code?: string };
 /** Another node may have made it a moment ago. */
 function unlessOurs(error: S3Error): void {
   if (error.code !== "BucketAlreadyOwnedByYou") throw error;
+}
+
+/** A key without the right to change policies can still store objects; the operator is responsible for the policy. */
+function warnIfDenied(error: S3Error): string {
+  if (error.code !== "AccessDenied") throw error;
+  return "The object store key may not set the bucket policy: check that the bucket is not public";
 }
 
 function unlessMissing(error: S3Error): undefined {

@@ -8,8 +8,8 @@ export type Listed = { name: string; modifiedAt: Date };
  * Every verb throws DependencyUnavailable, within 3 s, where the store does not do it now.
  */
 export type ObjectStore = {
-  /** Makes the place for objects, closed to others, where there is none yet. */
-  prepare(): Promise<void>;
+  /** Creates the bucket or folder if it is missing and closes it to others. Resolves with a warning to log, if any. */
+  prepare(): Promise<string | undefined>;
   /** Resolves where objects can be kept just now. */
   check(): Promise<void>;
   put(name: string, bytes: Buffer, contentType: string): Promise<void>;

@@ -87,6 +87,7 @@ const readMinio = (values: Values, endPoint: string) =>
     accessKey: values.MINIO_ACCESS_KEY,
     secretKey: values.MINIO_SECRET_KEY,
     bucket: values.MINIO_BUCKET,
+    region: values.MINIO_REGION,
   });
 
 /** Where spans are sent, in which form, and which share of the traces that begin here. */

@@ -49,8 +49,11 @@ async function lockKey(tx: Transaction, userId: string): Promise<string | null |
   return row?.avatarKey;
 }
 
-/** Removes whatever there is of a user who is deleted. */
+/** Removes every object of a user who is deleted or unknown. Changes nothing for a living user, whatever event arrived. */
 export async function removeAllOf(userId: string): Promise<void> {
+  const text = "SELECT 1 FROM users WHERE id = $1 AND deleted_at IS NULL";
+  const living = await query({ name: "is-living", text }, [userId]);
+  if (living.length > 0) return;
   const objects = objectStore.list({ prefix: `${userId}/` });
   await objectStore.remove(await Array.fromAsync(objects, ({ name }) => name));
 }

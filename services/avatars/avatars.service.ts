@@ -1,5 +1,4 @@
 import { addAbortSignal, type Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import type { Meta } from "../../lib/contract/caller.ts";
 import type { Actions, AvatarMeta, Envelope } from "../../lib/contract/contracts.ts";
@@ -8,6 +7,7 @@ import { causeOf } from "../../lib/contract/events.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { avatarsUploaded, timeStage } from "../../lib/runtime/metrics.ts";
+import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
 import type { UserRow } from "../../models/user.ts";
 import { type Change, changeUser, findUser, forgetUsers } from "../../models/user-row.ts";
@@ -19,16 +19,19 @@ import * as schemas from "./avatars.schemas.ts";
 
 type Ctx<Name extends keyof Actions> = Context<Actions[Name]["params"], Meta & { avatar?: AvatarMeta }>;
 
-/** How long a file may take to arrive, and how often the store is looked after, in ms. */
+/** How long a file may take to arrive, in ms. */
 const ARRIVE_WITHIN = 30_000;
-const EVERY = { prepare: 1_000, reconcile: 3_600_000 };
+/** How often the store is compared with the users, in ms. */
+const RECONCILE_EVERY = 3_600_000;
+/** Between attempts to prepare the store, in ms. */
+const PREPARE_BACKOFF = { first: 1_000, last: 1_000 };
 
 type Methods = {
   afterwards(work: Promise<unknown>): Promise<void>;
-  prepareStore(): Promise<void>;
+  maintainStore(signal: AbortSignal): Promise<void>;
   reconcile(): Promise<void>;
 };
-type State = { stopping: boolean; reconciler?: NodeJS.Timeout };
+type State = { stopping: AbortController };
 
 /** The pictures of users (SPEC 2, 7 and 12). */
 const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
@@ -41,15 +44,13 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       await work.catch((error: unknown) => this.logger.warn(error));
     },
 
-    /** The store may be away at start: meanwhile the node is not ready (lib/runtime/health.ts). */
-    async prepareStore() {
-      while (!this.stopping)
-        try {
-          return await objectStore.prepare();
-        } catch (error) {
-          this.logger.warn(error);
-          await sleep(EVERY.prepare, undefined, { ref: false });
-        }
+    /** Until the store is prepared, the node is not ready (lib/runtime/health.ts). */
+    async maintainStore(signal) {
+      const onError = (error: unknown) => this.logger.warn(error);
+      const prepare = () => objectStore.prepare();
+      const warning = await retryUntilDone(prepare, { backoff: PREPARE_BACKOFF, signal, onError });
+      if (warning) this.logger.warn(warning);
+      await repeat(() => this.reconcile(), { everyMs: RECONCILE_EVERY, signal, onError });
     },
 
     async reconcile() {
@@ -70,7 +71,13 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
         const key = keyOf(id, avatar);
         const avatarUrl = `${config.publicUrl}/api/v1/users/${id}/avatar?v=${avatar.hash}`;
         const fileSize = await timeStage("store", putPictures(key, avatar));
-        const old = await change(ctx, (user) => replaceAvatar(user, key, avatarUrl, fileSize));
+        const old = await change(ctx, (user) => replaceAvatar(user, key, avatarUrl, fileSize)).catch(
+          async (error) => {
+            // the user may have been deleted meanwhile; otherwise this removes only what no row refers to
+            await this.afterwards(removeUnreferenced(id, key));
+            throw error;
+          },
+        );
         if (old === key) return { avatarUrl };
         avatarsUploaded.inc();
         await this.afterwards(ensurePictures(key, avatar));
@@ -126,18 +133,15 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   },
 
   created() {
-    this.stopping = false;
+    this.stopping = new AbortController();
   },
 
   started() {
-    const work = () => void this.afterwards(this.reconcile());
-    this.reconciler = setInterval(work, EVERY.reconcile).unref();
-    void this.prepareStore().then(work);
+    void this.maintainStore(this.stopping.signal);
   },
 
   stopped() {
-    this.stopping = true;
-    clearInterval(this.reconciler);
+    this.stopping.abort();
   },
 };
 

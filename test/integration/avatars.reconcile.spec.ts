@@ -86,3 +86,33 @@ test("two pictures uploaded in turn, many at once: the last one is whole, and no
   expect(names).toHaveLength(8);
   expect(names.every((name) => name.startsWith(`${row?.avatar_key}/`))).toBe(true);
 });
+
+test("a native user.deleted for a living user removes no object of the avatar", async () => {
+  const anna = await createUser(service);
+  await upload(anna, await jpeg());
+  const objects = await namesOf(anna.id);
+  const { removeAllOf } = await import("../../services/avatars/avatars.pictures.ts");
+  await removeAllOf(anna.id);
+  expect(await namesOf(anna.id)).toEqual(objects);
+});
+
+test("an upload whose user is deleted while the image is decoded leaves no object behind", async () => {
+  const anna = await createUser(service);
+  const uploading = upload(anna, await jpeg({ width: 6000, height: 6000 }));
+  // the objects are put before the row is changed: the deletion commits in between, or before
+  const put = store.put.bind(store);
+  let deleted: Promise<unknown> | undefined;
+  store.put = async (...args) => {
+    deleted ??= request(service.url, {
+      method: "DELETE",
+      path: `/api/v1/users/${anna.id}`,
+      headers: anna.headers,
+    });
+    await deleted;
+    return put(...args);
+  };
+  const answer = await uploading;
+  store.put = put;
+  expect(answer.status).toBe(404);
+  expect(await namesOf(anna.id)).toEqual([]);
+});
