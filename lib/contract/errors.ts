@@ -16,9 +16,12 @@ const ActionError: new <Type extends keyof Failures>(
  * and `data` survive the way from node to node, the class does not: tell errors apart by `type`.
  */
 
+/** An answer names this many fields at most. */
+export const DETAILS_MAX = 100;
+
 export class ValidationFailed extends ActionError<"VALIDATION_ERROR"> {
   constructor(details: FieldError[]) {
-    super("Validation failed", 400, "VALIDATION_ERROR", details);
+    super("Validation failed", 400, "VALIDATION_ERROR", details.slice(0, DETAILS_MAX));
   }
 }
 
@@ -78,6 +81,13 @@ export class KeycloakIdTaken extends ActionError<"KEYCLOAK_ID_TAKEN"> {
   }
 }
 
+/** A request that is refused before its route is known: 400, 408, 413, 417 or 431. */
+export class RequestRefused extends MoleculerClientError {
+  constructor(status: number, message: string) {
+    super(message, status, "REQUEST_REFUSED");
+  }
+}
+
 export class BodyTooLarge extends MoleculerClientError {
   constructor() {
     super("Request body exceeds 1MB limit", 413, "BODY_TOO_LARGE");
@@ -101,7 +111,7 @@ export class UnsupportedImage extends ActionError<"UNSUPPORTED_IMAGE"> {
 
 /** Something the service stands on is out of reach or too slow for now; the same call may succeed later. */
 export class DependencyUnavailable extends MoleculerRetryableError {
-  constructor(dependency: string) {
-    super(`The ${dependency} is unavailable for now`, 503, "DEPENDENCY_UNAVAILABLE", { dependency });
+  constructor(dependency: string, message = `The ${dependency} is unavailable for now`) {
+    super(message, 503, "DEPENDENCY_UNAVAILABLE", { dependency });
   }
 }

@@ -1,5 +1,6 @@
 import untyped from "fastest-validator";
 import type { FieldError } from "./contracts.ts";
+import { DETAILS_MAX } from "./errors.ts";
 
 /** The package types its ES build, Node loads the CommonJS one, whose export is the class itself. */
 export const Validator = untyped as unknown as typeof untyped.default;
@@ -34,7 +35,7 @@ export function toDetails(errors: RuleError[]): FieldError[] {
     if (type !== "objectStrict") return [{ field, message }];
     const prefix = field ? `${field}.` : "";
     return String(actual)
-      .split(", ")
+      .split(", ", DETAILS_MAX)
       .map((name) => ({ field: prefix + name.slice(0, 100), message: "is not a known field" }));
   });
 }

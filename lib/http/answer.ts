@@ -1,15 +1,16 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
 import { newTraceId } from "../contract/events.ts";
 import { toErrorResponse } from "./error-response.ts";
 
-/** After an answer that did not wait for the whole request: so long the rest may come and is thrown away, in ms. */
+/** How long the rest of a request is read and ignored after its answer, in ms: closing at once could lose the answer. */
 const LINGER = 1_000;
 
-type Asked = IncomingMessage & { originalUrl?: string; $ctx?: { requestID: string | null } };
+type Incoming = IncomingMessage & { originalUrl?: string; $ctx?: { requestID: string | null } };
 
-/** Answers with JSON; HEAD gets the same headers. An answer that has begun can only be cut off. */
+/** Answers with JSON; HEAD gets the same headers. If an answer has begun already, the connection is closed. */
 export function sendJson(
-  req: Asked,
+  req: Incoming,
   res: ServerResponse,
   status: number,
   body: object,
@@ -23,11 +24,25 @@ export function sendJson(
   if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), LINGER).unref();
 }
 
-/** Answers with an error in the form of SPEC 3, `besides` before its fields. Returns the status. */
-export function sendError(req: Asked, res: ServerResponse, error: unknown, besides: object = {}): number {
+/** Answers with an error in the form of contract 3, the fields of `besides` first. Returns the status. */
+export function sendError(req: Incoming, res: ServerResponse, error: unknown, besides: object = {}): number {
   const [path = ""] = (req.originalUrl ?? req.url ?? "").split("?", 1);
   const traceId = req.$ctx?.requestID ?? newTraceId();
   const { status, headers, body } = toErrorResponse(error, { path, traceId, now: new Date() });
   sendJson(req, res, status, { ...besides, ...body }, headers);
   return status;
+}
+
+/** Answers with an error on a connection that has no request, and closes it. */
+export function writeError(socket: Duplex, error: unknown, at: { path: string; traceId: string }): void {
+  const { status, body } = toErrorResponse(error, { ...at, now: new Date() });
+  const json = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(json)}`,
+    "Connection: close",
+  ];
+  socket.on("error", () => {}).end(`${head.join("\r\n")}\r\n\r\n${json}`);
+  setTimeout(() => socket.destroy(), LINGER).unref();
 }

@@ -1,11 +1,11 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Context } from "moleculer";
-import { DependencyUnavailable } from "../contract/errors.ts";
+import { DependencyUnavailable, MethodNotAllowed, RouteNotFound } from "../contract/errors.ts";
 import { demandReady, healthReport } from "../runtime/health.ts";
 import { registry } from "../runtime/metrics.ts";
 import { sendError, sendJson } from "./answer.ts";
 
-/** What anyone may ask a node about itself (SPEC 6): on PORT, and on each node's METRICS_PORT. */
+/** Health and metrics of a node, without authentication (contract 6): on PORT, and on METRICS_PORT of each node. */
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<unknown>;
 
@@ -23,8 +23,28 @@ export const ready: Handler = (req, res) =>
     (error) => sendError(req, res, error),
   );
 
-export const metrics: Handler = async (_req, res) =>
-  res.setHeader("Content-Type", registry.contentType).end(await registry.metrics());
+/** Sends the metrics of this process, and those of `others` behind them. */
+export const metricsWith =
+  (others: () => Promise<string>): Handler =>
+  async (_req, res) => {
+    const text = (await registry.metrics()) + (await others());
+    res.writeHead(200, { "Content-Type": registry.contentType, "Content-Length": Buffer.byteLength(text) });
+    res.end(text);
+  };
+
+export const metrics = metricsWith(async () => "");
+
+/** A listener for these paths, which take GET and HEAD. */
+export const listenerFor =
+  (routes: Record<string, Handler>): RequestListener =>
+  (req, res) => {
+    const [path = ""] = (req.url ?? "").split("?", 1);
+    const handler = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (!handler) sendError(req, res, new RouteNotFound());
+    else if (req.method !== "GET" && req.method !== "HEAD")
+      sendError(req, res, new MethodNotAllowed(["GET", "HEAD"]));
+    else handler(req, res).catch((error) => sendError(req, res, error));
+  };
 
 /** On the gateway. */
 export const HEALTH_ROUTES = {

@@ -40,6 +40,12 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     namespace: values.NAMESPACE,
     port: values.PORT,
     metricsPort: values.METRICS_PORT,
+    http: Object.freeze({
+      /** The limit for the request line and the headers together, in bytes. */
+      maxHeaderSize: values.HTTP_MAX_HEADER_SIZE,
+      /** How long an idle connection stays open, in ms: longer than the load balancer keeps it. */
+      keepAliveMs: 1000 * values.HTTP_KEEP_ALIVE_SECONDS,
+    }),
     metricsUsersMax: values.METRICS_USERS_MAX,
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
     dataDir: values.DATA_DIR,

@@ -156,6 +156,8 @@ const VARIABLES = {
     pattern: /^[\w-]{1,64}$/,
     allowed: "at most 64 letters (a-z), digits, hyphens and _",
   }),
+  HTTP_MAX_HEADER_SIZE: integer(32_768, 8_192, 1_048_576),
+  HTTP_KEEP_ALIVE_SECONDS: integer(65, 1, 3600),
   USER_CACHE_SECONDS: integer(undefined, 0, 3600),
 };
 

@@ -2,10 +2,10 @@ import { LRUCache } from "lru-cache";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { config } from "./config.ts";
 
-/** What `/metrics` tells (SPEC 6). Set directly where things happen; counters count from the process's start. */
+/** What `/metrics` exposes (contract 6). Counters count from the start of the process. */
 export const registry = new Registry();
 collectDefaultMetrics({ register: registry });
-// gauges that are named like counters, and say no more than the sum of those beside them
+// gauges that are named like counters; each is the sum of another gauge
 for (const what of ["handles", "requests", "resources"])
   registry.removeSingleMetric(`nodejs_active_${what}_total`);
 
@@ -52,7 +52,7 @@ export const deadLetters = new Counter({
 });
 export const httpResponses = new Counter({
   name: "user_service_http_responses_total",
-  help: "Requests that the gateway has done with, by status; 499 where the client left before the answer",
+  help: "HTTP requests that were answered or refused, by status; 499 if the client left before the answer",
   labelNames: ["status"],
   registers,
 });
@@ -83,20 +83,20 @@ const storageUsed = new Gauge({
   registers,
 });
 
-/** The gauge keeps the most recently changed users only: one for each user would grow without bound. */
+/** The gauge keeps the most recently changed users only: with one for each user it would grow without bound. */
 const recentUsers = new LRUCache<string, true>({
   max: Math.max(1, config.metricsUsersMax),
   dispose: (_, userId) => storageUsed.remove(userId),
 });
 
-/** Tells a user's storage, in bytes. */
+/** Sets the storage of a user, in bytes. */
 export function observeStorage(userId: string, bytes: number): void {
   if (config.metricsUsersMax === 0) return;
   recentUsers.set(userId, true);
   storageUsed.set({ userId }, Math.max(0, bytes));
 }
 
-/** Takes the time of one stage of an avatar's way, however it ends. */
+/** Measures one stage of an avatar's processing, whatever its outcome. */
 export const timeStage = <Result>(
   stage: "receive" | "decode" | "encode" | "store",
   work: Promise<Result>,
@@ -105,7 +105,7 @@ export const timeStage = <Result>(
   return work.finally(() => end());
 };
 
-/** A gauge that is read when it is asked for; NaN where it can't be read. */
+/** A gauge that is read at each scrape; NaN if it cannot be read. */
 export function gaugeOf(name: string, help: string, read: () => number | Promise<number>): void {
   new Gauge({
     name,
@@ -118,5 +118,22 @@ export function gaugeOf(name: string, help: string, read: () => number | Promise
           .catch(() => Number.NaN),
       );
     },
+  });
+}
+
+/** How long a figure that takes a query is shared by all scrapers, in ms. */
+const SHARED_FOR = 5_000;
+
+/** A gauge for a figure that is expensive to read: scrapes within 5 s share one reading, also one that failed. */
+export function sharedGaugeOf(name: string, help: string, read: () => Promise<number>): void {
+  let reading: Promise<number> | undefined;
+  let startedAt = Number.NEGATIVE_INFINITY;
+  gaugeOf(name, help, () => {
+    const now = performance.now();
+    if (!reading || now - startedAt >= SHARED_FOR) {
+      startedAt = now;
+      reading = read();
+    }
+    return reading;
   });
 }

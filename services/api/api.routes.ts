@@ -35,7 +35,12 @@ export const ROUTES: Record<string, keyof Actions | Binding> = {
   "PUT /users/:id/profile": "users.replaceProfile",
   "PUT /users/:id/email": "users.changeEmail",
   "POST /users/:id/avatar": { action: "avatars.upload", handler: uploadAvatar, streamsBody: true },
-  "GET /users/:id/avatar": { action: "avatars.get", handler: sendAvatar, query: ["size", "v"] },
+  "GET /users/:id/avatar": {
+    action: "avatars.get",
+    handler: sendAvatar,
+    query: ["size", "v"],
+    ignoresOtherQuery: true,
+  },
   "DELETE /users/:id/avatar": "avatars.remove",
   "GET /users/:id/stats": "stats.get",
   "POST /users/:id/stats/increment-interviews": "stats.incrementInterviews",

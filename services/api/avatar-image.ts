@@ -12,6 +12,9 @@ const WEBP = /\bimage\/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/;
 const YEAR = 31_536_000; // seconds
 const MINUTES = 300;
 
+/** The part of If-None-Match that is compared, in characters: what is cut off does not match. */
+const MATCHES_MAX = 10_000;
+
 /** A client may be slow, and the node that the stream comes from may be gone; in ms. */
 const SEND_WITHIN = 30_000;
 
@@ -19,7 +22,11 @@ const SEND_WITHIN = 30_000;
 export const sendAvatar: Handler = (req, res, next) => {
   const { v, ...params } = req.$params as { v?: string; id: string; size?: number };
   const { accept = "", "if-none-match": ifNoneMatch } = req.headers;
-  call(req.$ctx, "avatars.get", { ...params, webp: WEBP.test(accept), ifNoneMatch }).then((image) => {
+  call(req.$ctx, "avatars.get", {
+    ...params,
+    webp: WEBP.test(accept),
+    ifNoneMatch: ifNoneMatch?.slice(0, MATCHES_MAX) || undefined,
+  }).then((image) => {
     const { avatar } = req.$ctx.meta as Meta & { avatar: AvatarMeta };
     res.setHeader("ETag", avatar.etag);
     res.setHeader("Vary", "Accept");

@@ -3,25 +3,25 @@ import type { ActionSchema, Context } from "moleculer";
 import type { Meta } from "../../lib/contract/caller.ts";
 import type { Actions } from "../../lib/contract/contracts.ts";
 
-/** What moleculer-web adds to a request, as far as we use it; its own types leave most of it open. */
+/** What moleculer-web adds to a request, as far as we use it. */
 
 export type Request = IncomingMessage & {
   originalUrl: string;
-  /** As it stands in the target, without the `?`. */
+  /** The query of the target, without the `?`. */
   query: string;
   $ctx: Context<unknown, Meta>;
   $action?: ActionSchema;
   /** The route that it matched. */
   $alias?: { fullPath: string };
-  /** Why it was answered with 5xx. */
+  /** The error that was answered with 5xx. */
   $failure?: Error;
-  /** Of the path, the query and the body, as moleculer-web found them; of all, once they were read. */
+  /** First moleculer-web's path, query and body; after `readParams` the action's params. */
   $params: Record<string, unknown>;
 };
 
 export type Gateway = { sendResponse(req: Request, res: ServerResponse, data: unknown): void };
 
-/** A route's handler: it answers, or calls `next` to have the action called, or to tell an error. */
+/** A route's handler: it answers, or calls `next` to call the action, or to pass an error. */
 export type Handler = (
   this: Gateway,
   req: Request,
@@ -29,16 +29,18 @@ export type Handler = (
   next: (error?: unknown) => void,
 ) => void;
 
-/** What a route is bound to. */
+/** The target of a route. */
 export type Binding = {
   action: keyof Actions;
-  /** The status of a success, where it is not 200. */
+  /** The status of a success, if it is not 200. */
   status?: 201;
-  /** A user's token is needed: a service alone is nobody. */
+  /** A user's token is required: the internal token alone is not enough. */
   forUser?: true;
-  /** All that the query may hold, where that is not what the action takes. */
+  /** The fields that the query may have, if they are not the params of the action. */
   query?: string[];
-  /** Runs before the action, or answers in its place. */
+  /** Other fields of the query are ignored and not refused. */
+  ignoresOtherQuery?: true;
+  /** Runs before the action, or answers instead of it. */
   handler?: Handler;
   /** The handler reads the body itself. */
   streamsBody?: true;

@@ -1,50 +1,40 @@
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { promisify } from "node:util";
-import ApiGateway from "moleculer-web";
-import { BadRequest, BodyTooLarge, ValidationFailed } from "../../lib/contract/errors.ts";
+import { BadRequest, ValidationFailed } from "../../lib/contract/errors.ts";
 import type { Binding } from "./gateway.types.ts";
+import { readJson } from "./json-body.ts";
 
-/** What a request says, as an action's params: each field from one place, and none that nobody asked for. */
+/** The params of an action, from a request: each field from one place. */
 
 type Fields = Record<string, unknown>;
 
-const LIMIT = 2 ** 20; // bytes (SPEC 3)
-
-const parseJson = promisify(
-  ApiGateway.bodyParser.json({ limit: LIMIT, strict: false, type: () => true, reviver: refuseProto }),
-) as (req: IncomingMessage, res: ServerResponse) => Promise<void>;
-
-/** JSON may hold a key that would change an object's prototype once it is copied. */
-function refuseProto(key: string, value: unknown): unknown {
-  if (key === "__proto__") throw new SyntaxError("__proto__");
-  return value;
-}
-
 /**
- * GET takes the query, everything else a JSON body, or one that its handler reads as a stream. The path's fields join
- * them, and are never overridden.
+ * GET takes the query, all other methods a JSON body, or one that the handler reads as a stream. The fields of the path
+ * are added, and can be given nowhere else.
  * @throws BadRequest, BodyTooLarge, ValidationFailed
  */
 export async function readParams(
-  req: IncomingMessage & { body?: unknown },
+  req: IncomingMessage,
   res: ServerResponse,
   {
-    asked,
+    search,
     path,
     query,
+    ignoresOtherQuery,
     streamsBody,
-  }: { asked: string; path: Fields } & Pick<Binding, "query" | "streamsBody">,
+  }: { search: string; path: Fields } & Pick<Binding, "query" | "ignoresOtherQuery" | "streamsBody">,
 ): Promise<Fields> {
   const takesQuery = req.method === "GET" || req.method === "HEAD";
-  const given = parseQuery(asked);
+  const given = parseQuery(search, ignoresOtherQuery && query);
   if (!takesQuery) refuseFields(Object.keys(given), "does not belong in the query");
   if (query)
     refuseFields(
       Object.keys(given).filter((field) => !query.includes(field)),
       "is not a known field",
     );
-  if (takesQuery && hasBody(req)) throw new BadRequest("A GET request takes no body");
-  const fields = takesQuery || streamsBody ? given : await readBody(req, res);
+  if (takesQuery && (await hasBody(req))) throw new BadRequest("A GET request takes no body");
+  const takesJson = !takesQuery && !streamsBody && (await hasBody(req));
+  const fields = takesJson ? await readJson(req, res) : given;
   refuseFields(
     Object.keys(path).filter((field) => Object.hasOwn(fields, field)),
     "is given by the path",
@@ -57,35 +47,27 @@ function refuseFields(fields: string[], message: string): void {
   if (fields.length > 0) throw new ValidationFailed(fields.map((field) => ({ field, message })));
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-
-async function readBody(req: IncomingMessage & { body?: unknown }, res: ServerResponse): Promise<Fields> {
-  if (!hasBody(req)) return {};
-  if (!/^application\/json\s*(;|$)/i.test(req.headers["content-type"] ?? ""))
-    throw new BadRequest("Content-Type must be application/json");
-  await parseJson(req, res).catch((error) => {
-    throw toBodyError(error);
-  });
-  const { body = {} } = req;
-  if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw new BadRequest("Request body must be a JSON object");
-  return body as Fields;
-}
-
-function toBodyError({ type }: { type?: string }) {
-  if (type === "entity.too.large") return new BodyTooLarge();
-  if (type === "entity.parse.failed") return new BadRequest("Request body is not valid JSON");
-  return new BadRequest("Request body could not be read");
+/**
+ * Whether the request has a body of at least one byte. With `Transfer-Encoding: chunked`, only its first chunk tells:
+ * proxies send requests without a body in that encoding too.
+ * @throws BadRequest if the client left before
+ */
+async function hasBody(req: IncomingMessage): Promise<boolean> {
+  if (req.headers["transfer-encoding"] === undefined) return Number(req.headers["content-length"] ?? 0) > 0;
+  if (req.readableLength === 0 && !req.complete)
+    await once(req, "readable").catch(() => {
+      throw new BadRequest("Request body could not be read");
+    });
+  return req.readableLength > 0;
 }
 
 /**
- * The query's fields; each may stand there once.
+ * The fields of the query; each may be given once. With `known`, all others are left out.
  * @throws ValidationFailed
  */
-function parseQuery(query: string): Fields {
+function parseQuery(query: string, known?: string[]): Fields {
   if (query === "") return {};
-  const fields = [...new URLSearchParams(query)];
+  const fields = [...new URLSearchParams(query)].filter(([name]) => known?.includes(name) ?? true);
   const names = fields.map(([name]) => name);
   refuseFields(
     names.filter((name, index) => names.indexOf(name) !== index),

@@ -4,7 +4,7 @@ import { CONSUMED, CONSUMED_TOPICS, TOPICS } from "../../lib/contract/events.ts"
 import { openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
 import { openConsumer, type TopicConsumer } from "../../lib/kafka/consumer.ts";
 import { config } from "../../lib/runtime/config.ts";
-import { gaugeOf, registry } from "../../lib/runtime/metrics.ts";
+import { registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
@@ -13,12 +13,12 @@ import { nativeMessage } from "./ingest.rules.ts";
 import { ingest } from "./ingest.ts";
 import { retryWaiting } from "./retry.ts";
 
-gaugeOf(
+sharedGaugeOf(
   "user_service_dead_letters_waiting",
   "Dead letters that are retried: their user may be about to sign up",
   () => countDeadLetters("waiting"),
 );
-gaugeOf(
+sharedGaugeOf(
   "user_service_dead_letters_given_up",
   "Dead letters that were given up: handle them with npm run dlq",
   () => countDeadLetters("given up"),

@@ -1,22 +1,22 @@
-import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import { once } from "node:events";
+import type { Server } from "node:http";
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
 import Prometheus from "moleculer-prometheus";
-import { live, ready } from "../../lib/http/health.routes.ts";
-import { exitWherePortIsTaken } from "../../lib/http/ports.ts";
+import { listenerFor, live, metricsWith, ready } from "../../lib/http/health.routes.ts";
+import { createServer } from "../../lib/http/server.ts";
 import { config } from "../../lib/runtime/config.ts";
-import { registry } from "../../lib/runtime/metrics.ts";
 
-type Polka = {
-  server?: http.Server;
-  get(path: string, handler: (req: IncomingMessage, res: ServerResponse) => unknown): void;
-  listen(port: number): Promise<void>;
+type State = {
+  /** What the mixin uses of its server. */
+  server: { server: Server; get(): void; listen(): Promise<unknown> };
+  /** The mixin's metrics, once it has started. */
+  register?: { metrics(): Promise<string> };
 };
-type State = { server: Polka; register: { metrics(): Promise<string> } };
 
 /**
- * moleculer-prometheus's own gauges, by names that `promtool check metrics` takes: what counts things that come and go
- * is no "total". Its figures of requests stay empty on Moleculer 0.15 (ours are lib/runtime/observe.ts), and its list
- * of nodes is `up` in Prometheus.
+ * The gauges of moleculer-prometheus, with names that `promtool check metrics` accepts: only a counter is a "total".
+ * Its request metrics stay empty on Moleculer 0.15 (ours are in lib/runtime/observe.ts), and its list of nodes is `up`
+ * in Prometheus.
  */
 const MOLECULER_METRICS = {
   moleculer_nodes_total: { name: "moleculer_nodes" },
@@ -32,7 +32,7 @@ const MOLECULER_METRICS = {
   moleculer_req_duration_ms: null,
 };
 
-/** Each node's own metrics and probes, on METRICS_PORT: moleculer-prometheus's server, with our figures beside its own. */
+/** Metrics and health of each node on METRICS_PORT: those of moleculer-prometheus, and ours. */
 export const PrometheusService: ServiceSchema<ServiceSettingSchema, object, State> = {
   name: "prometheus",
   mixins: [Prometheus],
@@ -43,20 +43,17 @@ export const PrometheusService: ServiceSchema<ServiceSettingSchema, object, Stat
   } as ServiceSettingSchema,
 
   created() {
-    this.server.server = http.createServer();
-    exitWherePortIsTaken(this.server.server, "METRICS_PORT", config.metricsPort);
-    this.server.get("/health/live", live);
-    this.server.get("/health/ready", ready);
-    // from the first moment on, so that probes tell a node that waits from one that hangs; the mixin would later
-    const listening = this.server.listen(config.metricsPort);
-    this.server.listen = () => listening;
-  },
-
-  started() {
-    // its own route is written for an older prom-client, whose metrics() was synchronous
-    this.server.get("/metrics", async (_req, res) => {
-      res.setHeader("Content-Type", registry.contentType);
-      res.end((await registry.metrics()) + (await this.register.metrics()));
-    });
+    const routes = {
+      "/health/live": live,
+      "/health/ready": ready,
+      "/metrics": metricsWith(async () => (await this.register?.metrics()) ?? ""),
+    };
+    const options = { variable: "METRICS_PORT", port: config.metricsPort, logger: this.logger };
+    const server = createServer(options, listenerFor(routes));
+    // before the node has started, so that a probe can tell a node that waits from one that hangs
+    const listening = once(server, "listening");
+    server.listen(config.metricsPort);
+    // the mixin's own server matches paths in any case, and its route is written for an older prom-client
+    this.server = { server, get() {}, listen: () => listening };
   },
 };

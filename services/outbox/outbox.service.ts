@@ -5,19 +5,23 @@ import { USER_EVENTS } from "../../lib/contract/events.ts";
 import { openProducer, type TopicProducer } from "../../lib/kafka/producer.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
 import { config } from "../../lib/runtime/config.ts";
-import { eventsPublished, gaugeOf, registry } from "../../lib/runtime/metrics.ts";
+import { eventsPublished, registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { countSetAside, outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
 import { LANES } from "./relay.rules.ts";
 import { runLane } from "./relay.ts";
 
-gaugeOf(
+sharedGaugeOf(
   "user_service_outbox_lag_seconds",
   "Age of the oldest record that waits for its turn to be published, 0 if there is none",
   outboxAge,
 );
-gaugeOf("user_service_outbox_lag_records", "Records that wait to be published, up to 100,000", outboxLength);
-gaugeOf(
+sharedGaugeOf(
+  "user_service_outbox_lag_records",
+  "Records that wait to be published, up to 100,000",
+  outboxLength,
+);
+sharedGaugeOf(
   "user_service_outbox_set_aside_records",
   "Records that Kafka refused for good and that need a person, npm run outbox; up to 100,000",
   countSetAside,

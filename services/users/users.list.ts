@@ -7,6 +7,7 @@ import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
 import { byEmail } from "./users.find.ts";
 import { presentUser } from "./users.presenter.ts";
 import type { SORTS } from "./users.schemas.ts";
+import { limitSearch } from "./users.search.ts";
 
 /** The list's params with their defaults. */
 export type Listing = ListParams & { limit: number; sort: string };
@@ -17,17 +18,17 @@ export type Listing = ListParams & { limit: number; sort: string };
  * @throws ValidationFailed for a bad cursor, DependencyUnavailable
  */
 export async function listUsers({ adapter }: Reader<UserModel>, listing: Listing): Promise<UserPage> {
-  const { limit, sort, cursor } = listing;
+  const { limit, sort, cursor, search } = listing;
   const after = cursor === undefined ? [] : [beyond(fromCursor(cursor, sort))];
-  const rows = await adapter
-    .find({
+  const find = () =>
+    adapter.find({
       query: { [Op.and]: [{ deletedAt: null }, ...filters(listing), ...after] },
       sort: orderBy(sort),
       limit: limit + 1,
-    })
-    .catch((error) => {
-      throw translate(error);
     });
+  const rows = await (search === undefined ? find() : limitSearch(search, find)).catch((error) => {
+    throw translate(error);
+  });
   const page = rows.slice(0, limit).map((row) => row.get());
   const last = rows.length > limit ? page.at(-1) : undefined;
   return {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
 import type { ServiceSchema } from "moleculer";
 import { jpeg } from "../helpers/images.ts";
 import { createUser } from "../helpers/people.ts";
@@ -19,13 +19,24 @@ beforeAll(async () => {
   service = await startService({ services: [slowListener] });
 });
 beforeEach(async () => {
-  before = await samplesAt(service.nodeUrl);
+  before = await scrape();
 });
 afterAll(() => service.stop());
 
-/** What a sample has become since the test began. */
+const realNow = performance.now.bind(performance);
+let ahead = 0;
+jest.spyOn(performance, "now").mockImplementation(() => realNow() + ahead);
+afterAll(() => void jest.restoreAllMocks());
+
+/** Scrapes when the shared figures of the scrape before are no longer valid. */
+const scrape = (url = service.nodeUrl) => {
+  ahead += 5_000;
+  return samplesAt(url);
+};
+
+/** The growth of a sample since the test began. */
 async function grown(sample: string): Promise<number> {
-  const { [sample]: now = 0 } = await samplesAt(service.nodeUrl);
+  const { [sample]: now = 0 } = await scrape();
   return now - (before[sample] ?? 0);
 }
 
@@ -96,7 +107,7 @@ test("the pool tells what is open, in use and waiting, and where it ends", async
 
 test("the outbox tells how much waits in it, and for how long", async () => {
   const { id, headers } = await createUser(service);
-  const records = async () => (await samplesAt(service.nodeUrl)).user_service_outbox_lag_records;
+  const records = async () => (await scrape()).user_service_outbox_lag_records;
   await waitFor(async () => (await records()) === 0);
 
   listener.hears = Promise.withResolvers();
@@ -121,8 +132,24 @@ test("dead letters are told of by what becomes of them", async () => {
 
 test("a gauge whose source is away says so, and the rest of the page still comes", async () => {
   await service.database.sql("ALTER TABLE dead_letters RENAME TO away");
-  const samples = await samplesAt(service.url);
+  const samples = await scrape(service.url);
   await service.database.sql("ALTER TABLE away RENAME TO dead_letters");
   expect(samples.user_service_dead_letters_given_up).toBeNaN();
   expect(samples.user_service_outbox_lag_records).toBe(0);
+});
+
+test("scrapes within 5 seconds share one reading of the figures that take a query", async () => {
+  const { id, headers } = await createUser(service);
+  const records = (samples: Record<string, number>) => samples.user_service_outbox_lag_records;
+  await waitFor(async () => records(await scrape()) === 0);
+  listener.hears = Promise.withResolvers();
+  await service.http
+    .patch(`/api/v1/users/${id}`)
+    .set(headers)
+    .send({ profile: { bio: "x" } })
+    .expect(200);
+  const shared = await Promise.all(Array.from({ length: 20 }, () => samplesAt(service.nodeUrl)));
+  expect(shared.map(records)).toEqual(Array(20).fill(0));
+  expect(records(await scrape())).toBe(1);
+  listener.hears.resolve();
 });

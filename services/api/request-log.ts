@@ -4,22 +4,22 @@ import { UUID } from "../../lib/contract/fields.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import type { Request } from "./gateway.types.ts";
 
-/** What is told of each request: its route, and never its URL or its body, as e-mails stand there (SPEC 10). */
+/** The log line of each request: its route, and never its URL or its body, as those hold e-mails (contract 10). */
 
 type Rest = Context<{ req: Request; res: ServerResponse }>;
 
-/** The pattern that the request matched, such as `GET /api/v1/users/:id`; of what matched none, the method. */
+/** The pattern that the request matched, such as `GET /api/v1/users/:id`; the method alone if it matched none. */
 export const routeOf = ({ method, $alias }: Request): string =>
   `${method}${$alias ? ` ${$alias.fullPath}` : ""}`;
 
-/** The user that the path names, where what stands there is an id indeed. */
-function userOf({ $params }: Request): string | undefined {
+/** The user's id in the path, if it is a UUID. */
+function userIdIn({ $params }: Request): string | undefined {
   const { id } = ($params ?? {}) as { id?: unknown };
   return typeof id === "string" && UUID.test(id) ? id : undefined;
 }
 
-/** Tells the trace in the answer, and writes one line when the answer is out, or the client gone. */
-export function tellRequest(this: Service, ctx: Rest): void {
+/** Sets the header `traceparent`, and logs one line when the answer is sent or the client has left. */
+export function traceAndLog(this: Service, ctx: Rest): void {
   const { req, res } = ctx.params;
   const start = performance.now();
   if (ctx.span) ctx.span.name = req.method ?? ""; // until its route is known
@@ -28,7 +28,7 @@ export function tellRequest(this: Service, ctx: Rest): void {
   res.once("close", () => {
     const line = {
       action: "request",
-      userId: userOf(req),
+      userId: userIdIn(req),
       traceId: ctx.requestID,
       route: routeOf(req),
       status: res.statusCode,

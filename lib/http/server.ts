@@ -1,0 +1,115 @@
+import http, { type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Service } from "moleculer";
+import { RequestRefused } from "../contract/errors.ts";
+import { newTraceId } from "../contract/events.ts";
+import { config } from "../runtime/config.ts";
+import { httpResponses } from "../runtime/metrics.ts";
+import { sendError, writeError } from "./answer.ts";
+import { pathIn, toOriginForm } from "./target.ts";
+
+/** The HTTP server of both ports. It also answers what Node refuses before there is a request (contract 3). */
+
+/** A request must arrive within these times, in ms. */
+const ARRIVE_WITHIN = { headers: 10_000, whole: 20_000 };
+
+type Exchange = { req: IncomingMessage; res: ServerResponse };
+type Fault = NodeJS.ErrnoException & { rawPacket?: Buffer };
+type Options = {
+  /** The name of the variable that sets the port. */
+  variable: string;
+  port: number;
+  logger: Service["logger"];
+};
+
+/** Creates a server that does not listen yet. If its port cannot be used, the process ends with one line. */
+export function createServer({ variable, port, logger }: Options, listener: RequestListener): http.Server {
+  /** The last exchange of each connection. */
+  const exchanges = new WeakMap<Duplex, Exchange>();
+  const failed = new WeakSet<Duplex>();
+
+  function report({ code: status, message: reason }: RequestRefused, traceId?: string): void {
+    httpResponses.inc({ status });
+    logger.info({ action: "request", traceId, route: "", status, reason }, "Request refused");
+  }
+
+  function refuse(req: IncomingMessage, res: ServerResponse, error: RequestRefused): void {
+    const traceId = newTraceId();
+    res.setHeader("Connection", "close");
+    sendError(Object.assign(req, { $ctx: { requestID: traceId } }), res, error);
+    report(error, traceId);
+  }
+
+  function refuseSocket(socket: Duplex, error: RequestRefused, path: string): void {
+    if (!socket.writable) return;
+    const traceId = newTraceId();
+    writeError(socket, error, { path, traceId });
+    report(error, traceId);
+  }
+
+  function onClientError(fault: Fault, socket: Duplex & { bytesRead?: number }): void {
+    if (failed.has(socket)) return; // Node parses on while the answer is written
+    failed.add(socket);
+    if (fault.code === "ECONNRESET" || socket.bytesRead === 0) {
+      socket.destroy();
+      return;
+    }
+    const error = toRefusal(fault.code);
+    const { req, res } = exchanges.get(socket) ?? {};
+    const answer = () => refuseSocket(socket, error, pathIn(fault.rawPacket));
+    if (!req || !res || res.writableFinished) answer();
+    else if (req.complete)
+      res.once("close", answer); // earlier requests of the connection are answered first
+    else if (res.headersSent || fault.code === "HPE_INVALID_EOF_STATE")
+      res.destroy(); // the client has left
+    else {
+      res.setHeader("Connection", "close");
+      // after the request's trace is known
+      setImmediate(() => res.headersSent || sendError(req, res, error));
+    }
+  }
+
+  const options: http.ServerOptions = {
+    headersTimeout: ARRIVE_WITHIN.headers,
+    requestTimeout: ARRIVE_WITHIN.whole,
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: config.http.keepAliveMs,
+    maxHeaderSize: config.http.maxHeaderSize,
+    requireHostHeader: false, // Node's own answer has no body
+  };
+  const server = http.createServer(options, (req, res) => {
+    exchanges.set(req.socket, { req, res });
+    req.url = toOriginForm(req.url ?? "");
+    if (req.httpVersion === "1.1" && req.headers.host === undefined)
+      return refuse(req, res, new RequestRefused(400, "The Host header is missing"));
+    listener(req, res);
+  });
+  server.on("checkExpectation", (req, res) =>
+    refuse(req, res, new RequestRefused(417, "The Expect header asks for what is not supported")),
+  );
+  server.on("connect", (req, socket) =>
+    refuseSocket(socket, new RequestRefused(400, "CONNECT is not supported"), req.url ?? ""),
+  );
+  server.on("clientError", onClientError);
+  exitIfPortIsTaken(server, variable, port);
+  return server;
+}
+
+function toRefusal(code = ""): RequestRefused {
+  if (code === "HPE_HEADER_OVERFLOW")
+    return new RequestRefused(431, `The header exceeds ${config.http.maxHeaderSize} bytes`);
+  if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW")
+    return new RequestRefused(413, "The chunk extensions are too long");
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT")
+    return new RequestRefused(408, "The request did not arrive in time");
+  return new RequestRefused(400, "The request is not valid HTTP");
+}
+
+function exitIfPortIsTaken(server: http.Server, variable: string, port: number): void {
+  server.on("error", ({ code }: NodeJS.ErrnoException) => {
+    console.error(
+      `${variable}: ${port} cannot be used (${code}): choose a free port, or stop the process that uses it`,
+    );
+    process.exit(1);
+  });
+}

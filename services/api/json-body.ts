@@ -1,0 +1,85 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import ApiGateway from "moleculer-web";
+import { BadRequest, BodyTooLarge } from "../../lib/contract/errors.ts";
+
+/** JSON bodies (RFC 8259): UTF-8 only, of at most 1 MB, and cheap to parse whatever they hold. */
+
+/** In bytes (contract 3). */
+const LIMIT = 2 ** 20;
+
+/** How deep JSON may be nested. Code that walks a value recursively could exhaust the stack. */
+const DEPTH_MAX = 100;
+
+const readBytes = promisify(ApiGateway.bodyParser.raw({ limit: LIMIT, type: () => true })) as (
+  req: IncomingMessage,
+  res: ServerResponse,
+) => Promise<void>;
+
+const TYPE = /^application\/json\s*(;|$)/i;
+const CHARSET = /;\s*charset\s*=\s*"?([^";\s]*)/i;
+
+/**
+ * Reads the body of a request as a JSON object.
+ * @throws BadRequest, BodyTooLarge
+ */
+export async function readJson(
+  req: IncomingMessage & { body?: unknown },
+  res: ServerResponse,
+): Promise<Record<string, unknown>> {
+  const type = req.headers["content-type"] ?? "";
+  const [, charset = "utf-8"] = CHARSET.exec(type) ?? [];
+  if (!TYPE.test(type) || !/^(utf-?8|us-ascii)$/i.test(charset))
+    throw new BadRequest("Content-Type must be application/json, in UTF-8");
+  await readBytes(req, res).catch(({ type }: { type?: string }) => {
+    throw type === "entity.too.large" ? new BodyTooLarge() : new BadRequest("Request body could not be read");
+  });
+  const body = req.body as Buffer;
+  if (body.length === 0) return {}; // compressed from nothing
+  const value = parseJson(body);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new BadRequest("Request body must be a JSON object");
+  return value as Record<string, unknown>;
+}
+
+/**
+ * Parses JSON without a reviver, which would call a function for each of a million values.
+ * @throws BadRequest if it is not valid UTF-8 or JSON, is nested too deep, or has a key `__proto__`, which would change
+ * an object's prototype when it is copied
+ */
+export function parseJson(bytes: Buffer): unknown {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    if (mayBeHarmful(text)) refuseHarmful(value);
+    return value;
+  } catch (error) {
+    if (error instanceof BadRequest) throw error;
+    throw new BadRequest("Request body is not valid JSON");
+  }
+}
+
+/** Honest bodies are not walked: they have few brackets and do not spell `__proto__`, with escapes or without. */
+function mayBeHarmful(text: string): boolean {
+  if (/__proto__|\\u/.test(text)) return true;
+  let brackets = 0;
+  for (let i = 0; i < text.length && brackets <= DEPTH_MAX; i++)
+    if (text[i] === "[" || text[i] === "{") brackets++;
+  return brackets > DEPTH_MAX;
+}
+
+/** Level by level, without recursion. */
+function refuseHarmful(value: unknown): void {
+  let level = [value].filter(isObject);
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > DEPTH_MAX) throw new BadRequest(`Request body is nested more than ${DEPTH_MAX} levels deep`);
+    const next: object[] = [];
+    for (const item of level) {
+      if (Object.hasOwn(item, "__proto__")) throw new BadRequest("Request body has a key __proto__");
+      for (const child of Object.values(item)) if (isObject(child)) next.push(child);
+    }
+    level = next;
+  }
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -1,0 +1,50 @@
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { parseJson } from "../../services/api/json-body.ts";
+
+const refused = (text: string) => expect(() => parseJson(Buffer.from(text))).toThrow(/^Request body/);
+
+test("a value is read as JSON.parse reads it, if no key is __proto__", () => {
+  fc.assert(
+    fc.property(fc.json({ stringUnit: "binary" }), (text) => {
+      const expected = JSON.parse(text);
+      if (!text.includes("__proto__"))
+        expect(parseJson(Buffer.from(text))).toEqual(JSON.parse(Buffer.from(text).toString()) ?? expected);
+    }),
+  );
+});
+
+test("a key __proto__ is refused at any depth, in any spelling", () => {
+  const spelled = fc
+    .array(fc.boolean(), { minLength: 9, maxLength: 9 })
+    .map((escapes) =>
+      [..."__proto__"].map((c, i) => (escapes[i] ? `\\u00${c.charCodeAt(0).toString(16)}` : c)).join(""),
+    );
+  fc.assert(
+    fc.property(spelled, fc.integer({ min: 0, max: 90 }), (key, depth) =>
+      refused(`${'{"a":['.repeat(depth / 2)}{"${key}":1}${"]}".repeat(depth / 2)}`),
+    ),
+  );
+});
+
+test("__proto__ in a value is a text like any other", () => {
+  expect(parseJson(Buffer.from('{"a":"__proto__"}'))).toEqual({ a: "__proto__" });
+});
+
+test("100 levels are read, 101 are refused, and brackets in a text are no levels", () => {
+  expect(parseJson(Buffer.from(`${"[".repeat(100)}${"]".repeat(100)}`))).toBeInstanceOf(Array);
+  refused(`${"[".repeat(101)}${"]".repeat(101)}`);
+  refused(`${"[".repeat(500_000)}${"]".repeat(500_000)}`);
+  expect(parseJson(Buffer.from(`{"a":"${"[".repeat(1_000)}"}`))).toEqual({ a: "[".repeat(1_000) });
+});
+
+test("bytes that are not UTF-8 are refused, and a byte order mark is ignored", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1 }), (bytes) => {
+      const body = Buffer.concat([Buffer.from('{"a":"'), bytes, Buffer.from('"}')]);
+      const isUtf8 = Buffer.from(body.toString()).equals(body);
+      if (!isUtf8) expect(() => parseJson(body)).toThrow("not valid JSON");
+    }),
+  );
+  expect(parseJson(Buffer.from("\ufeff{}"))).toEqual({});
+});
