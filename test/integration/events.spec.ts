@@ -10,7 +10,7 @@ const events = collectEvents();
 let cutOn: string | undefined;
 let throwing = 0;
 
-/** A listener that is no good: it throws for some, and takes the database away from under others. */
+/** A faulty listener: it throws for some events, and cuts the relay's database connection during others. */
 const badListener: ServiceSchema = {
   name: "bad-listener",
   events: {
@@ -47,7 +47,7 @@ const newTrace = () => crypto.randomUUID().replaceAll("-", "");
 const traceparent = (trace: string) => ({ traceparent: `00-${trace}-b7ad6b7169203331-01` });
 const TYPES = ["created", "updated", "updated", "avatar_uploaded", "avatar_deleted", "preferences_updated"];
 
-test("each event is published with the whole envelope of SPEC 7, the caller's trace id, in order", async () => {
+test("each event is published in order, with the whole envelope of contract 7 and the caller's trace id", async () => {
   const body = newUser();
   const headers = await service.user(body.keycloakId);
   const traces = Array.from({ length: 10 }, newTrace);
@@ -109,7 +109,7 @@ test("each event is published with the whole envelope of SPEC 7, the caller's tr
   expect(TYPES.map((type) => `user.${type}`)).toEqual(heard.slice(0, 6).map(({ eventType }) => eventType));
 });
 
-test("without a traceparent the correlation is a new trace id for each request", async () => {
+test("without a traceparent the correlation id is a new trace id for each request", async () => {
   const [one, other] = [await createUser(service), await createUser(service)];
   const ids = [...(await events.of(one.id, 1)), ...(await events.of(other.id, 1))].map(
     ({ metadata }) => metadata.correlationId,
@@ -118,7 +118,7 @@ test("without a traceparent the correlation is a new trace id for each request",
   expect(ids[0]).not.toBe(ids[1]);
 });
 
-test("what changes nothing is no event, and neither is what is refused", async () => {
+test("a request that changes nothing or is refused publishes no event", async () => {
   const user = await createUser(service);
   const taken = await createUser(service);
   const path = `/api/v1/users/${user.id}`;
@@ -143,7 +143,7 @@ test("what changes nothing is no event, and neither is what is refused", async (
   );
 });
 
-test("each user's events come in order, however many users change at once", async () => {
+test("each user's events are published in order while many users change at once", async () => {
   const people = await Promise.all(Array.from({ length: 8 }, () => createUser(service)));
   const bios = Array.from({ length: 15 }, (_, n) => `bio ${n}`);
   await Promise.all(
@@ -158,7 +158,7 @@ test("each user's events come in order, however many users change at once", asyn
   }
 });
 
-test("nothing is lost, and nobody waits, where a listener throws; published rows leave the outbox", async () => {
+test("a listener that throws loses no event and delays nobody, and published rows leave the outbox", async () => {
   const [user, other] = [await createUser(service), await createUser(service)];
   const write = (id: string, bio: string) =>
     service.http.patch(`/api/v1/users/${id}`).set(service.internal).send({ profile: { bio } }).expect(200);
@@ -173,7 +173,7 @@ test("nothing is lost, and nobody waits, where a listener throws; published rows
   await outboxEmpty(service.database);
 });
 
-test("an event that is published again, as the relay was cut off, carries the same eventId", async () => {
+test("an event that is published again after the database connection was lost has the same eventId", async () => {
   const user = await createUser(service);
   await events.of(user.id, 1);
   await outboxEmpty(service.database);
@@ -185,7 +185,7 @@ test("an event that is published again, as the relay was cut off, carries the sa
   await outboxEmpty(service.database);
 });
 
-test("a change and its event commit together: where the event can't be kept, nothing is changed", async () => {
+test("a change and its event commit together: if the event cannot be stored, nothing is changed", async () => {
   const user = await createUser(service);
   await outboxEmpty(service.database);
   const { sql } = service.database;

@@ -105,7 +105,7 @@ test("the pool tells what is open, in use and waiting, and where it ends", async
   expect(await pool("waiting_requests")).toBe(0);
 });
 
-test("the outbox tells how much waits in it, and for how long", async () => {
+test("the outbox gauges show how many records wait and for how long", async () => {
   const { id, headers } = await createUser(service);
   const records = async () => (await scrape()).user_service_outbox_lag_records;
   await waitFor(async () => (await records()) === 0);
