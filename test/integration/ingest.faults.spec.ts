@@ -1,0 +1,198 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import type { Message } from "../../services/ingest/dead-letter.ts";
+import { outboxEmpty } from "../helpers/collect-events.ts";
+import { createUser, rowOf } from "../helpers/people.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** What cannot be processed is set aside, and stops nothing else: on the way in, and while events wait for their user. */
+
+let service: TestService;
+let ingest: (messages: Message[]) => Promise<void>;
+beforeAll(async () => {
+  service = await startService();
+  const module = await import("../../services/ingest/ingest.ts");
+  const { broker } = service;
+  ingest = (messages) => module.ingest({ broker, logger: broker.logger }, messages);
+  // stands for any exception while an event is counted
+  const refused = "CHECK (event_id NOT LIKE '%refused%')";
+  await service.database.sql(`ALTER TABLE processed_events ADD CONSTRAINT refused ${refused}`);
+  const unstorable = "CHECK (position('unstorable'::bytea IN event) = 0)";
+  await service.database.sql(`ALTER TABLE dead_letters ADD CONSTRAINT unstorable ${unstorable}`);
+});
+afterAll(() => service.stop());
+afterEach(() => service.database.sql("DELETE FROM dead_letters"));
+
+let offset = 0;
+const message = (value: string | Buffer): Message => ({
+  topic: "media-events",
+  partition: 0,
+  offset: String(offset++),
+  value: Buffer.from(value),
+});
+const upload = (userId: string, id: string, more: object = {}): Message =>
+  message(
+    JSON.stringify({
+      eventId: id,
+      eventType: "media.uploaded",
+      userId,
+      data: { fileId: id, fileSize: 1 },
+      ...more,
+    }),
+  );
+const deep = (userId: string, id: string, levels: number): Message =>
+  message(
+    `{"eventId":"${id}","eventType":"media.uploaded","userId":"${userId}","data":{"fileId":"f","fileSize":1},"context":${"[".repeat(levels)}${"]".repeat(levels)}}`,
+  );
+const storageOf = async (id: string) => Number((await rowOf(service, id)).storage_used);
+const insertUser = (id: string) =>
+  service.database.sql(
+    "INSERT INTO users (id, keycloak_id, email, full_name) VALUES ($1::uuid, $1::text, $1::text || '@x.org', 'Late')",
+    [id],
+  );
+type Letter = { code: string; offset: string; retry_at: Date | null; retry_count: number };
+const letters = (): Promise<Letter[]> =>
+  service.database.sql(
+    'SELECT code, "offset"::text, retry_at, retry_count FROM dead_letters ORDER BY dead_letters."offset"',
+  );
+/** Makes waiting events due at once. Those that are due or claimed already are left alone. */
+const makeDue = () =>
+  service.database.sql(`
+    UPDATE dead_letters SET retry_at = now() WHERE id IN (
+      SELECT id FROM dead_letters WHERE retry_at > now() AND retry_at < now() + interval '20 s'
+      FOR UPDATE SKIP LOCKED)`);
+const retriesOver = (ms = 20_000) =>
+  waitFor(async () => {
+    await makeDue();
+    const waiting = "SELECT 1 FROM dead_letters WHERE retry_at IS NOT NULL LIMIT 1";
+    return (await service.database.sql(waiting)).length === 0;
+  }, ms);
+
+test("random records, some of which cannot be processed, in any order and redelivered: each good one counts once, each bad one is set aside once", async () => {
+  const kinds = [
+    "good",
+    "refused",
+    "not JSON",
+    "deep",
+    "not UTF-8",
+    "late",
+    "late refused",
+    "never",
+  ] as const;
+  const batches = fc.array(fc.constantFrom(...kinds), { minLength: 1, maxLength: 60 });
+  await fc.assert(
+    fc.asyncProperty(batches, fc.nat(60), async (records, cut) => {
+      await service.database.sql("DELETE FROM dead_letters");
+      const { id: known } = await createUser(service);
+      const late = crypto.randomUUID();
+      const run = crypto.randomUUID();
+      const messages = records.map((kind, n) => {
+        const id = `${run}-${n}`;
+        if (kind === "good") return upload(known, id);
+        if (kind === "refused") return upload(known, `refused-${id}`);
+        if (kind === "deep") return deep("no UUID", id, 20_000);
+        if (kind === "not UTF-8") return message(Buffer.from([0x7b, 0xff]));
+        if (kind === "late") return upload(late, id);
+        if (kind === "late refused") return upload(late, `refused-${id}`);
+        if (kind === "never") return deep(crypto.randomUUID(), id, 20_000);
+        return message(`no JSON ${id}`);
+      });
+      await ingest(messages.slice(0, cut)); // then the node dies: everything is read again
+      await ingest(messages);
+      await insertUser(late);
+      await retriesOver();
+
+      const count = (...wanted: string[]) => records.filter((kind) => wanted.includes(kind)).length;
+      expect(await storageOf(known)).toBe(count("good"));
+      expect(await storageOf(late)).toBe(count("late"));
+      const tally = Map.groupBy(await letters(), ({ code }) => code);
+      expect(tally.get("PROCESSING_ERROR")?.length ?? 0).toBe(count("refused", "late refused"));
+      expect(tally.get("INVALID_JSON")?.length ?? 0).toBe(count("not JSON", "not UTF-8"));
+      expect(tally.get("VALIDATION_ERROR")?.length ?? 0).toBe(count("deep"));
+      expect(tally.get("USER_NOT_FOUND")?.length ?? 0).toBe(count("never"));
+    }),
+    { numRuns: 8 },
+  );
+  await outboxEmpty(service.database);
+}, 120_000);
+
+test("a record whose dead letter cannot be stored is skipped, and its neighbours count", async () => {
+  const { id } = await createUser(service);
+  const run = crypto.randomUUID();
+  await ingest([upload(id, `${run}-1`), message("unstorable"), upload(id, `${run}-2`), message("no JSON")]);
+  expect(await storageOf(id)).toBe(2);
+  expect(await letters()).toMatchObject([{ code: "INVALID_JSON" }]);
+});
+
+test("an event that is sent again after it was given up is retried, and counts if its user exists by then", async () => {
+  const id = crypto.randomUUID();
+  const event = upload(id, `again-${id}`);
+  await ingest([event]);
+  await retriesOver();
+  expect(await letters()).toMatchObject([{ code: "USER_NOT_FOUND", retry_at: null, retry_count: 5 }]);
+  await ingest([event, event]);
+  expect(await letters()).toMatchObject([{ retry_at: expect.any(Date), retry_count: 0 }]);
+  await insertUser(id);
+  await retriesOver();
+  expect(await storageOf(id)).toBe(1);
+  expect(await letters()).toEqual([]);
+});
+
+test("events that a node claimed before it died are retried after their lease", async () => {
+  const { claimDue } = await import("../../services/ingest/ingest.store.ts");
+  const id = crypto.randomUUID();
+  await ingest([upload(id, `claimed-${id}`)]);
+  await service.database.sql("UPDATE dead_letters SET retry_at = now() + interval '1 hour'");
+  await insertUser(id);
+  await service.database.sql("UPDATE dead_letters SET retry_at = now()");
+  await claimDue(200);
+  await waitFor(async () => (await storageOf(id)) === 1);
+  await waitFor(async () => (await letters()).length === 0);
+});
+
+test("10,000 events of unknown users and 30 of 1 MB are given up, while an honest event counts at once", async () => {
+  const pad = "x".repeat(1_000_000);
+  const large = Array.from({ length: 30 }, () => upload(crypto.randomUUID(), crypto.randomUUID(), { pad }));
+  const small = Array.from({ length: 10_000 }, () => upload(crypto.randomUUID(), crypto.randomUUID()));
+  const { id } = await createUser(service);
+  await ingest([...large, ...small, upload(id, crypto.randomUUID())]);
+  expect(await storageOf(id)).toBe(1);
+  await retriesOver(90_000);
+  const given =
+    "SELECT count(*)::int AS count FROM dead_letters WHERE retry_count = 5 AND code = 'USER_NOT_FOUND'";
+  expect(await service.database.sql(given)).toEqual([{ count: 10_030 }]);
+}, 150_000);
+
+test("events count beyond the 2^31 st id of processed events", async () => {
+  const { id } = await createUser(service);
+  await service.database.sql("SELECT setval('processed_events_id_seq', 2147483645)");
+  await ingest(Array.from({ length: 5 }, () => upload(id, crypto.randomUUID())));
+  expect(await storageOf(id)).toBe(5);
+});
+
+test("ids of 900 characters in 1,500 events make calls that Kafka takes", async () => {
+  const { id } = await createUser(service);
+  const sizes: number[] = [];
+  const { countEvents } = await import("../../services/ingest/count.ts");
+  const { broker } = service;
+  const caller: Pick<typeof broker, "call"> = {
+    call: (action: string, params?: unknown, options?: object) => {
+      sizes.push(Buffer.byteLength(JSON.stringify(params)));
+      return broker.call(action, params as object, options);
+    },
+  };
+  const events = Array.from({ length: 1_500 }, (_, n) => ({
+    event: {
+      key: `media-events:${crypto.randomUUID()}`,
+      topic: "media-events",
+      userId: id,
+      eventType: "media.uploaded" as const,
+      amount: 1,
+      causationId: `${n}`.padStart(900, "\u20ac"),
+    },
+  }));
+  expect(await countEvents(caller as never, events)).toHaveLength(1_500);
+  expect(await storageOf(id)).toBe(1_500);
+  expect(Math.max(...sizes)).toBeLessThan(600_000);
+});
