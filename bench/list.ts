@@ -40,7 +40,7 @@ async function oneEmail({ count, database }: Side): Promise<string> {
 /** The sorts, the column of each, and its order in SQL. */
 const SORTS: Record<string, { column: string; order: string }> = {
   "-createdAt": { column: "created_at", order: "created_at DESC, id DESC" },
-  email: { column: "email", order: "lower(email), id" },
+  email: { column: "email", order: "email_key(email), id" },
   fullName: { column: "full_name", order: "lower(full_name), id" },
 };
 

@@ -1,16 +1,23 @@
 import type { Migration } from "./migrate.ts";
 
 /**
- * Search for a part of a text by trigrams. The extension is trusted, so a database's owner may create it; where it
- * can't be had, the search reads the table instead, within its time limit.
+ * Search for a part of a text by trigrams. The extension may be there already, in any schema; it is trusted, so the
+ * owner of a database may create it. Without it, a search reads the table, within its time limit.
  */
 export const up: Migration = ({ context: { sql } }) =>
   sql(`
     DO $$ BEGIN
-      CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
-      CREATE INDEX idx_users_search ON users
-        USING gin (full_name gin_trgm_ops, email gin_trgm_ops, company_name gin_trgm_ops)
-        WHERE deleted_at IS NULL;
+      IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
+        EXECUTE format('CREATE EXTENSION pg_trgm WITH SCHEMA %I', coalesce(
+          (SELECT 'public' FROM pg_namespace WHERE nspname = 'public'), current_schema()));
+      END IF;
+      EXECUTE (
+        SELECT format(
+          'CREATE INDEX idx_users_search ON users
+            USING gin (full_name %1$I.gin_trgm_ops, email %1$I.gin_trgm_ops, company_name %1$I.gin_trgm_ops)
+            WHERE deleted_at IS NULL', nspname)
+        FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'pg_trgm'
+      );
     EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
       RAISE WARNING 'pg_trgm is not available: searching for users will be slow';
     END $$

@@ -1,7 +1,7 @@
 import pg from "pg";
-import { type InputMigrations, Umzug } from "umzug";
+import { type InputMigrations, MigrationError, Umzug } from "umzug";
 
-/** What a migration gets: SQL, in the one transaction that all of a run share. The schema is the search path. */
+/** What a migration gets: SQL, in the one transaction that all migrations of a run share. The schema is the search path. */
 export type MigrationContext = { sql(text: string, values?: unknown[]): Promise<pg.QueryResult> };
 export type Migration = (params: { context: MigrationContext }) => Promise<unknown>;
 
@@ -23,7 +23,10 @@ export const migrateDown = (target: Target): Promise<string[]> =>
 export const pendingMigrations = (target: Target): Promise<string[]> =>
   withUmzug(target, async (umzug) => (await umzug.pending()).map(({ name }) => name), "READ ONLY");
 
-/** One connection, one transaction, one lock: a run is done whole or not at all, whatever dies. */
+/**
+ * One connection, one transaction, one lock: a run is done whole or not at all, whatever dies.
+ * @throws what PostgreSQL refused, with the migration's name in the message
+ */
 async function withUmzug<Result>(
   { schema, ...connection }: Target,
   work: (umzug: Umzug<MigrationContext>) => Promise<Result>,
@@ -35,14 +38,24 @@ async function withUmzug<Result>(
   try {
     await client.query(`BEGIN ${mode}`);
     await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
-    if (mode === "READ WRITE") await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    if (mode === "READ WRITE") await ensureSchema(client, schema);
     await client.query(`SET LOCAL search_path = ${schema}, public`);
     const result = await work(createUmzug({ sql: (text, values) => client.query(text, values) }));
     await client.query("COMMIT");
     return result;
+  } catch (error) {
+    throw error instanceof MigrationError
+      ? Object.assign(error.cause as Error, { message: error.message })
+      : error;
   } finally {
     await client.end();
   }
+}
+
+/** CREATE SCHEMA IF NOT EXISTS demands the right to create also if the schema exists: so look first. */
+async function ensureSchema(client: pg.Client, schema: string): Promise<void> {
+  const { rowCount } = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);
+  if (rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`);
 }
 
 const createUmzug = (context: MigrationContext) =>

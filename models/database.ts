@@ -1,13 +1,14 @@
 import pg from "pg";
-import { Sequelize, type Transaction } from "sequelize";
+import { type PoolOptions, Sequelize, type Transaction } from "sequelize";
 import { DependencyUnavailable } from "../lib/contract/errors.ts";
 import { config } from "../lib/runtime/config.ts";
 import { gaugeOf, queryDuration } from "../lib/runtime/metrics.ts";
 import { noteQuery } from "../lib/tracing/spans.ts";
+import { isReadOnly, sqlState, translate, verdictOn } from "./database.errors.ts";
 
 /** The connection to PostgreSQL that all services of a node share, and the two ways to use it by hand. */
 
-// BIGINT comes as text by default; ours stay within 2^53, or are shown clamped.
+// pg returns BIGINT as text by default; ours stay within 2^53, or are clamped where they are shown.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 /** Where PostgreSQL listens; `host` may be the folder of a Unix socket. */
@@ -15,16 +16,30 @@ export type Address = { host: string; port: number; username: string; password: 
 
 let address: Address | undefined;
 
-/** Says where the database is, before the first query. */
+/** Sets where the database is, before the first query. */
 export function useDatabase(at: Address): void {
   address = at;
 }
 
-/** A request ends within its 5 s (moleculer.config.ts), so whatever the database is asked must give up before. In ms. */
+/** A request ends within 5 s (moleculer.config.ts), so every wait for the database must end before. In ms. */
 const ACQUIRE_TIMEOUT = 2_500;
 const STATEMENT_TIMEOUT = 3_000;
 
-/** A client that loses its connection in the moment before Sequelize listens to it would end the process. */
+/**
+ * What our statements and the parsers of their results rely on, whatever the server, the database or the role set as
+ * their defaults. Sent after connecting and not as start-up options, which poolers refuse.
+ */
+const SESSION = `
+  SET search_path = ${config.database.schema}, public;
+  SET client_encoding = 'UTF8';
+  SET DateStyle = 'ISO, MDY';
+  SET TimeZone = 'UTC';
+  SET standard_conforming_strings = on;
+  SET default_transaction_isolation = 'read committed';
+  SET statement_timeout = ${STATEMENT_TIMEOUT};
+  SET idle_in_transaction_session_timeout = 30000`;
+
+/** Without a listener, a connection that is lost before Sequelize listens to it would end the process. */
 class Client extends pg.Client {
   constructor(config: pg.ClientConfig) {
     super(config);
@@ -32,29 +47,58 @@ class Client extends pg.Client {
   }
 }
 
+type Connection = pg.Client & { _invalid?: boolean; _ending?: boolean; openedAt?: number };
+
+/** Connections that were opened before this moment lead to a server that is read-only now. */
+let staleBefore = 0;
+
 export const sequelize = new Sequelize({
   dialect: "postgres",
   dialectModule: { ...pg, Client },
   benchmark: true,
   logging: (sql, ms) => observe(verbOf(sql), ms ?? 0),
-  pool: { max: config.database.poolMax, acquire: ACQUIRE_TIMEOUT, idle: 60_000 },
+  pool: {
+    max: config.database.poolMax,
+    acquire: ACQUIRE_TIMEOUT,
+    idle: 60_000,
+    validate: (connection: Connection) =>
+      !connection._invalid && !connection._ending && (connection.openedAt ?? 0) >= staleBefore,
+  } as PoolOptions,
   dialectOptions: {
     application_name: "user-service",
-    options: `-c search_path=${config.database.schema},public`,
     ssl: config.database.ssl || undefined,
     keepAlive: true,
     connectionTimeoutMillis: 2_000,
-    statement_timeout: STATEMENT_TIMEOUT,
-    query_timeout: STATEMENT_TIMEOUT + 500, // a frozen server tells nothing: the client counts too
-    idle_in_transaction_session_timeout: 30_000,
+    query_timeout: STATEMENT_TIMEOUT + 500, // a frozen server does not answer: the client counts too
   },
 });
 sequelize.addHook("beforeConnect", (options) => {
   if (!address) throw new DependencyUnavailable("database");
   Object.assign(options, address);
 });
+sequelize.addHook("afterConnect", async (opened) => {
+  const connection = opened as Connection;
+  try {
+    await connection.query(SESSION);
+    connection.openedAt = performance.now();
+  } catch (error) {
+    await connection.end();
+    throw error;
+  }
+});
 
-/** Sequelize tells a query as `Executed (default): SELECT …`, with its values: only the verb may be told on. */
+/** Keeps a connection out of the pool after an error that makes it useless. */
+function retire(connection: Connection, error: unknown): void {
+  if (verdictOn(error) === "close") connection._invalid = true;
+  if (isReadOnly(error)) retireAll();
+}
+
+/** All connections that are open now are replaced: a read-only server may be the one of before a failover. */
+function retireAll(): void {
+  staleBefore = performance.now();
+}
+
+/** Sequelize reports a query as `Executed (default): SELECT …`, with its values: only the verb may be passed on. */
 const verbOf = (sql: string) => /: (\w+)/.exec(sql)?.[1] ?? "query";
 
 function observe(name: string, ms: number): void {
@@ -65,7 +109,6 @@ function observe(name: string, ms: number): void {
 /** A statement that PostgreSQL parses and plans once for each connection. */
 export type Statement = { name: string; text: string };
 
-type Connection = pg.Client & { _invalid?: boolean };
 const pool = sequelize.connectionManager as unknown as {
   getConnection(): Promise<Connection>;
   releaseConnection(connection: Connection): void;
@@ -84,7 +127,7 @@ gaugeOf(
 );
 gaugeOf(
   "user_service_database_pool_max_connections",
-  "Connections to PostgreSQL that may be open: DATABASE_POOL_MAX, or none where no service needs one",
+  "Connections to PostgreSQL that may be open: DATABASE_POOL_MAX, or 0 if no service of the node needs the database",
   () => (config.needsDatabase ? config.database.poolMax : 0),
 );
 gaugeOf(
@@ -93,10 +136,27 @@ gaugeOf(
   () => pool.pool.waiting,
 );
 
+/** How often a statement or transaction runs at most, by the SQLSTATE that it fails with. It had no effect. */
+const ATTEMPTS: Record<string, number> = {
+  "25006": 2, // read-only: a new connection may lead to the new primary
+  "40P01": 4, // deadlock: PostgreSQL asks to try again (its manual, 13.5)
+  "40001": 4, // serialization failure: likewise
+};
+
+/** @throws DependencyUnavailable, or what `work` throws in its last attempt */
+async function attempt<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempts = 1; ; attempts++)
+    try {
+      return await work();
+    } catch (error) {
+      if (attempts >= (ATTEMPTS[sqlState(error) ?? ""] ?? 1)) throw translate(error);
+    }
+}
+
 /**
  * Runs one prepared statement, in the transaction if one is given, and returns its rows.
- * Goes past Sequelize's query builder (4 times the rate, DESIGN.md): for hot paths and set operations.
- * @throws DependencyUnavailable where the database is out of reach or too slow
+ * Bypasses Sequelize's query builder (4 times the rate): for hot paths and set operations.
+ * @throws DependencyUnavailable if the database is unavailable or too slow; inside a transaction, the error as it is
  */
 export async function query<Row extends pg.QueryResultRow>(
   statement: Statement,
@@ -106,14 +166,14 @@ export async function query<Row extends pg.QueryResultRow>(
   const start = performance.now();
   try {
     if (tx) return await run(connectionOf(tx));
-    const connection = await pool.getConnection();
-    try {
-      return await run(connection);
-    } finally {
-      pool.releaseConnection(connection);
-    }
-  } catch (error) {
-    throw translate(error);
+    return await attempt(async () => {
+      const connection = await pool.getConnection();
+      try {
+        return await run(connection);
+      } finally {
+        pool.releaseConnection(connection);
+      }
+    });
   } finally {
     observe(statement.name, performance.now() - start);
   }
@@ -122,8 +182,7 @@ export async function query<Row extends pg.QueryResultRow>(
     try {
       return (await connection.query<Row>({ ...statement, values })).rows;
     } catch (error) {
-      // still busy with what timed out: whoever took it next would wait behind
-      if (isUnreachable(error)) connection._invalid = true;
+      retire(connection, error);
       throw error;
     }
   }
@@ -131,59 +190,35 @@ export async function query<Row extends pg.QueryResultRow>(
 
 const connectionOf = (tx: Transaction) => (tx as unknown as { connection: Connection }).connection;
 
-/** Deadlock, and a serialization failure: PostgreSQL asks to try again (its manual, 13.5). */
-const TRY_AGAIN = ["40P01", "40001"];
-
 /**
- * Runs `work` in a transaction, again where PostgreSQL asks for it: `work` must not do anything else.
- * @throws DependencyUnavailable where the database is out of reach or too slow; what `work` throws
+ * Runs `work` in a transaction, and again if PostgreSQL asks for it: so `work` must have no other effects.
+ * @throws DependencyUnavailable if the database is unavailable or too slow; what `work` throws
  */
-export async function transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt++)
-    try {
-      return await sequelize.transaction(work);
-    } catch (error) {
-      if (attempt < 4 && TRY_AGAIN.includes(sqlState(error) ?? "")) continue;
-      throw translate(error);
-    }
-}
+export const transaction = <Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> =>
+  attempt(() =>
+    sequelize.transaction((tx) =>
+      work(tx).catch((error) => {
+        retire(connectionOf(tx), error);
+        throw error;
+      }),
+    ),
+  );
 
 /** How many connections to PostgreSQL are open. */
 export function openConnections(): number {
   return pool.pool.size;
 }
 
-/** @throws DependencyUnavailable where the database does not answer */
+const PING = {
+  name: "ping",
+  text: "SELECT current_setting('transaction_read_only') = 'on' AS \"readOnly\"",
+};
+
+/** @throws DependencyUnavailable if the database does not answer, or takes no writes */
 export async function ping(): Promise<void> {
-  await query({ name: "ping", text: "SELECT 1" }, []);
+  const [row] = await query<{ readOnly: boolean }>(PING, []);
+  if (row?.readOnly) {
+    retireAll();
+    throw new DependencyUnavailable("database");
+  }
 }
-
-/** The SQLSTATE of a failed query, whether it comes from pg or wrapped by Sequelize. */
-export function sqlState(error: unknown): string | undefined {
-  const { code, parent } = error as { code?: string; parent?: { code?: string } };
-  return parent?.code ?? code;
-}
-
-/**
- * SQLSTATE classes and system errors that mean "not now" rather than "wrong": connection failures (08), too many
- * connections (53), shutdown (57P), timeout (57014), a schema that is yet to be migrated (42P01, 3F000).
- */
-const UNREACHABLE = /^(08|53|57P|57014|42P01|3F000|25P0|40P01|40001|E[A-Z]+$)/;
-const CONNECTION_LOST = /terminated|timeout|Connection|not queryable|TimeoutError/;
-
-function isUnreachable(error: unknown): boolean {
-  const { name = "", message = "" } = error as Error;
-  const state = sqlState(error);
-  return state ? UNREACHABLE.test(state) : CONNECTION_LOST.test(`${name} ${message}`);
-}
-
-/** Whether PostgreSQL said it, or could not be asked. */
-export const isDatabaseError = (error: unknown): boolean =>
-  (error as { data?: { dependency?: string } }).data?.dependency === "database" ||
-  /^[0-9A-Z]{5}$/.test(sqlState(error) ?? "");
-
-/** The same error, or DependencyUnavailable in place of one that says the database is out of reach. */
-export const translate = (error: unknown): unknown =>
-  !(error instanceof DependencyUnavailable) && isUnreachable(error)
-    ? Object.assign(new DependencyUnavailable("database"), { cause: error })
-    : error;

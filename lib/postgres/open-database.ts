@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { migrateUp, pendingMigrations, type Target } from "../../migrations/migrate.ts";
-import { sequelize, sqlState, translate, useDatabase } from "../../models/database.ts";
+import { sqlState, translate } from "../../models/database.errors.ts";
+import { sequelize, useDatabase } from "../../models/database.ts";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import { config } from "../runtime/config.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
+import { isPooledByTransaction } from "./transaction-pooler.ts";
 
 /** A reason to end the start; `message` is the one line shown to the operator. */
 export class StartRefused extends Error {}
@@ -34,8 +36,9 @@ export async function connectDatabase(): Promise<Target> {
 }
 
 /**
- * Makes the database ready for use. One that is away is tried again in the background: meanwhile the node is live and
- * not ready (SPEC 5). `onReady` is called once, `onFatal` where trying again would not help.
+ * Makes the database ready for use. If it is unavailable, it is tried again in the background: meanwhile the node is
+ * live and not ready (contract 5). `ready` is called once, `waiting` after each attempt that failed, `fatal` if trying
+ * again would not help.
  */
 export async function openDatabase(on: {
   ready(): void;
@@ -43,13 +46,13 @@ export async function openDatabase(on: {
   fatal(error: Error): void;
 }): Promise<void> {
   const target = await connectDatabase();
-  const attempt = async (): Promise<boolean> => {
+  const attempt = async () => {
     try {
-      await demandMigrated(target);
+      await prepare(target);
       on.ready();
       return true;
     } catch (error) {
-      const cause = translate(error);
+      const cause = REFUSALS[sqlState(error) ?? ""] ? error : translate(error);
       if (!(cause instanceof DependencyUnavailable)) throw refusal(error);
       on.waiting(cause);
       return false;
@@ -68,7 +71,16 @@ export async function closeDatabase(): Promise<void> {
   await embedded?.stop();
 }
 
-/** Migrates; in production it only looks: whoever deploys runs the migrations (SPEC 5). */
+async function prepare(target: Target): Promise<void> {
+  const { schema: _, ...connection } = target;
+  if (await isPooledByTransaction(connection))
+    throw new StartRefused(
+      "DATABASE_HOST, DATABASE_PORT: there is a pooler in transaction mode, which shares our sessions: use its session mode, or PostgreSQL's own port",
+    );
+  await demandMigrated(target);
+}
+
+/** Migrates; in production it only checks: whoever deploys runs the migrations (contract 5). */
 async function demandMigrated(target: Target): Promise<void> {
   if (!config.production) return void (await migrateUp(target));
   const pending = await pendingMigrations(target);
@@ -76,14 +88,17 @@ async function demandMigrated(target: Target): Promise<void> {
   throw new StartRefused(`Migrations are pending (npm run migration:run): ${pending.join(", ")}`);
 }
 
-/** What PostgreSQL refuses for good, by its SQLSTATE, and the variables to look at. */
+/** What PostgreSQL refuses for good when the node starts, by its SQLSTATE, and the variables to look at. */
 const REFUSALS: Record<string, string> = {
   "28P01": "DATABASE_USER, DATABASE_PASSWORD: the database refuses them",
   "28000": "DATABASE_USER: the database refuses this user",
   "3D000": "DATABASE_NAME: there is no such database",
+  "42501": "DATABASE_USER, DATABASE_SCHEMA: the user needs a schema of its own, or CREATE on the database",
 };
 
 function refusal(error: unknown): Error {
+  if (error instanceof StartRefused) return error;
+  const { message } = error as Error;
   const known = REFUSALS[sqlState(error) ?? ""];
-  return known ? new StartRefused(known) : (error as Error);
+  return new StartRefused(known ? `${known} (${message})` : `The database cannot be set up: ${message}`);
 }

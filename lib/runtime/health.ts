@@ -8,7 +8,7 @@ import { config } from "./config.ts";
 import { isDeaf } from "./listening.ts";
 import { gaugeOf } from "./metrics.ts";
 
-/** What a node tells of itself (SPEC 6). */
+/** What a node reports about itself (contract 6). */
 export type Health = {
   status: "ok" | "error";
   timestamp: string;
@@ -16,15 +16,19 @@ export type Health = {
   kafka: { status: "connected" | "disconnected" | "embedded"; broker: string | null };
 };
 
-/** What stands between the node and its work; empty where it may be asked. */
+/** Why the node should get no requests; empty if it is ready. */
 type Missing = "start" | "database" | "services" | "stop";
 const missing = new Set<Missing>(["start", "database"]);
 
 /** The node starts, waits for its database or for the services that it calls, or stops. */
-export const notReady = (reason: Missing): unknown => missing.add(reason);
-export const nowReady = (reason: Missing): unknown => missing.delete(reason);
+export function notReady(reason: Missing): void {
+  missing.add(reason);
+}
+export function nowReady(reason: Missing): void {
+  missing.delete(reason);
+}
 
-/** The database as this node sees it. */
+/** The database as this node sees it; one that takes no writes is disconnected. */
 export async function databaseHealth(): Promise<Health["database"]> {
   const status = await ping().then(
     () => "connected" as const,
@@ -41,7 +45,7 @@ async function kafkaHealth(): Promise<Health["kafka"]> {
   return { status, broker: config.kafka?.brokers.join(",") ?? null };
 }
 
-/** What the node sees; one without a database asks those of the cluster that have one (SPEC 8). */
+/** What the node sees; a node without a database asks the nodes that have one (contract 8). */
 export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> {
   const [database, kafka] = await Promise.all([
     config.needsDatabase
@@ -56,7 +60,7 @@ export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> 
 /** To be called when the node stops. */
 export const closeHealth = async (): Promise<void> => kafka?.close();
 
-/** @throws DependencyUnavailable where the node should not be asked now, and why */
+/** @throws DependencyUnavailable if the node should get no requests now; it says why */
 export async function demandReady(): Promise<void> {
   if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
   if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");

@@ -4,28 +4,28 @@ import { closeDatabase, openDatabase, StartRefused } from "../postgres/open-data
 import { config } from "./config.ts";
 import { closeHealth, notReady, nowReady } from "./health.ts";
 
-/** The whole stop, in ms (SPEC 6). */
+/** The whole stop, in ms (contract 6). */
 const STOP_WITHIN = 9_500;
 
-/** After Kafka has a packet, until the other nodes have acted on it; in ms. */
+/** How long other nodes need to handle a packet after Kafka has it; in ms. */
 const HEARD_WITHIN = 500;
 
 type Gateway = { drain(): Promise<void> };
 
 /**
- * How a node starts and stops: the database first and last; in between, on the way out, the gateway answers what it
- * accepted before anything that it needs goes away.
+ * How a node starts and stops. The database opens first and closes last. On stopping, the gateway answers the requests
+ * that it accepted before anything that it needs is closed.
  */
 export const Lifecycle: Middleware = {
   name: "Lifecycle",
 
   async starting(broker) {
     onSignal(broker);
-    if (!config.needsDatabase) return nowReady("database") as never;
+    if (!config.needsDatabase) return nowReady("database");
     const logger = broker.getLogger("database");
     await openDatabase({
       ready: () => nowReady("database"),
-      waiting: (err) => logger.warn({ err, action: "database_error" }, "The database is away"),
+      waiting: (err) => logger.warn({ err, action: "database_error" }, "The database is unavailable"),
       fatal: endStart,
     }).catch(endStart);
   },
@@ -46,8 +46,8 @@ export const Lifecycle: Middleware = {
 };
 
 /**
- * Tells the cluster what this node offers, and gives it time to hear. Moleculer would tell half a second later: who
- * takes this node for ready and stops the one before leaves nobody to call.
+ * Publishes this node's services to the cluster at once and waits until the others have handled it. Moleculer publishes
+ * them half a second later: a deployment that stops the previous node as soon as this one is ready would leave none.
  */
 async function introduce(broker: ServiceBroker): Promise<void> {
   const { discoverer } = broker.registry as unknown as { discoverer: { sendLocalNodeInfo(): Promise<void> } };
@@ -55,13 +55,13 @@ async function introduce(broker: ServiceBroker): Promise<void> {
   await sleep(HEARD_WITHIN);
 }
 
-/** One line for what the operator can mend, all of the error for what they can't. */
+/** Prints one line for what the operator can fix, and the whole error for anything else. */
 function endStart(error: Error): never {
   console.error(error instanceof StartRefused ? error.message : error);
   process.exit(1);
 }
 
-/** The first signal stops the node in order, a second one at once. */
+/** The first signal stops the node in order, a second one ends it at once. */
 function onSignal(broker: ServiceBroker): void {
   let stopping = false;
   const stop = async () => {

@@ -1,5 +1,5 @@
 import type { Context, Middleware, Service } from "moleculer";
-import { isDatabaseError } from "../../models/database.ts";
+import { isDatabaseError } from "../../models/database.errors.ts";
 import { actionDuration } from "./metrics.ts";
 
 /**

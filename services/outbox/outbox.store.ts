@@ -20,7 +20,9 @@ export type Position = { key: string; id: number };
  * locked and read at once could read what the other relay had just published.
  */
 export async function lockTopic(tx: Transaction, lock: number): Promise<boolean> {
-  const text = "SELECT pg_try_advisory_xact_lock($1) AS locked";
+  // a read-only database could not remove what was published: it would be published again and again
+  const text = `
+    SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock($1) AS locked`;
   const [row] = await query<{ locked: boolean }>({ name: "lock-topic", text }, [lock], tx);
   return row?.locked ?? false;
 }

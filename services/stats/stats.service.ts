@@ -2,8 +2,9 @@ import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import type { Meta } from "../../lib/contract/caller.ts";
 import type { Actions, InternalActions, Outcome, Quotas, Stats } from "../../lib/contract/contracts.ts";
 import { causeOf } from "../../lib/contract/events.ts";
+import { repeat } from "../../lib/runtime/tasks.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
-import { changeUser } from "../../models/user-row.ts";
+import { changeUser } from "../../models/change-user.ts";
 import { applyEvents } from "./stats.apply.ts";
 import { presentQuotas, presentStats } from "./stats.presenter.ts";
 import { effectOf, setQuotas } from "./stats.rules.ts";
@@ -18,7 +19,7 @@ type Ctx<Name extends keyof (Actions & InternalActions)> = Context<
 const PURGE_EVERY = 3_600_000; // ms
 
 /** Counters and quotas (SPEC 2, 7 and 12). */
-const StatsService: ServiceSchema<ServiceSettingSchema, object, { purge?: NodeJS.Timeout }> = {
+const StatsService: ServiceSchema<ServiceSettingSchema, object, { stopping: AbortController }> = {
   name: "stats",
   mixins: [AccessMixin],
 
@@ -73,13 +74,17 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { purge?: NodeJS
     },
   },
 
+  created() {
+    this.stopping = new AbortController();
+  },
+
   started() {
-    const purge = () => purgeProcessed().catch((error) => this.logger.error(error));
-    this.purge = setInterval(purge, PURGE_EVERY).unref();
+    const onError = (error: unknown) => this.logger.error(error);
+    void repeat(() => purgeProcessed(), { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
   },
 
   stopped() {
-    clearInterval(this.purge);
+    this.stopping.abort();
   },
 };
 

@@ -1,12 +1,13 @@
 import { literal, Op, type WhereOptions } from "sequelize";
 import { UserNotFound } from "../../lib/contract/errors.ts";
 import type { Reader } from "../../mixins/database.mixin.ts";
-import { sequelize, translate } from "../../models/database.ts";
+import { translate } from "../../models/database.errors.ts";
+import { sequelize } from "../../models/database.ts";
 import type { User, UserRow } from "../../models/user.ts";
 
-/** A user's e-mail, compared in lower case by the database alone, as its unique index does. */
+/** A user's e-mail, compared by the rule of its unique index. */
 export const byEmail = (email: string): WhereOptions =>
-  literal(`lower(email) = lower(${sequelize.escape(email)})`) as unknown as WhereOptions;
+  literal(`email_key(email) = email_key(${sequelize.escape(email)})`) as unknown as WhereOptions;
 
 /** @throws UserNotFound, DependencyUnavailable */
 export const findByEmail = (reader: Reader<User>, email: string): Promise<UserRow> =>

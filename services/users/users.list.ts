@@ -1,7 +1,8 @@
 import { literal, Op, type Order, type WhereOptions } from "sequelize";
 import type { ListParams, UserPage } from "../../lib/contract/contracts.ts";
 import type { Reader } from "../../mixins/database.mixin.ts";
-import { sequelize, translate } from "../../models/database.ts";
+import { translate } from "../../models/database.errors.ts";
+import { sequelize } from "../../models/database.ts";
 import type { User as UserModel, UserRow } from "../../models/user.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
 import { byEmail } from "./users.find.ts";
@@ -43,7 +44,7 @@ type SortField = (typeof SORTS)[number];
 const COMPARED: Record<SortField, (of: string) => string> = {
   createdAt: (of) => of,
   updatedAt: (of) => of,
-  email: (of) => `lower(${of})`,
+  email: (of) => `email_key(${of})`,
   fullName: (of) => `lower(${of})`,
 };
 const COLUMN: Record<SortField, string> = {

@@ -2,8 +2,8 @@ import type { Caller } from "../../lib/contract/caller.ts";
 import type { Events, Preferences, PreferencesPatch, Profile } from "../../lib/contract/contracts.ts";
 import { sameEmail } from "../../lib/contract/email.ts";
 import type { DomainEvent } from "../../lib/contract/events.ts";
+import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
-import type { Change } from "../../models/user-row.ts";
 
 /** A user who is yet to be stored. */
 export type NewUser = Pick<

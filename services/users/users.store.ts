@@ -1,6 +1,7 @@
 import { EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
 import type { Cause, DomainEvent } from "../../lib/contract/events.ts";
-import { query, sqlState } from "../../models/database.ts";
+import { sqlState } from "../../models/database.errors.ts";
+import { query } from "../../models/database.ts";
 import { toRecord, wakeRelay } from "../../models/outbox.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { NewUser } from "./users.rules.ts";

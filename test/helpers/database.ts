@@ -23,14 +23,17 @@ export type TestDatabase = {
   drop(): Promise<void>;
 };
 
-/** A database of one's own: a clone of the migrated one, or (`migrated: false`) an empty one. */
-export async function createDatabase({ migrated = true } = {}): Promise<TestDatabase> {
+/**
+ * Creates a database: a clone of the migrated one, or (`migrated: false`) an empty one. `locale` is what CREATE DATABASE
+ * takes, for an empty one only.
+ */
+export async function createDatabase({ migrated = true, locale = "" } = {}): Promise<TestDatabase> {
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
-  const template = migrated ? "template_users" : "template1";
+  const template = migrated ? "template_users" : "template0";
   // CREATE DATABASE … TEMPLATE refuses while another clone is under way
   await asAdmin(async (client) => {
     await client.query("SELECT pg_advisory_lock(1)");
-    await client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${template} ${locale}`);
   });
   const { host, port, user, password } = server();
   const pool = new pg.Pool({

@@ -36,7 +36,7 @@ describe("pages", () => {
   const COMPARED = {
     createdAt: "created_at",
     updatedAt: "updated_at",
-    email: "lower(email)",
+    email: "email_key(email)",
     fullName: "lower(full_name)",
   };
 

@@ -1,0 +1,31 @@
+import pg from "pg";
+
+const ROUNDS = 5;
+
+/**
+ * Whether a pooler that assigns a server connection per transaction (PgBouncer's `pool_mode = transaction`) is between
+ * us and PostgreSQL: then two clients take turns on one server process. It breaks what a session keeps: the search
+ * path, time limits, prepared statements.
+ *
+ * @throws what pg throws if the database is unavailable
+ */
+export async function isPooledByTransaction(connection: pg.ClientConfig): Promise<boolean> {
+  const clients = [1, 2].map(
+    () => new pg.Client({ connectionTimeoutMillis: 2_000, query_timeout: 3_000, ...connection }),
+  );
+  for (const client of clients) client.on("error", () => {}); // the query under way rejects with it
+  try {
+    for (const client of clients) await client.connect();
+    const usedBy = new Map<number, pg.Client>();
+    for (let round = 0; round < ROUNDS; round++)
+      for (const client of clients) {
+        const { rows } = await client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+        const pid = rows[0]?.pid ?? 0;
+        if ((usedBy.get(pid) ?? client) !== client) return true;
+        usedBy.set(pid, client);
+      }
+    return false;
+  } finally {
+    await Promise.all(clients.map((client) => client.end().catch(() => {})));
+  }
+}

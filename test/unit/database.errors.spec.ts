@@ -1,0 +1,53 @@
+import { expect, test } from "@jest/globals";
+import { DependencyUnavailable } from "../../lib/contract/errors.ts";
+import { isDatabaseError, translate, verdictOn } from "../../models/database.errors.ts";
+
+/** As pg throws it, and as Sequelize wraps it. */
+const errors = (code: string) => {
+  const error = Object.assign(new Error("refused"), { code });
+  return [error, Object.assign(new Error("wrapped"), { parent: error })];
+};
+
+test.each([
+  ["25006", "close", "read-only after a failover"],
+  ["28P01", "close", "the password is refused"],
+  ["28000", "close", "the user is refused"],
+  ["3D000", "close", "no such database"],
+  ["57P01", "close", "shutdown by an administrator"],
+  ["57P03", "close", "starting up"],
+  ["57P05", "close", "idle session timeout"],
+  ["08006", "close", "connection failure"],
+  ["26000", "close", "no such prepared statement"],
+  ["ECONNREFUSED", "close", "nothing listens"],
+  ["EAI_AGAIN", "close", "the name server does not answer"],
+  ["53100", "keep", "disk full"],
+  ["53200", "keep", "out of memory"],
+  ["53300", "keep", "too many connections"],
+  ["57014", "keep", "statement timeout"],
+  ["55P03", "keep", "lock not available"],
+  ["42P01", "keep", "no such table yet"],
+])("SQLSTATE or system error %s means not now, and the connection is to %s: %s", (code, verdict) => {
+  for (const error of errors(code)) {
+    expect(verdictOn(error)).toBe(verdict);
+    expect(translate(error)).toBeInstanceOf(DependencyUnavailable);
+    expect(translate(error)).toMatchObject({ cause: error });
+  }
+});
+
+test.each(["23505", "23502", "22001", "42601", "42703", "42501", "XX000"])(
+  "SQLSTATE %s is wrong for good: the error stays as it is",
+  (code) => {
+    for (const error of errors(code)) {
+      expect(verdictOn(error)).toBeUndefined();
+      expect(translate(error)).toBe(error);
+      expect(isDatabaseError(error)).toBe(true);
+    }
+  },
+);
+
+test("an error that does not come from the database is no database error", () => {
+  const error = Object.assign(new Error("Not found"), { code: 404 });
+  expect(verdictOn(error)).toBeUndefined();
+  expect(isDatabaseError(error)).toBe(false);
+  expect(isDatabaseError(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }))).toBe(false);
+});
