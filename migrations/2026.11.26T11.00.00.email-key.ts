@@ -35,9 +35,9 @@ async function index(sql: Sql, key: string): Promise<void> {
   await sql(`CREATE INDEX idx_users_email_id ON users (${key}, id) WHERE deleted_at IS NULL`);
 }
 
-/** All characters whose key is one other character, and those keys, for translate(). */
+/** All characters whose key is one other character, and those keys, for translate(): letters with case are below U+20000. */
 function singleLetters(): { letters: string; keys: string } {
-  const pairs = Array.from({ length: 0x110000 }, (_, code) => code)
+  const pairs = Array.from({ length: 0x20000 }, (_, code) => code)
     .filter((code) => code < 0xd800 || code > 0xdfff)
     .map((code) => String.fromCodePoint(code))
     .map((letter) => ({ letter, key: emailKey(letter) }))
