@@ -1,7 +1,8 @@
 import type { Transaction } from "sequelize";
 import { UserNotFound } from "../lib/contract/errors.ts";
-import type { Cause, DomainEvent } from "../lib/contract/events.ts";
+import type { Cause } from "../lib/contract/events.ts";
 import { observeStorage } from "../lib/runtime/metrics.ts";
+import type { DomainEvent } from "../services/contracts.ts";
 import { transaction } from "./database.ts";
 import { enqueue, toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import type { Transaction } from "sequelize";
-import { type Cause, type DomainEvent, toEnvelope, USER_EVENTS } from "../lib/contract/events.ts";
+import { type Cause, toEnvelope, USER_EVENTS } from "../lib/contract/events.ts";
+import type { DomainEvent } from "../services/contracts.ts";
 import { query } from "./database.ts";
 
 /** A record for a topic: `value` is JSON; records of one key stay in order. */

@@ -1,4 +1,4 @@
-import type { DomainEvent } from "../lib/contract/events.ts";
+import type { DomainEvent } from "../services/contracts.ts";
 
 /** The marks of use, in percent, that are told of; the last one is `exceeded` (SPEC 7). */
 const MARKS = [85, 90, 95, 100];

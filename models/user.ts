@@ -1,5 +1,5 @@
 import { type CreationOptional, DataTypes, type InferAttributes, Model } from "sequelize";
-import type { PreferencesPatch } from "../lib/contract/contracts.ts";
+import type { PreferencesPatch } from "../services/users/users.contract.ts";
 import { sequelize } from "./database.ts";
 
 /** The table `users` (SPEC 5). Every service reads it; each column is written by the one service that owns it. */

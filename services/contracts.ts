@@ -1,28 +1,58 @@
-import { call as callAny } from "../lib/contract/call.ts";
-import type { Actions } from "../lib/contract/contracts.ts";
+import type { ActionContract, ActionTypes } from "../lib/contract/action.ts";
+import type { EventContract, EventTypes } from "../lib/contract/events.ts";
+import { deadLetterTopic, USER_EVENTS } from "../lib/contract/events.ts";
+import * as avatars from "./avatars/avatars.contract.ts";
+import type * as database from "./database/database.contract.ts";
+import { CONSUMED_TOPICS } from "./ingest/ingest.contract.ts";
+import * as stats from "./stats/stats.contract.ts";
+import * as users from "./users/users.contract.ts";
 
-/** What other TypeScript projects import as `user-service/contracts` (SPEC 12). */
+/** The contracts of all services together. */
 
-export type {
-  ActionError,
-  Actions,
-  ConsumedEvents,
-  Envelope,
-  Events,
-  FieldError,
-  Preferences,
-  Quotas,
-  Stats,
-  User,
-  UserPage,
-} from "../lib/contract/contracts.ts";
+type AllActions = ActionTypes<"users", typeof users.actions> &
+  ActionTypes<"stats", typeof stats.actions> &
+  ActionTypes<"avatars", typeof avatars.actions> &
+  ActionTypes<"database", typeof database.actions>;
 
-type Call = <Name extends keyof Actions>(
-  from: Parameters<typeof callAny>[0],
-  action: Name,
-  params: Actions[Name]["params"],
-  options?: Parameters<typeof callAny>[3],
-) => Promise<Actions[Name]["result"]>;
+/** What only the services of this project call among themselves. */
+type Internal = "stats.apply" | "database.health";
+export type InternalActions = Pick<AllActions, Internal>;
+/** The actions that other services and the REPL call (contract 12). */
+export type Actions = Omit<AllActions, Internal>;
 
-/** Calls an action of the User Service, from a context or a broker. Rejects with an ActionError, or one of Moleculer's own. */
-export const call: Call = callAny;
+/** The actions with a REST route, by name. */
+export const REST_ACTIONS: [name: keyof Actions, contract: ActionContract][] = Object.entries({
+  users,
+  stats,
+  avatars,
+}).flatMap(([service, { actions }]) =>
+  Object.entries<ActionContract>(actions)
+    .filter(([, { rest }]) => rest)
+    .map(([name, contract]): [keyof Actions, ActionContract] => [
+      `${service}.${name}` as keyof Actions,
+      contract,
+    ]),
+);
+
+/** The events that we publish, by type (contract 7). */
+const published = { ...users.events, ...stats.events, ...avatars.events };
+export const PUBLISHED: Record<string, EventContract> = published;
+export type Events = EventTypes<typeof published>;
+
+/** An event of ours on its way into the outbox. */
+export type DomainEvent = {
+  [Type in keyof Events]: { eventType: Type; userId: string; data: Events[Type] };
+}[keyof Events];
+
+/** A published event, as it is on Kafka and as a Moleculer listener gets it in `ctx.params`. */
+export type Envelope<Type extends keyof Events = keyof Events> = {
+  eventId: string;
+  eventType: Type;
+  timestamp: string;
+  userId: string;
+  data: Events[Type];
+  metadata: { service: "user-service"; version: string; correlationId: string; causationId?: string };
+};
+
+/** Every topic that is used, to be created if it is missing. */
+export const TOPICS = [USER_EVENTS, ...CONSUMED_TOPICS.flatMap((topic) => [topic, deadLetterTopic(topic)])];

@@ -1,5 +1,5 @@
 import type { Context } from "moleculer";
-import type { Actions, InternalActions } from "./contracts.ts";
+import type { Actions, InternalActions } from "../../services/contracts.ts";
 
 type AllActions = Actions & InternalActions;
 type CallOptions = NonNullable<Parameters<Context["call"]>[2]>;

@@ -1,3 +1,4 @@
+import type { AvatarMeta } from "../../services/avatars/avatars.contract.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
 
 /** Who is calling: nobody (`{internal: false}`), a signed-in user, another service, or a service for a user. */
@@ -8,7 +9,7 @@ export type Caller = {
 };
 
 /** What every call of the gateway carries beside its params (contract 12). */
-export type Meta = { caller?: Caller };
+export type Meta = { caller?: Caller; avatar?: AvatarMeta };
 
 /**
  * Who may call an action; each action declares one (contract 2).

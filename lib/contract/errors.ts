@@ -1,10 +1,31 @@
 import { Errors } from "moleculer";
-import type { Failures, FieldError } from "./contracts.ts";
 
 const { MoleculerClientError, MoleculerRetryableError } = Errors;
 
+/** What is wrong with one field; `field` is dotted, such as `profile.fullName`. */
+export type FieldError = { field: string; message: string };
+
+/** What an action rejects with, by `type`. */
+export type Failures = {
+  VALIDATION_ERROR: { code: 400; data: FieldError[] };
+  UNAUTHORIZED: { code: 401; data?: { invalidToken: string } };
+  FORBIDDEN: { code: 403; data?: undefined };
+  USER_NOT_FOUND: { code: 404; data?: undefined };
+  AVATAR_NOT_FOUND: { code: 404; data?: undefined };
+  EMAIL_TAKEN: { code: 409; data?: undefined };
+  KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
+  AVATAR_TOO_LARGE: { code: 413; data?: undefined };
+  UNSUPPORTED_IMAGE: { code: 415; data?: undefined };
+  DEPENDENCY_UNAVAILABLE: { code: 503; data: { dependency: string } };
+};
+
+/** Tell one from another by `type`: its class does not survive the way from node to node. `code` is the HTTP status. */
+export type ActionError = {
+  [Type in keyof Failures]: Error & { type: Type } & Failures[Type];
+}[keyof Failures];
+
 /** An error of an action: its type, code and data are those of the contract. */
-const ActionError: new <Type extends keyof Failures>(
+const TypedError: new <Type extends keyof Failures>(
   message: string,
   code: Failures[Type]["code"],
   type: Type,
@@ -19,7 +40,7 @@ const ActionError: new <Type extends keyof Failures>(
 /** An answer names this many fields at most. */
 export const DETAILS_MAX = 100;
 
-export class ValidationFailed extends ActionError<"VALIDATION_ERROR"> {
+export class ValidationFailed extends TypedError<"VALIDATION_ERROR"> {
   constructor(details: FieldError[]) {
     super("Validation failed", 400, "VALIDATION_ERROR", details.slice(0, DETAILS_MAX));
   }
@@ -32,26 +53,26 @@ export class BadRequest extends MoleculerClientError {
   }
 }
 
-export class Unauthorized extends ActionError<"UNAUTHORIZED"> {
+export class Unauthorized extends TypedError<"UNAUTHORIZED"> {
   /** `data` says what is wrong with a token, for the header WWW-Authenticate. */
   constructor(message = "Authentication required", data?: Failures["UNAUTHORIZED"]["data"]) {
     super(message, 401, "UNAUTHORIZED", data);
   }
 }
 
-export class Forbidden extends ActionError<"FORBIDDEN"> {
+export class Forbidden extends TypedError<"FORBIDDEN"> {
   constructor(message = "Access denied") {
     super(message, 403, "FORBIDDEN");
   }
 }
 
-export class UserNotFound extends ActionError<"USER_NOT_FOUND"> {
+export class UserNotFound extends TypedError<"USER_NOT_FOUND"> {
   constructor(key: "ID" | "Keycloak ID" | "email", value: string) {
     super(`User with ${key} ${value} not found`, 404, "USER_NOT_FOUND");
   }
 }
 
-export class AvatarNotFound extends ActionError<"AVATAR_NOT_FOUND"> {
+export class AvatarNotFound extends TypedError<"AVATAR_NOT_FOUND"> {
   constructor() {
     super("Avatar not found", 404, "AVATAR_NOT_FOUND");
   }
@@ -69,13 +90,13 @@ export class MethodNotAllowed extends MoleculerClientError {
   }
 }
 
-export class EmailTaken extends ActionError<"EMAIL_TAKEN"> {
+export class EmailTaken extends TypedError<"EMAIL_TAKEN"> {
   constructor(email: string) {
     super(`User with email ${email} already exists`, 409, "EMAIL_TAKEN");
   }
 }
 
-export class KeycloakIdTaken extends ActionError<"KEYCLOAK_ID_TAKEN"> {
+export class KeycloakIdTaken extends TypedError<"KEYCLOAK_ID_TAKEN"> {
   constructor(keycloakId: string) {
     super(`User with Keycloak ID ${keycloakId} already exists`, 409, "KEYCLOAK_ID_TAKEN");
   }
@@ -97,13 +118,13 @@ export class BodyTooLarge extends MoleculerClientError {
 /** The largest file that is taken for an avatar, in bytes. */
 export const AVATAR_LIMIT = 5 * 1024 * 1024;
 
-export class AvatarTooLarge extends ActionError<"AVATAR_TOO_LARGE"> {
+export class AvatarTooLarge extends TypedError<"AVATAR_TOO_LARGE"> {
   constructor() {
     super("Avatar file size exceeds 5MB limit", 413, "AVATAR_TOO_LARGE");
   }
 }
 
-export class UnsupportedImage extends ActionError<"UNSUPPORTED_IMAGE"> {
+export class UnsupportedImage extends TypedError<"UNSUPPORTED_IMAGE"> {
   constructor() {
     super("Only JPEG and PNG images are supported", 415, "UNSUPPORTED_IMAGE");
   }

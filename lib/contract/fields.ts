@@ -1,18 +1,48 @@
+import type { Readable } from "node:stream";
 import { toEmailAddress } from "./formats/email-address.ts";
 import { Fault, type Format, fault } from "./formats/fault.ts";
 import type { RuleError } from "./validator.ts";
 
 /**
- * Builders of validation rules for the fields that several schemas share (contract 4). Build a new rule for each field:
- * fastest-validator takes the second use of one object for a recursion and skips its check.
+ * The fields that contracts are made of. A field is declared once, as the rule that fastest-validator checks; its
+ * TypeScript type and its JSON Schema (json-schema.ts) follow from it.
  */
 
-export type Rule = {
+declare const TYPES: unique symbol;
+
+/** A schema in the words of JSON Schema 2020-12, as OpenAPI 3.1 and AsyncAPI 3.0 take it. */
+export type JsonSchema = { [keyword: string]: unknown };
+
+/** `Value` is the type once validated, `Given` the type of what a caller passes. */
+export type Field<Value = unknown, Given = Value> = {
   type: string;
-  /** What `custom` requires, as JSON Schema (toJsonSchema). */
+  /** What the rule itself does not say, as JSON Schema. */
   schema?: JsonSchema;
+  optional?: boolean;
+  nullable?: boolean;
+  default?: unknown;
   [option: string]: unknown;
+  readonly [TYPES]?: { value: Value; given: Given };
 };
+export type Fields = Record<string, Field>;
+
+type Simplify<Type> = { [Key in keyof Type]: Type[Key] } & {};
+/** What may be undefined may be left out. */
+type Shape<Types> = Simplify<
+  { [Key in keyof Types as undefined extends Types[Key] ? never : Key]: Types[Key] } & {
+    [Key in keyof Types as undefined extends Types[Key] ? Key : never]?: Types[Key];
+  }
+>;
+type Types<Of> = NonNullable<Of extends { readonly [TYPES]?: infer Both } ? Both : never>;
+
+/** The type of a field once validated. */
+export type Infer<Of extends Field> = (Types<Of> & { value: unknown })["value"];
+/** The type of what a caller passes for a field. */
+export type InferGiven<Of extends Field> = (Types<Of> & { given: unknown })["given"];
+/** The same for an object of fields. */
+export type InferAll<Of extends Fields> = Shape<{ [Key in keyof Of]: Infer<Of[Key]> }>;
+export type InferAllGiven<Of extends Fields> = Shape<{ [Key in keyof Of]: InferGiven<Of[Key]> }>;
+
 type Check = (value: unknown, errors: RuleError[]) => unknown;
 
 const checked =
@@ -25,15 +55,48 @@ const checked =
     return value;
   };
 
-const required = (schema: JsonSchema, check: (value: string) => unknown): Rule => ({
+const required = (schema: JsonSchema, check: (value: string) => unknown): Field<string> => ({
   type: "string",
   nullable: false,
   schema,
   custom: checked(check),
 });
 
-/** The same field, which may be left out. Whether it may be null does not change. */
-export const optional = (rule: Rule): Rule => ({ ...rule, optional: true });
+/** The same field, which may be left out. Null stays refused if it was. */
+export const optional = <Value, Given>(
+  field: Field<Value, Given>,
+): Field<Value | undefined, Given | undefined> =>
+  ({ ...field, optional: true }) as Field<Value | undefined, Given | undefined>;
+
+/** The same field, which may be left out: then it has this value. */
+export const withDefault = <Value, Given>(
+  field: Field<Value, Given>,
+  value: Value,
+): Field<Value, Given | undefined> => ({ ...field, default: value }) as Field<Value, Given | undefined>;
+
+/** The same field, which may be null. */
+export const nullable = <Value>(field: Field<Value>): Field<Value | null> =>
+  ({ ...field, nullable: true }) as Field<Value | null>;
+
+/** The same fields, of which each may be left out. */
+export const partial = <Of extends Fields>(fields: Of) =>
+  Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, optional(field)])) as {
+    [Key in keyof Of]: Field<Infer<Of[Key]> | undefined>;
+  };
+
+/** The same fields as a result shows them: what may be left out is null instead. */
+export const asResult = <Of extends Fields>(fields: Of) =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, { ...field, optional: false }]),
+  ) as {
+    [Key in keyof Of]: Field<Exclude<Infer<Of[Key]>, undefined>>;
+  };
+
+/** The same field with more to say in the documents. */
+export const described = <Value, Given>(
+  description: string,
+  field: Field<Value, Given>,
+): Field<Value, Given> => ({ ...field, schema: { ...field.schema, description } });
 
 /** PostgreSQL's text takes no NUL, and UTF-8 no lone surrogate (contract 4). */
 export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
@@ -50,14 +113,14 @@ function trimmed(value: string, min: number, max: number): string | Fault {
 const asGiven: Format = (value) => value;
 
 /** A text of `min` … `max` code points after trimming, in a format. `schema` describes the format in JSON Schema. */
-export const text = (min: number, max: number, format = asGiven, schema: JsonSchema = {}): Rule =>
+export const text = (min: number, max: number, format = asGiven, schema: JsonSchema = {}): Field<string> =>
   required({ minLength: min, maxLength: max, ...schema }, (value) => {
     const text = trimmed(value, min, max);
     return text instanceof Fault ? text : format(text);
   });
 
 /** A text that may be left out or null, in a format; `""` is null. */
-export const optionalText = (max: number, format = asGiven): Rule => ({
+export const optionalText = (max: number, format = asGiven): Field<string | null | undefined> => ({
   type: "string",
   optional: true,
   nullable: true,
@@ -69,17 +132,17 @@ export const optionalText = (max: number, format = asGiven): Rule => ({
 });
 
 /** An e-mail address, as given; `emailKey` is what it is compared by (contract 4). */
-export const email = (): Rule => text(1, 255, toEmailAddress, { format: "email" });
+export const email = (): Field<string> => text(1, 255, toEmailAddress, { format: "email" });
 
 /** The form of a UUID (RFC 9562), of any version. */
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** A UUID, in lower case, so that one user has one id as a key in memory too. */
-export const uuid = (): Rule =>
+export const uuid = (): Field<string> =>
   required({ format: "uuid" }, (value) => (UUID.test(value) ? value.toLowerCase() : fault("must be a UUID")));
 
 /** An integer; `convert` takes digits from a query string too. */
-export const integer = (min: number, max: number, options: { convert?: boolean } = {}): Rule => ({
+export const integer = (min: number, max: number, options: { convert?: boolean } = {}): Field<number> => ({
   type: "number",
   integer: true,
   nullable: false,
@@ -88,45 +151,52 @@ export const integer = (min: number, max: number, options: { convert?: boolean }
   ...options,
 });
 
-export const flag = (): Rule => ({ type: "boolean", nullable: false });
+/** A count or a size in bytes. */
+export const count = (): Field<number> => integer(0, Number.MAX_SAFE_INTEGER);
 
-/** An object without any other field than these. */
-export const object = (props: Record<string, Rule>): Rule => ({
-  type: "object",
+export const flag = (): Field<boolean> => ({ type: "boolean", nullable: false });
+
+export const oneOf = <const Values extends readonly string[]>(values: Values): Field<Values[number]> => ({
+  type: "enum",
   nullable: false,
-  strict: true,
-  props,
+  values,
 });
 
-/** An action's params: these fields and no others. */
-export const params = (props: Record<string, Rule>) => ({ ...props, $$strict: true });
+/** A text of any form, as results and events hold it. */
+export const anyText = (): Field<string> => ({ type: "string", nullable: false });
 
-/** A schema in the words of JSON Schema 2020-12, as OpenAPI 3.1 and AsyncAPI 3.0 take it. */
-export type JsonSchema = { [keyword: string]: unknown };
+/** A point in time as a result shows it: ISO 8601, in UTC, with ms. */
+export const time = (): Field<string> => ({
+  type: "string",
+  nullable: false,
+  schema: { format: "date-time" },
+});
 
-/** What a rule demands, as JSON Schema. */
-export function toJsonSchema({ schema, nullable, default: fallback, ...rule }: Rule): JsonSchema {
-  const type = rule.integer ? "integer" : rule.type === "enum" ? "string" : rule.type;
-  return {
-    type: nullable ? [type, "null"] : type,
-    ...(rule.values !== undefined && { enum: rule.values }),
-    ...(rule.min !== undefined && { minimum: rule.min }),
-    ...(rule.max !== undefined && { maximum: rule.max }),
-    ...(rule.props !== undefined && toObjectSchema(rule.props as Record<string, Rule>)),
-    ...(fallback !== undefined && { default: fallback }),
-    ...schema,
-  };
-}
+export const url = (): Field<string> => ({ type: "string", nullable: false, schema: { format: "uri" } });
 
-/** An object of these fields and no others. */
-export function toObjectSchema(props: Record<string, Rule>): JsonSchema {
-  const isRequired = (rule: Rule) => !rule.optional && rule.default === undefined;
-  const fields = Object.entries(props);
-  const required = fields.filter(([, rule]) => isRequired(rule)).map(([name]) => name);
-  return {
-    type: "object",
-    properties: Object.fromEntries(fields.map(([name, rule]) => [name, toJsonSchema(rule)])),
-    ...(required.length > 0 && { required }),
-    additionalProperties: false,
-  };
-}
+/** An image as the stream of an action; null if the caller already has it. */
+export const image = (): Field<Readable | null> => ({ type: "image" });
+
+/** An object of these fields and no others. `name` makes it a named schema of the documents. */
+export const object = <Of extends Fields>(props: Of, name?: string): Field<InferAll<Of>, InferAllGiven<Of>> =>
+  ({ type: "object", nullable: false, strict: true, props, ...(name && { schemaName: name }) }) as Field<
+    InferAll<Of>,
+    InferAllGiven<Of>
+  >;
+
+export const list = <Value>(items: Field<Value>): Field<Value[]> =>
+  ({ type: "array", nullable: false, items }) as Field<Value[]>;
+
+/**
+ * An action's params, as fastest-validator takes them: these fields and no others. Each rule is copied, as the
+ * validator takes the second use of one object for a recursion and skips its check.
+ */
+export const toParams = (fields: Fields) => ({ ...copied(fields), $$strict: true });
+
+const copied = (fields: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [
+      name,
+      field.props ? { ...field, props: copied(field.props as Fields) } : { ...field },
+    ]),
+  );

@@ -1,6 +1,5 @@
 import untyped from "fastest-validator";
-import type { FieldError } from "./contracts.ts";
-import { DETAILS_MAX } from "./errors.ts";
+import { DETAILS_MAX, type FieldError } from "./errors.ts";
 
 /** The package types its ES build, Node loads the CommonJS one, whose export is the class itself. */
 export const Validator = untyped as unknown as typeof untyped.default;

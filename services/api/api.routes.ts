@@ -1,14 +1,10 @@
 import { call } from "../../lib/contract/call.ts";
-import type { Actions } from "../../lib/contract/contracts.ts";
+import { type Actions, REST_ACTIONS } from "../contracts.ts";
 import { sendAvatar } from "./avatar-image.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
 import { receiveFile } from "./upload.ts";
 
-/** "Me" is whom the token speaks for. */
-const askForOneself: Handler = (req, _res, next) => {
-  req.$params.keycloakId = req.$ctx.meta.caller?.user?.sub;
-  next();
-};
+export const BASE_PATH = "/api/v1";
 
 /** An upload's call lasts as long as the file takes to arrive, in ms. */
 const UPLOAD_TIMEOUT = 30_000;
@@ -20,32 +16,31 @@ const uploadAvatar: Handler = function (req, res, next) {
   ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
 };
 
-export const BASE_PATH = "/api/v1";
-
-/** The REST routes (SPEC 2) and the actions they call. The first that matches is taken. */
-export const ROUTES: Record<string, keyof Actions | Binding> = {
-  "POST /users": { action: "users.create", status: 201 },
-  "GET /users": "users.list",
-  "GET /users/me": { action: "users.getByKeycloakId", handler: askForOneself, forUser: true, query: [] },
-  "GET /users/by-keycloak/:keycloakId": "users.getByKeycloakId",
-  "GET /users/by-email/:email": "users.getByEmail",
-  "GET /users/:id": "users.get",
-  "PATCH /users/:id": "users.update",
-  "DELETE /users/:id": "users.remove",
-  "PUT /users/:id/profile": "users.replaceProfile",
-  "PUT /users/:id/email": "users.changeEmail",
-  "POST /users/:id/avatar": { action: "avatars.upload", handler: uploadAvatar, streamsBody: true },
-  "GET /users/:id/avatar": {
-    action: "avatars.get",
-    handler: sendAvatar,
-    query: ["size", "v"],
-    ignoresOtherQuery: true,
-  },
-  "DELETE /users/:id/avatar": "avatars.remove",
-  "GET /users/:id/stats": "stats.get",
-  "POST /users/:id/stats/increment-interviews": "stats.incrementInterviews",
-  "GET /users/:id/preferences": "users.getPreferences",
-  "PATCH /users/:id/preferences": "users.updatePreferences",
-  "GET /users/:id/quotas": "stats.getQuotas",
-  "PATCH /users/:id/quotas": "stats.setQuotas",
+/** The routes that are not only JSON in and JSON out, by their actions. */
+const SPECIAL: Partial<Record<keyof Actions, Omit<Binding, "action">>> = {
+  "avatars.upload": { handler: uploadAvatar, streamsBody: true },
+  "avatars.get": { handler: sendAvatar, query: ["size", "v"], ignoresOtherQuery: true },
 };
+
+export const bindingOf = (action: string): Omit<Binding, "action"> => SPECIAL[action as keyof Actions] ?? {};
+
+/** "Me" is the user of the token. */
+const askForOneself: Handler = (req, _res, next) => {
+  req.$params.keycloakId = req.$ctx.meta.caller?.user?.sub;
+  next();
+};
+export const ME = { path: "/users/me", action: "users.getByKeycloakId" } as const;
+
+/** A literal segment comes before a param, so that `me` is not taken for an id: `~` sorts last. */
+const specificity = (route: string) => route.slice(route.indexOf(" ")).replaceAll(":", "~");
+
+/** The REST routes (contract 2) and the actions they call. The first that matches a path is taken. */
+export const ROUTES: Record<string, Binding> = Object.fromEntries(
+  [
+    ...REST_ACTIONS.map(([action, { rest = "", status }]): [string, Binding] => [
+      rest,
+      { action, status, ...bindingOf(action) },
+    ]),
+    [`GET ${ME.path}`, { action: ME.action, handler: askForOneself, forUser: true, query: [] }] as const,
+  ].sort(([a], [b]) => (specificity(a) < specificity(b) ? -1 : 1)),
+);

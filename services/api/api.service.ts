@@ -12,7 +12,7 @@ import { readTraceparent } from "../../lib/tracing/trace-context.ts";
 import { BASE_PATH, ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
-import { DOCS_ROUTES, forgetDocument } from "./docs/docs.routes.ts";
+import { DOCS_ROUTES } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
 import { GATEWAY_OVERRIDES, type GatewayState } from "./gateway-overrides.ts";
 import { readParams } from "./request.ts";
@@ -62,8 +62,6 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
   // with these, any node of the cluster could add a route to the gateway
   actions: { listAliases: false, addRoute: false, removeRoute: false },
   hooks: { before: { rest: traceAndLog } },
-
-  events: { "$services.changed": forgetDocument },
 
   methods: {
     ...GATEWAY_OVERRIDES,

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { call } from "../../lib/contract/call.ts";
 import type { Meta } from "../../lib/contract/caller.ts";
-import type { AvatarMeta } from "../../lib/contract/contracts.ts";
+import type { AvatarMeta } from "../avatars/avatars.contract.ts";
 import type { Handler } from "./gateway.types.ts";
 
 /** A client that takes WebP says so (RFC 9110, 12.5.1); with `q=0` it says the opposite. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ActionSchema, Context } from "moleculer";
 import type { Meta } from "../../lib/contract/caller.ts";
-import type { Actions } from "../../lib/contract/contracts.ts";
+import type { Actions } from "../contracts.ts";
 
 /** What moleculer-web adds to a request, as far as we use it. */
 

@@ -3,11 +3,11 @@ import pLimit from "p-limit";
 import sharp from "sharp";
 import { UnsupportedImage } from "../../lib/contract/errors.ts";
 import { timeStage } from "../../lib/runtime/metrics.ts";
+import { SIZES } from "./avatars.contract.ts";
 
 /** From the bytes that a user sent to the pictures that are served; nothing of the bytes themselves is kept. */
 
 /** Edge lengths in pixels (SPEC 2). */
-export const SIZES = [64, 128, 256, 512];
 const LARGEST = 512;
 const MAX_PIXELS = 50_000_000;
 /** An image that is longer than this many times its breadth is cropped to its middle before it is scaled. */

@@ -1,8 +1,9 @@
-import type { AvatarMeta } from "../../lib/contract/contracts.ts";
 import { AvatarNotFound } from "../../lib/contract/errors.ts";
 import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
-import { type Avatar, type Fallback, type Format, SIZES } from "./avatars.images.ts";
+import type { AvatarMeta } from "./avatars.contract.ts";
+import { SIZES } from "./avatars.contract.ts";
+import type { Avatar, Fallback, Format } from "./avatars.images.ts";
 
 /** What becomes of a user's row when the picture changes, and how the objects of a picture are named. */
 

@@ -1,24 +1,24 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import { implement } from "../../lib/contract/action.ts";
 import type { Meta } from "../../lib/contract/caller.ts";
-import type { Actions, AvatarMeta, Envelope } from "../../lib/contract/contracts.ts";
 import { AVATAR_LIMIT, AvatarNotFound, AvatarTooLarge, UserNotFound } from "../../lib/contract/errors.ts";
-import { causeOf } from "../../lib/contract/events.ts";
+import { uuid } from "../../lib/contract/fields.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { avatarsUploaded, timeStage } from "../../lib/runtime/metrics.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
+import { causeOf } from "../../lib/tracing/cause.ts";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
 import { type Change, changeUser } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 import { findUser, forgetUsers } from "../../models/user-row.ts";
+import type { Envelope } from "../contracts.ts";
+import { actions } from "./avatars.contract.ts";
 import { makeAvatar } from "./avatars.images.ts";
 import { ensurePictures, putPictures, removeAllOf, removeUnreferenced } from "./avatars.pictures.ts";
 import { reconcile } from "./avatars.reconcile.ts";
 import { describePicture, isFresh, keyOf, removeAvatar, replaceAvatar } from "./avatars.rules.ts";
-import * as schemas from "./avatars.schemas.ts";
-
-type Ctx<Name extends keyof Actions> = Context<Actions[Name]["params"], Meta & { avatar?: AvatarMeta }>;
 
 /** How long a file may take to arrive, in ms. */
 const ARRIVE_WITHIN = 30_000;
@@ -60,75 +60,61 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     },
   },
 
-  actions: {
+  actions: implement(actions, {
     /** The file comes as the call's stream. Objects first, then row and event, then the old objects go. */
-    upload: {
-      access: "owner",
-      logAs: "avatar_upload",
-      params: schemas.byId,
-      async handler(ctx: Ctx<"avatars.upload">): Promise<{ avatarUrl: string }> {
-        const { id } = ctx.params;
-        const avatar = await makeAvatar(await timeStage("receive", readFile(ctx.stream as Readable)));
-        const key = keyOf(id, avatar);
-        const avatarUrl = `${config.publicUrl}/api/v1/users/${id}/avatar?v=${avatar.hash}`;
-        const fileSize = await timeStage("store", putPictures(key, avatar));
-        const old = await change(ctx, (user) => replaceAvatar(user, key, avatarUrl, fileSize)).catch(
-          async (error) => {
-            // the user may have been deleted meanwhile; otherwise this removes only what no row refers to
-            await this.afterwards(removeUnreferenced(id, key));
-            throw error;
-          },
-        );
-        if (old === key) return { avatarUrl };
-        avatarsUploaded.inc();
-        await this.afterwards(ensurePictures(key, avatar));
-        if (old) await this.afterwards(removeUnreferenced(id, old));
-        return { avatarUrl };
-      },
+    async upload(this: Methods, ctx) {
+      const { id } = ctx.params;
+      const avatar = await makeAvatar(await timeStage("receive", readFile(ctx.stream as Readable)));
+      const key = keyOf(id, avatar);
+      const avatarUrl = `${config.publicUrl}/api/v1/users/${id}/avatar?v=${avatar.hash}`;
+      const fileSize = await timeStage("store", putPictures(key, avatar));
+      const old = await change(ctx, (user) => replaceAvatar(user, key, avatarUrl, fileSize)).catch(
+        async (error) => {
+          // the user may have been deleted meanwhile; otherwise this removes only what no row refers to
+          await this.afterwards(removeUnreferenced(id, key));
+          throw error;
+        },
+      );
+      if (old === key) return { avatarUrl };
+      avatarsUploaded.inc();
+      await this.afterwards(ensurePictures(key, avatar));
+      if (old) await this.afterwards(removeUnreferenced(id, old));
+      return { avatarUrl };
     },
 
     /** The picture is the stream that is returned, and what it is stands in the call's meta; null: the client has it. */
-    get: {
-      access: "anyone",
-      params: schemas.get,
-      async handler(ctx: Ctx<"avatars.get">): Promise<Readable | null> {
-        const { id, ifNoneMatch = "" } = ctx.params;
-        let missing: string | undefined;
-        for (;;) {
-          const user = await findUser(id);
-          if (!user) throw new UserNotFound("ID", id);
-          if (!user.avatarKey || user.avatarKey === missing) throw new AvatarNotFound();
-          const { name, avatar } = describePicture(user.avatarKey, ctx.params);
-          ctx.meta.avatar = avatar;
-          if (isFresh(ifNoneMatch, avatar.etag)) return null;
-          const object = await objectStore.get(name);
-          if (object) {
-            avatar.length = object.length;
-            return object.body;
-          }
-          missing = user.avatarKey;
-          forgetUsers([id]); // the picture may have been replaced just now, by another node too
+    async get(ctx) {
+      const { id, ifNoneMatch = "" } = ctx.params;
+      let missing: string | undefined;
+      for (;;) {
+        const user = await findUser(id);
+        if (!user) throw new UserNotFound("ID", id);
+        if (!user.avatarKey || user.avatarKey === missing) throw new AvatarNotFound();
+        const { name, avatar } = describePicture(user.avatarKey, ctx.params);
+        ctx.meta.avatar = avatar;
+        if (isFresh(ifNoneMatch, avatar.etag)) return null;
+        const object = await objectStore.get(name);
+        if (object) {
+          avatar.length = object.length;
+          return object.body;
         }
-      },
+        missing = user.avatarKey;
+        forgetUsers([id]); // the picture may have been replaced just now, by another node too
+      }
     },
 
-    remove: {
-      access: "owner",
-      logAs: "avatar_delete",
-      params: schemas.byId,
-      async handler(ctx: Ctx<"avatars.remove">): Promise<{ message: string }> {
-        const { id } = ctx.params;
-        const old = await change(ctx, removeAvatar);
-        if (old) await this.afterwards(removeUnreferenced(id, old));
-        return { message: "Avatar deleted successfully" };
-      },
+    async remove(this: Methods, ctx) {
+      const { id } = ctx.params;
+      const old = await change(ctx, removeAvatar);
+      if (old) await this.afterwards(removeUnreferenced(id, old));
+      return { message: "Avatar deleted successfully" };
     },
-  },
+  }),
 
   events: {
     /** Deleting a user erases the picture, without an event of its own. */
     "user.deleted": {
-      params: schemas.deletion,
+      params: { userId: uuid() }, // of an event only what is needed is checked
       handler: (ctx: Context<Envelope<"user.deleted">>) => removeAllOf(ctx.params.userId),
     },
   },

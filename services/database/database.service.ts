@@ -1,13 +1,12 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
-import { params } from "../../lib/contract/fields.ts";
+import { implement } from "../../lib/contract/action.ts";
 import { databaseHealth } from "../../lib/runtime/health.ts";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
+import { actions } from "./database.contract.ts";
 
-/** On each node that has a database: what nodes without one ask, among our services only. */
+/** On each node that has a database: what nodes without one ask. */
 export const DatabaseService: ServiceSchema<ServiceSettingSchema, object, object> = {
   name: "database",
   mixins: [AccessMixin],
-  actions: {
-    health: { access: "internal", visibility: "public", params: params({}), handler: databaseHealth },
-  },
+  actions: implement(actions, { health: databaseHealth }),
 };

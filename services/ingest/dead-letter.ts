@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import type { CountedEvent } from "../../lib/contract/contracts.ts";
 import { deadLetterTopic } from "../../lib/contract/events.ts";
 import type { ConsumedRecord } from "../../lib/kafka/consumer.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
 import type { OutboxRecord } from "../../models/outbox.ts";
+import type { CountedEvent } from "./ingest.contract.ts";
 
 /** Consumed events that could not be counted (contract 7). */
 

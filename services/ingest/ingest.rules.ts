@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
-import { CONSUMED } from "../../lib/contract/events.ts";
 import { isStorable, UUID } from "../../lib/contract/fields.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
 import type { DeadLetterCode } from "./dead-letter.ts";
+import type { ConsumedEventType, CountedEvent } from "./ingest.contract.ts";
+import { CONSUMED } from "./ingest.contract.ts";
 
 /** How a consumed message is read (contract 7, "Consumed"): pure, from its bytes to the event that is counted. */
 

@@ -1,14 +1,15 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { Gauge } from "prom-client";
-import { CONSUMED, CONSUMED_TOPICS, TOPICS } from "../../lib/contract/events.ts";
 import { openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
 import { openConsumer, type TopicConsumer } from "../../lib/kafka/consumer.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
+import { TOPICS } from "../contracts.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import type { Message } from "./dead-letter.ts";
+import { CONSUMED, CONSUMED_TOPICS } from "./ingest.contract.ts";
 import { nativeMessage } from "./ingest.rules.ts";
 import { ingest } from "./ingest.ts";
 import { retryWaiting } from "./retry.ts";

@@ -1,5 +1,4 @@
 import type { Transaction } from "sequelize";
-import type { CountedEvent } from "../../lib/contract/contracts.ts";
 import { deadLetterTopic } from "../../lib/contract/events.ts";
 import { query, transaction } from "../../models/database.ts";
 import { enqueue, wakeRelay } from "../../models/outbox.ts";
@@ -10,6 +9,7 @@ import {
   type NewDeadLetter,
   toDeadLetterRecord,
 } from "./dead-letter.ts";
+import type { CountedEvent } from "./ingest.contract.ts";
 import { inParts } from "./isolate.ts";
 
 /** Dead letters that are stored in one transaction: it ends well within the statement limit. */

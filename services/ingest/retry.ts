@@ -1,8 +1,8 @@
 import type { Service } from "moleculer";
-import type { CountedEvent, Outcome } from "../../lib/contract/contracts.ts";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import { countEvents } from "./count.ts";
 import { type DeadLetterCode, storable } from "./dead-letter.ts";
+import type { CountedEvent, Outcome } from "./ingest.contract.ts";
 import { readMessage } from "./ingest.rules.ts";
 import { claimDue, type DueLetter, releaseClaimed, type Settlement, settle } from "./ingest.store.ts";
 import { isNotNow, isolate } from "./isolate.ts";

@@ -1,11 +1,11 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { Counter } from "prom-client";
-import type { Envelope } from "../../lib/contract/contracts.ts";
 import { USER_EVENTS } from "../../lib/contract/events.ts";
 import { openProducer, type TopicProducer } from "../../lib/kafka/producer.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { eventsPublished, registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
+import type { Envelope } from "../contracts.ts";
 import { countSetAside, outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
 import { LANES } from "./relay.rules.ts";

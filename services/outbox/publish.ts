@@ -1,10 +1,10 @@
 import type { ServiceBroker, Span } from "moleculer";
-import type { Envelope } from "../../lib/contract/contracts.ts";
 import { USER_EVENTS } from "../../lib/contract/events.ts";
 import type { TopicProducer } from "../../lib/kafka/producer.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
 import { startSpanBelow } from "../../lib/tracing/spans.ts";
 import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
+import type { Envelope } from "../contracts.ts";
 import type { Pending } from "./outbox.store.ts";
 
 /** How long the listeners in this process may take for all events of a batch together, in ms. */

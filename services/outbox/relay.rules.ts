@@ -1,6 +1,7 @@
-import { CONSUMED_TOPICS, deadLetterTopic, USER_EVENTS } from "../../lib/contract/events.ts";
+import { deadLetterTopic, USER_EVENTS } from "../../lib/contract/events.ts";
 import { faultOf } from "../../lib/kafka/faults.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
+import { CONSUMED_TOPICS } from "../ingest/ingest.contract.ts";
 import type { Pending, Position } from "./outbox.store.ts";
 
 /**

@@ -1,10 +1,10 @@
-import type { CountedEvent, Outcome } from "../../lib/contract/contracts.ts";
 import type { Cause } from "../../lib/contract/events.ts";
 import { observeStorage } from "../../lib/runtime/metrics.ts";
 import { transaction } from "../../models/database.ts";
 import { enqueue, toRecord, wakeRelay } from "../../models/outbox.ts";
 import { quotaEvents } from "../../models/quota.rules.ts";
 import { forgetUsers } from "../../models/user-row.ts";
+import type { CountedEvent, Outcome } from "../ingest/ingest.contract.ts";
 import { sumByUser } from "./stats.rules.ts";
 import { addToCounters, insertProcessed, lockUsers } from "./stats.store.ts";
 

@@ -1,5 +1,5 @@
-import type { Quota, Quotas, Stats } from "../../lib/contract/contracts.ts";
 import type { UserRow } from "../../models/user.ts";
+import type { Quota, Quotas, Stats } from "./stats.contract.ts";
 
 /** A user's row as `Stats` (SPEC 1). Events come in any order, so a counter may be below 0 for a while: shown as 0. */
 export const presentStats = (row: UserRow): Stats => ({

@@ -1,6 +1,6 @@
-import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
 import type { Change } from "../../models/change-user.ts";
 import type { Counter, UserRow } from "../../models/user.ts";
+import type { ConsumedEventType, CountedEvent } from "../ingest/ingest.contract.ts";
 
 /** The amounts to add, by counter. */
 export type Sums = Partial<Record<Counter, number>>;

@@ -1,7 +1,7 @@
 import type { Transaction } from "sequelize";
-import type { CountedEvent } from "../../lib/contract/contracts.ts";
 import { query } from "../../models/database.ts";
 import { type Counter, HIGHEST, type UserRow } from "../../models/user.ts";
+import type { CountedEvent } from "../ingest/ingest.contract.ts";
 import type { Totals } from "./stats.rules.ts";
 
 /** The consumer's name in processed_events (contract 5). */

@@ -1,17 +1,13 @@
 import { literal, Op, type Order, type WhereOptions } from "sequelize";
-import type { ListParams, UserPage } from "../../lib/contract/contracts.ts";
 import type { Reader } from "../../mixins/database.mixin.ts";
 import { translate } from "../../models/database.errors.ts";
 import { sequelize } from "../../models/database.ts";
 import type { User as UserModel, UserRow } from "../../models/user.ts";
+import type { Listing, SORTS, UserPage } from "./users.contract.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
 import { byEmail } from "./users.find.ts";
 import { presentUser } from "./users.presenter.ts";
-import type { SORTS } from "./users.schemas.ts";
 import { limitSearch } from "./users.search.ts";
-
-/** The list's params with their defaults. */
-export type Listing = ListParams & { limit: number; sort: string };
 
 /**
  * One page of users. A page begins after the last row of the one before, found in an index, so that the cost is flat

@@ -1,18 +1,15 @@
-import type { User } from "../../lib/contract/contracts.ts";
 import type { UserRow } from "../../models/user.ts";
+import { PROFILE_FIELDS, type Profile, type User } from "./users.contract.ts";
 
-/** A user's row as `User` (SPEC 1): a whitelist, so that no other column leaks out. Counters are clamped at 0. */
+const profileOf = (row: UserRow) =>
+  Object.fromEntries(PROFILE_FIELDS.map((field) => [field, row[field]])) as Pick<UserRow, keyof Profile>;
+
+/** A user's row as `User` (contract 1): a whitelist, so that no other column leaks out. Counters are clamped at 0. */
 export const presentUser = (row: UserRow): User => ({
   id: row.id,
   keycloakId: row.keycloakId,
   email: row.email,
-  profile: {
-    fullName: row.fullName,
-    companyName: row.companyName,
-    phone: row.phone,
-    bio: row.bio,
-    avatarUrl: row.avatarUrl,
-  },
+  profile: { ...profileOf(row), avatarUrl: row.avatarUrl },
   stats: {
     interviewsCreated: Math.max(0, row.interviewsCreated),
     storageUsed: Math.max(0, row.storageUsed),

@@ -1,32 +1,29 @@
 import type { Caller } from "../../lib/contract/caller.ts";
-import type { Events, Preferences, PreferencesPatch, Profile } from "../../lib/contract/contracts.ts";
 import { sameEmail } from "../../lib/contract/email.ts";
-import type { DomainEvent } from "../../lib/contract/events.ts";
 import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
+import type { DomainEvent, Events } from "../contracts.ts";
+import {
+  DEFAULT_PREFERENCES,
+  PROFILE_FIELDS,
+  type Preferences,
+  type PreferencesPatch,
+  type Profile,
+} from "./users.contract.ts";
 
 /** A user who is yet to be stored. */
-export type NewUser = Pick<
-  UserRow,
-  "id" | "keycloakId" | "email" | "fullName" | "companyName" | "phone" | "bio" | "createdAt"
->;
+export type NewUser = Pick<UserRow, "id" | "keycloakId" | "email" | "createdAt" | keyof Profile>;
 
 /** What the users' actions decide: pure functions from the row and the wish to the change. */
 
-const DEFAULT_PREFERENCES: Preferences = {
-  language: "en",
-  timezone: "UTC",
-  notifications: {
-    email: true,
-    interviewInvitation: true,
-    interviewReminder: true,
-    analysisReady: true,
-    quotaWarning: true,
-    marketing: false,
-  },
-};
-
 type Wish = { keycloakId: string; email: string; profile: Profile };
+
+/** Every field of a profile: what is omitted is null. */
+const whole = (profile: Profile) =>
+  Object.fromEntries(PROFILE_FIELDS.map((field) => [field, profile[field] ?? null])) as Pick<
+    UserRow,
+    keyof Profile
+  >;
 
 /** A new user, and the event that tells of it. */
 export function newUser(
@@ -34,13 +31,12 @@ export function newUser(
   id: string,
   now: Date,
 ): { user: NewUser; event: DomainEvent } {
-  const { fullName, companyName = null, phone = null, bio = null } = profile;
   return {
-    user: { id, keycloakId, email, fullName, companyName, phone, bio, createdAt: now },
+    user: { id, keycloakId, email, ...whole(profile), createdAt: now },
     event: {
       eventType: "user.created",
       userId: id,
-      data: { keycloakId, email, fullName, createdAt: now.toISOString() },
+      data: { keycloakId, email, fullName: profile.fullName, createdAt: now.toISOString() },
     },
   };
 }
@@ -70,11 +66,8 @@ export function updateProfile(user: UserRow, wish: Partial<Profile> = {}): Chang
 }
 
 /** PUT: what is omitted is cleared. */
-export const replaceProfile = (
-  user: UserRow,
-  { fullName, companyName, phone, bio }: Profile,
-): Change | undefined =>
-  updateProfile(user, { fullName, companyName: companyName ?? null, phone: phone ?? null, bio: bio ?? null });
+export const replaceProfile = (user: UserRow, profile: Profile): Change | undefined =>
+  updateProfile(user, whole(profile));
 
 /** Keycloak's change of address, brought here. */
 export function changeEmail(user: UserRow, email: string): Change | undefined {

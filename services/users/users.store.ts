@@ -1,9 +1,10 @@
 import { EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
-import type { Cause, DomainEvent } from "../../lib/contract/events.ts";
+import type { Cause } from "../../lib/contract/events.ts";
 import { sqlState } from "../../models/database.errors.ts";
 import { query } from "../../models/database.ts";
 import { toRecord, wakeRelay } from "../../models/outbox.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
+import type { DomainEvent } from "../contracts.ts";
 import type { NewUser } from "./users.rules.ts";
 
 /** Row and event in one statement: half the cost of a transaction of two (DESIGN.md). */

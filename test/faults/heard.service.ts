@@ -1,6 +1,6 @@
 import { appendFileSync } from "node:fs";
 import type { Context, ServiceSchema } from "moleculer";
-import type { Envelope } from "../../lib/contract/contracts.ts";
+import type { Envelope } from "../../services/contracts.ts";
 
 /**
  * Joins the service under test: keeps what it heard in a file, which outlives kill -9, and emits what the test sends

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConsumedEventType } from "../../lib/contract/contracts.ts";
-import { CONSUMED } from "../../lib/contract/events.ts";
+import type { ConsumedEventType } from "../../services/ingest/ingest.contract.ts";
+import { CONSUMED } from "../../services/ingest/ingest.contract.ts";
 import type { Account, Ledger } from "./ledger.ts";
 import { pick } from "./random.ts";
 import type { Topics } from "./topics.ts";

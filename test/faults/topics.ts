@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Kafka, logLevel, type Message } from "kafkajs";
-import { TOPICS } from "../../lib/contract/events.ts";
+import { TOPICS } from "../../services/contracts.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** The topics as a plain Kafka program sees them. */

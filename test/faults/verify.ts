@@ -1,5 +1,5 @@
 import type { Message } from "kafkajs";
-import type { Envelope } from "../../lib/contract/contracts.ts";
+import type { Envelope } from "../../services/contracts.ts";
 import type { Account } from "./ledger.ts";
 import type { World } from "./world.ts";
 

@@ -1,5 +1,5 @@
 import type { Context, ServiceSchema } from "moleculer";
-import type { Envelope } from "../../lib/contract/contracts.ts";
+import type { Envelope } from "../../services/contracts.ts";
 import type { TestDatabase } from "./database.ts";
 import { waitFor } from "./wait-for.ts";
 

@@ -1,5 +1,5 @@
 import type { Context, ServiceSchema } from "moleculer";
-import type { Envelope, Events } from "../../lib/contract/contracts.ts";
+import type { Envelope, Events } from "../../services/contracts.ts";
 import type { TestService } from "./service.ts";
 import { waitFor } from "./wait-for.ts";
 

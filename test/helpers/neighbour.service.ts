@@ -1,5 +1,5 @@
 import type { Context, ServiceSchema } from "moleculer";
-import type { Envelope } from "../../lib/contract/contracts.ts";
+import type { Envelope } from "../../services/contracts.ts";
 
 /** In a service's process: answers each new user with an interview, and with an event that is not valid. */
 const NeighbourService: ServiceSchema = {

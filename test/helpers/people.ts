@@ -1,4 +1,4 @@
-import type { User } from "../../lib/contract/contracts.ts";
+import type { User } from "../../services/users/users.contract.ts";
 import type { TestService } from "./service.ts";
 
 /** A user of the service, and the headers of the one who signed up. */

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Context } from "moleculer";
-import type { Envelope } from "../../lib/contract/contracts.ts";
-import { CONSUMED, TOPICS } from "../../lib/contract/events.ts";
+import type { Envelope } from "../../services/contracts.ts";
+import { TOPICS } from "../../services/contracts.ts";
+import { CONSUMED } from "../../services/ingest/ingest.contract.ts";
 import { readMessage } from "../../services/ingest/ingest.rules.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { Context, ServiceSchema } from "moleculer";
 import sharp from "sharp";
-import type { Envelope } from "../../lib/contract/contracts.ts";
+import type { Envelope } from "../../services/contracts.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser, newUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";

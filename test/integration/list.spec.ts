@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import type { User, UserPage } from "../../lib/contract/contracts.ts";
+import type { User, UserPage } from "../../services/users/users.contract.ts";
 import { errorBody, fieldsOf } from "../helpers/errors.ts";
 import { createUser, type Person } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { call } from "../../lib/contract/call.ts";
-import type { CountedEvent, Stats } from "../../lib/contract/contracts.ts";
+import type { CountedEvent } from "../../services/ingest/ingest.contract.ts";
+import type { Stats } from "../../services/stats/stats.contract.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { BASE_PATH, ROUTES } from "../../services/api/api.routes.ts";
-import { ADA } from "../../services/api/docs/operations.ts";
+import { ADA } from "../../services/users/users.contract.ts";
 import { FORM, formOf, uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
 import { type Document, type Operation, schemasOf } from "../helpers/openapi.ts";
@@ -91,7 +91,7 @@ describe("an example", () => {
     for (const { path, method, operation } of operations()) {
       const [status = "", { content = {} } = {}] = Object.entries(operation.responses)[0] ?? [];
       await service.database.sql("DELETE FROM users");
-      if (operation.operationId !== "post-users") await signUp();
+      if (operation.operationId !== "createUser") await signUp();
       if (path.endsWith("/avatar")) await uploadPicture();
       const answer = await ask(method, path, operation);
       const route = `${method} ${path}`;
@@ -100,7 +100,7 @@ describe("an example", () => {
       expect([route, Object.keys(content)]).toEqual([route, expect.arrayContaining([type])]);
       const { schema, example } = content[type] ?? {};
       if (schema) expect([route, faultsOf(schema, answer.body)]).toEqual([route, []]);
-      if (operation.operationId === "post-users") id = answer.body.id;
+      if (operation.operationId === "createUser") id = answer.body.id;
       if (example) expect([route, asInTheExample(answer.body, example)]).toEqual([route, example]);
     }
   }, 60_000);

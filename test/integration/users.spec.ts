@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import type { User } from "../../lib/contract/contracts.ts";
+import type { User } from "../../services/users/users.contract.ts";
 import { errorBody, fieldsOf } from "../helpers/errors.ts";
 import { createListener } from "../helpers/listener.ts";
 import { createUser, newUser, type Person } from "../helpers/people.ts";

@@ -1,7 +1,8 @@
 import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "@jest/globals";
 import sharp, { type Sharp } from "sharp";
-import { makeAvatar, SIZES } from "../../services/avatars/avatars.images.ts";
+import { SIZES } from "../../services/avatars/avatars.contract.ts";
+import { makeAvatar } from "../../services/avatars/avatars.images.ts";
 import { pngChunk, pngOf } from "../helpers/images.ts";
 
 type Colour = { r: number; g: number; b: number; alpha?: number };

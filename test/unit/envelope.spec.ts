@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
-import { type DomainEvent, toEnvelope } from "../../lib/contract/events.ts";
+import { toEnvelope } from "../../lib/contract/events.ts";
+import type { DomainEvent } from "../../services/contracts.ts";
 
 const event: DomainEvent = {
   eventType: "user.avatar_deleted",

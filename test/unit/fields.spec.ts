@@ -2,14 +2,19 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import * as fields from "../../lib/contract/fields.ts";
 import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
-import * as schemas from "../../services/users/users.schemas.ts";
+import { actions } from "../../services/users/users.contract.ts";
+
+/** What the validator gets, by action. */
+const PARAMS = Object.fromEntries(
+  Object.entries(actions).map(([name, { params }]) => [name, fields.toParams(params)]),
+) as unknown as Record<keyof typeof actions, Record<string, unknown>>;
 
 const LONE_SURROGATE = "\ud800";
 
 /** Checks a value by one rule, as an action's params are: the value to store, or the details. */
-function check(rule: fields.Rule, value: unknown): { value?: unknown; details?: object[] } {
+function check(rule: fields.Field, value: unknown): { value?: unknown; details?: object[] } {
   const given = { field: value };
-  const errors = new Validator(VALIDATOR_OPTIONS).compile(fields.params({ field: rule }))(given);
+  const errors = new Validator(VALIDATOR_OPTIONS).compile(fields.toParams({ field: rule }))(given);
   return errors === true ? { value: given.field } : { details: toDetails(errors as RuleError[]) };
 }
 
@@ -138,12 +143,12 @@ test("each unknown field is reported with its dotted name", () => {
     profile: { fullName: "Ada", admin: true, "a,b": 1 },
     isAdmin: true,
   };
-  const names = checkParams(schemas.create, given).map((detail) => (detail as { field: string }).field);
+  const names = checkParams(PARAMS.create, given).map((detail) => (detail as { field: string }).field);
   expect(names).toEqual(expect.arrayContaining(["isAdmin", "profile.admin"]));
 });
 
 test("each fault is reported with its dotted field, and without the value", () => {
-  const details = checkParams(schemas.create, {
+  const details = checkParams(PARAMS.create, {
     keycloakId: "",
     email: "secret-no-mail",
     profile: { fullName: "x" },
@@ -158,16 +163,16 @@ test("each fault is reported with its dotted field, and without the value", () =
 
 test("null clears a profile's optional fields, but never fullName", () => {
   const id = crypto.randomUUID();
-  expect(checkParams(schemas.update, { id, profile: { companyName: null, phone: null, bio: null } })).toEqual(
+  expect(checkParams(PARAMS.update, { id, profile: { companyName: null, phone: null, bio: null } })).toEqual(
     [],
   );
-  expect(checkParams(schemas.update, { id, profile: { fullName: null } })).toEqual([
+  expect(checkParams(PARAMS.update, { id, profile: { fullName: null } })).toEqual([
     { field: "profile.fullName", message: expect.any(String) },
   ]);
 });
 
 describe("a phone", () => {
-  const { profile } = schemas.create as unknown as { profile: { props: { phone: fields.Rule } } };
+  const { profile } = PARAMS.create as unknown as { profile: { props: { phone: fields.Field } } };
   test.each([
     ["+1 (650) 253-0000", "+16502530000"],
     ["+49 30 901820", "+4930901820"],
@@ -180,21 +185,21 @@ describe("a phone", () => {
 });
 
 describe("preferences", () => {
-  const { language, timezone } = schemas.updatePreferences as unknown as Record<string, fields.Rule>;
+  const { language, timezone } = PARAMS.updatePreferences as unknown as Record<string, fields.Field>;
   test.each([
     ["EN-us", "en-US"],
     ["zh-hant-tw", "zh-Hant-TW"],
     ["de", "de"],
   ])("the language %s is stored as %s", (given, stored) => {
-    expect(check(language as fields.Rule, given)).toEqual({ value: stored });
+    expect(check(language as fields.Field, given)).toEqual({ value: stored });
   });
   test.each(["", "en_US", "e", null, "x".repeat(101)])("the language can't be %j", (given) => {
-    expect(check(language as fields.Rule, given)).toEqual(refused);
+    expect(check(language as fields.Field, given)).toEqual(refused);
   });
   test.each(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"])("the time zone may be %s", (zone) => {
-    expect(check(timezone as fields.Rule, zone)).toEqual({ value: zone });
+    expect(check(timezone as fields.Field, zone)).toEqual({ value: zone });
   });
   test.each(["Mars/Olympus", "+01:00", "", null])("the time zone can't be %j", (zone) => {
-    expect(check(timezone as fields.Rule, zone)).toEqual(refused);
+    expect(check(timezone as fields.Field, zone)).toEqual(refused);
   });
 });

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
-import { CONSUMED } from "../../lib/contract/events.ts";
+import type { ConsumedEventType, CountedEvent } from "../../services/ingest/ingest.contract.ts";
+import { CONSUMED } from "../../services/ingest/ingest.contract.ts";
 import { nativeMessage, readEvent, readMessage } from "../../services/ingest/ingest.rules.ts";
 
 const userId = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";

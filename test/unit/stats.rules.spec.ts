@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { ConsumedEventType, CountedEvent } from "../../lib/contract/contracts.ts";
 import type { UserRow } from "../../models/user.ts";
+import type { ConsumedEventType, CountedEvent } from "../../services/ingest/ingest.contract.ts";
 import { effectOf, setQuotas, sumByUser } from "../../services/stats/stats.rules.ts";
 
 test("each consumed event has the effect of SPEC 7", () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { PreferencesPatch, Profile } from "../../lib/contract/contracts.ts";
 import { emailKey } from "../../lib/contract/email.ts";
 import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
+import type { PreferencesPatch, Profile } from "../../services/users/users.contract.ts";
 import * as rules from "../../services/users/users.rules.ts";
 
 const aUser: UserRow = {

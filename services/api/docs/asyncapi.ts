@@ -1,33 +1,75 @@
-import type { ConsumedEventType, Events } from "../../../lib/contract/contracts.ts";
+import type { EventContract } from "../../../lib/contract/events.ts";
+import { deadLetterTopic, USER_EVENTS, VERSION } from "../../../lib/contract/events.ts";
 import {
-  CONSUMED,
-  CONSUMED_TOPICS,
-  deadLetterTopic,
-  USER_EVENTS,
-  VERSION,
-} from "../../../lib/contract/events.ts";
-import type { JsonSchema } from "../../../lib/contract/fields.ts";
-import { COUNTED, envelope, PUBLISHED } from "./event-schemas.ts";
-import { ADA } from "./operations.ts";
-import { time, uuid } from "./schema-of.ts";
+  anyText,
+  described,
+  type Field,
+  type Fields,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  time,
+  uuid,
+} from "../../../lib/contract/fields.ts";
+import { type JsonSchema, toJsonSchema } from "../../../lib/contract/json-schema.ts";
+import { PUBLISHED } from "../../contracts.ts";
+import { CONSUMED, CONSUMED_TOPICS, type ConsumedContract } from "../../ingest/ingest.contract.ts";
+import { ADA } from "../../users/users.contract.ts";
 
-/** The events on Kafka as AsyncAPI 3.0: from the catalogue. */
+/** The events on Kafka as AsyncAPI 3.0, generated from their contracts. */
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const AT = { timestamp: ADA.createdAt, userId: ADA.id };
 const EVENT_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 
-type Message = { name: string; summary: string; payload: JsonSchema; [field: string]: unknown };
+type Message = {
+  name: string;
+  title: string;
+  summary: string;
+  payload: JsonSchema;
+  [field: string]: unknown;
+};
+
+/** `user.created` becomes `UserCreated`: the name of a generated class. */
+const titleOf = (type: string) => type.replaceAll(/(?:^|[._-])(\w)/g, (_, letter) => letter.toUpperCase());
+
+const payload = (title: string, field: Field): JsonSchema => ({
+  $id: `urn:user-service:event:${title}`,
+  title,
+  ...toJsonSchema(field),
+});
+
+const exactly = (text: string): Field<string> => ({ type: "string", schema: { const: text } });
+
+/** The envelope of our own events around their data. */
+const envelope = (type: string, data: Fields) =>
+  object({
+    eventId: uuid(),
+    eventType: exactly(type),
+    timestamp: time(),
+    userId: uuid(),
+    data: titled(`${titleOf(type)}Data`, object(data)),
+    metadata: object({
+      service: exactly("user-service"),
+      version: anyText(),
+      correlationId: anyText(),
+      causationId: optional(anyText()),
+    }),
+  });
+
+const titled = (title: string, field: Field): Field => ({ ...field, schema: { ...field.schema, title } });
 
 const ours = Object.entries(PUBLISHED).map(
-  ([name, { summary, data, example }]): Message => ({
+  ([name, { summary, data, example }]: [string, EventContract]): Message => ({
     name,
+    title: titleOf(name),
     summary,
     headers: {
       type: "object",
       properties: { traceparent: { type: "string", description: "W3C Trace Context" } },
     },
-    payload: envelope(name as keyof Events, data),
+    payload: payload(titleOf(name), envelope(name, data)),
     examples: [
       {
         payload: {
@@ -39,104 +81,99 @@ const ours = Object.entries(PUBLISHED).map(
         },
       },
     ],
-    bindings: { kafka: { key: { ...uuid, description: "The user's id" } } },
+    bindings: { kafka: { key: { ...toJsonSchema(uuid()), description: "The user's id" } } },
   }),
 );
 
-const eventId = {
-  type: "string",
-  description: "Any text; without one the event is known by what it is about",
-};
+/** Neighbours may send more than is used. */
+const open = (title: string, fields: Fields): JsonSchema => ({
+  ...payload(title, object(fields)),
+  additionalProperties: true,
+});
 
-const theirs = Object.entries(COUNTED).map(([name, { summary, data, example }]): Message => {
-  const eventType = { type: "string", const: name };
-  return {
-    name,
-    summary,
-    payload: {
-      anyOf: [
+const eventId = optional(
+  described("Any text; without one the event is identified by its subject", anyText()),
+);
+
+const theirs = Object.entries<ConsumedContract>(CONSUMED as never).map(
+  ([name, { summary, data, example }]): Message => {
+    const title = titleOf(name);
+    const common = { eventId, eventType: exactly(name) };
+    const current = { ...common, userId: uuid(), timestamp: optional(time()) };
+    const older = { ...common, timestamp: optional({ type: "number", schema: { description: "ms" } }) };
+    return {
+      name,
+      title,
+      summary,
+      payload: {
+        $id: `urn:user-service:event:${title}`,
+        title,
+        anyOf: [
+          withField(open(`${title}Event`, current), "data", open(`${title}Data`, data)),
+          withField(
+            open(`${title}OlderEvent`, older),
+            "payload",
+            open(`${title}Payload`, { ...data, userId: uuid() }),
+          ),
+        ],
+      },
+      examples: [
+        { name: "envelope", payload: { eventId: "evt-1", eventType: name, ...AT, data: example } },
         {
-          title: "Envelope",
-          type: "object",
-          properties: {
-            eventId,
-            eventType,
-            timestamp: time,
-            userId: uuid,
-            data,
-            metadata: { type: "object" },
+          name: "older",
+          payload: {
+            eventId: "evt-1",
+            eventType: name,
+            timestamp: Date.parse(AT.timestamp),
+            version: "1.0",
+            source: "a-neighbour",
+            payload: { userId: AT.userId, ...example },
           },
-          required: ["eventType", "userId", "data"],
-        },
-        {
-          title: "Older envelope",
-          type: "object",
-          properties: {
-            eventId,
-            eventType,
-            timestamp: { type: "integer", description: "ms" },
-            version: {},
-            source: {},
-            payload: { ...data, properties: { ...Object(data.properties), userId: uuid } },
-          },
-          required: ["eventType", "payload"],
         },
       ],
-    },
-    examples: [
-      { name: "envelope", payload: { eventId: "evt-1", eventType: name, ...AT, data: example } },
-      {
-        name: "older",
-        payload: {
-          eventId: "evt-1",
-          eventType: name,
-          timestamp: Date.parse(AT.timestamp),
-          version: "1.0",
-          source: "a-neighbour",
-          payload: { userId: AT.userId, ...example },
-        },
-      },
-    ],
-  };
+    };
+  },
+);
+
+/** A schema of an object with one more required field. */
+const withField = (schema: JsonSchema, name: string, field: JsonSchema): JsonSchema => ({
+  ...schema,
+  properties: { ...(schema.properties as object), [name]: field },
+  required: [...(schema.required as string[]), name],
 });
 
 const deadLetter: Message = {
   name: "dead-letter",
+  title: "DeadLetter",
   summary: "An event that could not be counted, and why",
-  payload: {
-    type: "object",
-    properties: {
-      originalEvent: { description: "As it came: parsed, or as text where it is no JSON or too long" },
-      truncated: { const: true },
-      error: {
-        type: "object",
-        properties: {
-          message: { type: "string" },
-          code: { enum: ["INVALID_JSON", "VALIDATION_ERROR", "USER_NOT_FOUND"] },
-          timestamp: time,
-        },
-        required: ["message", "code", "timestamp"],
+  payload: payload(
+    "DeadLetter",
+    object({
+      originalEvent: {
+        type: "any",
+        schema: { type: ["object", "array", "string", "number", "boolean", "null"] },
       },
-      metadata: {
-        type: "object",
-        properties: {
-          originalTopic: { enum: CONSUMED_TOPICS },
-          partition: { type: ["integer", "null"] },
-          offset: { type: ["string", "null"] },
-          serviceName: { const: "user-service" },
-          retryCount: { type: "integer" },
-          failedAt: time,
-        },
-        required: ["originalTopic", "partition", "offset", "serviceName", "retryCount", "failedAt"],
-      },
-    },
-    required: ["originalEvent", "error", "metadata"],
-  },
+      truncated: optional({ type: "boolean", schema: { const: true } }),
+      error: object({
+        message: anyText(),
+        code: oneOf(["INVALID_JSON", "VALIDATION_ERROR", "USER_NOT_FOUND", "PROCESSING_ERROR"]),
+        timestamp: time(),
+      }),
+      metadata: object({
+        originalTopic: oneOf(CONSUMED_TOPICS),
+        partition: nullable({ type: "number", integer: true }),
+        offset: nullable(anyText()),
+        serviceName: exactly("user-service"),
+        retryCount: { type: "number", integer: true },
+        failedAt: time(),
+      }),
+    }),
+  ),
 };
 
-const topicOf = ({ name }: Message) => CONSUMED[name as ConsumedEventType].topic;
+const topicOf = ({ name }: Message) => CONSUMED[name as keyof typeof CONSUMED].topic;
 
-/** Each topic: what we do there, and with which messages. */
+/** Each topic: what this service does there, and with which messages. */
 const TOPICS = [
   { address: USER_EVENTS, action: "send", messages: ours },
   ...CONSUMED_TOPICS.flatMap((address) => [
@@ -154,7 +191,9 @@ export const asyncApi = (): object => ({
     title: "User Service events",
     version: VERSION,
     description:
-      "JSON on Kafka: at least once, in order per user; a duplicate carries the same `eventId`. The same events reach Moleculer services natively, by their names.",
+      "JSON on Kafka, delivered at least once and in order per user; a duplicate has the same `eventId`. The same events are emitted to Moleculer services, by their names.",
+    contact: { name: "The User Service authors", url: "https://github.com/user-service/user-service" },
+    license: { name: "MIT", url: "https://opensource.org/license/mit" },
   },
   defaultContentType: "application/json",
   channels: named(

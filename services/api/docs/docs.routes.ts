@@ -2,40 +2,21 @@ import { readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import type { ActionSchema, Context } from "moleculer";
-import { DependencyUnavailable, RouteNotFound } from "../../../lib/contract/errors.ts";
+import { RouteNotFound } from "../../../lib/contract/errors.ts";
 import { sendJson } from "../../../lib/http/answer.ts";
 import type { Request } from "../gateway.types.ts";
 
-/** What the service tells of itself to developers: open to anyone (SPEC 9), and loaded when first asked for. */
+/** The documents for developers: open to anyone (contract 9), and loaded when they are first requested. */
 
 type Answer = (req: Request, res: ServerResponse) => Promise<unknown>;
 
-/** An alias function's rejection would get lost: it is told to the gateway, which answers. */
+/** A rejection of an alias function would get lost: it is passed to the gateway, which answers. */
 const route = (answer: Answer) => (req: Request, res: ServerResponse, next: (error: unknown) => void) =>
   void answer(req, res).catch(next);
 
-let document: object | undefined;
-
-/** To be called when services came or went: what they take may be new. */
-export const forgetDocument = (): void => {
-  document = undefined;
-};
-
-async function describeActions(ctx: Context): Promise<object> {
-  const { openApi } = await import("./openapi.ts");
-  const found: { name: string; action?: ActionSchema }[] = await ctx.call("$node.actions");
-  const actions = new Map(found.map(({ name, action }) => [name, action]));
-  return openApi((name) => {
-    const action = actions.get(name);
-    if (!action) throw new DependencyUnavailable("rest of the cluster");
-    return action;
-  });
-}
-
 const openApi: Answer = async (req, res) => {
-  document ??= await describeActions(req.$ctx);
-  sendJson(req, res, 200, document);
+  const { openApi } = await import("./openapi.ts");
+  sendJson(req, res, 200, openApi());
 };
 
 const asyncApi: Answer = async (req, res) => {
@@ -46,7 +27,7 @@ const asyncApi: Answer = async (req, res) => {
 const OURS = join(import.meta.dirname, "page");
 const SWAGGER = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 
-/** The page and what it loads; nothing comes from elsewhere. */
+/** The page and what it loads; nothing comes from other hosts. */
 const FILES = new Map([
   ["index.html", { folder: OURS, type: "text/html" }],
   ["docs.css", { folder: OURS, type: "text/css" }],

@@ -1,27 +1,34 @@
 import { DependencyUnavailable } from "../../../lib/contract/errors.ts";
 import { errorsOf } from "./refusals.ts";
 
-/** What anyone may ask a node about itself (lib/http/health.routes.ts), as OpenAPI paths. */
+/** The health and metrics routes (lib/http/health.routes.ts), as OpenAPI paths. */
 
 const json = (name: string) => ({ "application/json": { schema: { $ref: `#/components/schemas/${name}` } } });
 
+const OPERATION_IDS: Record<string, string> = {
+  "/health": "getHealth",
+  "/health/live": "getLiveness",
+  "/health/ready": "getReadiness",
+  "/metrics": "getMetrics",
+};
+
 const get = (summary: string, path: string, responses: object) => ({
-  get: { tags: ["node"], operationId: `get${path.replaceAll("/", "-")}`, summary, security: [], responses },
+  get: { tags: ["node"], operationId: OPERATION_IDS[path], summary, security: [], responses },
 });
 
 export const HEALTH_PATHS = {
-  "/health": get("Database and Kafka as the node sees them", "/health", {
-    200: { description: "The database is there", content: json("Health") },
-    503: { description: "The database is away", content: json("HealthError") },
+  "/health": get("Get the state of the database and of Kafka, as this node sees them", "/health", {
+    200: { description: "The database answers", content: json("Health") },
+    503: { description: "The database is unavailable", content: json("HealthError") },
   }),
-  "/health/live": get("Whether the process runs", "/health/live", {
-    200: { description: "It does", content: json("Status") },
+  "/health/live": get("Check that the process runs", "/health/live", {
+    200: { description: "It runs", content: json("Status") },
   }),
-  "/health/ready": get("Whether the node may be asked", "/health/ready", {
-    200: { description: "It may", content: json("Status") },
+  "/health/ready": get("Check that the node is ready for requests", "/health/ready", {
+    200: { description: "It is ready", content: json("Status") },
     ...errorsOf([new DependencyUnavailable("database")], "/health/ready"),
   }),
-  "/metrics": get("Figures for Prometheus", "/metrics", {
+  "/metrics": get("Get the metrics", "/metrics", {
     200: { description: "Prometheus text format", content: { "text/plain": { schema: { type: "string" } } } },
   }),
 };

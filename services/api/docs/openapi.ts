@@ -1,63 +1,67 @@
-import type { ActionSchema } from "moleculer";
+import type { ActionContract } from "../../../lib/contract/action.ts";
 import type { Access } from "../../../lib/contract/caller.ts";
-import type { Actions } from "../../../lib/contract/contracts.ts";
 import { VERSION } from "../../../lib/contract/events.ts";
-import { type JsonSchema, type Rule, toJsonSchema, toObjectSchema } from "../../../lib/contract/fields.ts";
-import { BASE_PATH, ROUTES } from "../api.routes.ts";
-import type { Binding } from "../gateway.types.ts";
-import { ANSWERS } from "./answers.ts";
+import type { Fields } from "../../../lib/contract/fields.ts";
+import { type JsonSchema, toJsonSchema, toObjectSchema } from "../../../lib/contract/json-schema.ts";
+import { REST_ACTIONS } from "../../contracts.ts";
+import { BASE_PATH, bindingOf, ME } from "../api.routes.ts";
 import { HEALTH_PATHS } from "./health-paths.ts";
-import { OPERATIONS, type Operation } from "./operations.ts";
 import { errorsOf, refusals } from "./refusals.ts";
+import { refer, SCHEMAS } from "./schemas.ts";
 
-/** The API as OpenAPI 3.1: from the route table, and from the actions as the cluster runs them. */
-
-type ActionOf = (name: keyof Actions) => Pick<ActionSchema, "access" | "params">;
-type Route = Binding & { method: string; url: string; access: Access; rules: Record<string, Rule> };
+/** The API as OpenAPI 3.1, generated from the contracts of the actions. */
 
 const DESCRIPTION = `Profiles, avatars, statistics, quotas and preferences.
 
-Send \`Authorization: Bearer <Keycloak token>\`; services of ours send \`x-internal-token\` instead. Try it here: *Authorize*, then *Execute*.
+Send \`Authorization: Bearer <Keycloak access token>\`; services of ours send \`x-internal-token\` instead. To try it here, choose *Authorize*, then *Execute*.
 
-Every error has one form, \`Error\`. The events of the service are in [asyncapi.json](asyncapi.json).`;
+Every error has the same form, \`Error\`. The events of the service are described in [asyncapi.json](asyncapi.json).`;
 
-const SECURITY: Record<Access, object[]> = {
-  anyone: [],
-  owner: [{ bearer: [] }, { internal: [] }],
-  "keycloak-owner": [{ bearer: [] }, { internal: [] }],
-  admin: [{ bearer: [] }, { internal: [] }],
-  internal: [{ internal: [] }],
+const TAGS = {
+  users: "Profiles and preferences",
+  stats: "Statistics and quotas",
+  avatars: "Avatars",
+  node: "Health and metrics of a node",
 };
 
-const WHO: Record<Access, string> = {
-  anyone: "Anyone may.",
-  owner: "The owner, admins and internal services may.",
-  "keycloak-owner": "The owner, admins and internal services may.",
-  admin: "Admins and internal services may.",
-  internal: "Internal services may.",
+const BEARER = { bearer: [] };
+const INTERNAL = { internal: [] };
+const ACCESS: Record<Access, { who: string; security: object[] }> = {
+  anyone: { who: "Open to anyone.", security: [] },
+  owner: { who: "For the owner, admins and internal services.", security: [BEARER, INTERNAL] },
+  "keycloak-owner": { who: "For the owner, admins and internal services.", security: [BEARER, INTERNAL] },
+  admin: { who: "For admins and internal services.", security: [BEARER, INTERNAL] },
+  internal: { who: "For internal services.", security: [INTERNAL] },
 };
+const SIGNED_IN = { who: "For any signed-in user.", security: [BEARER] };
 
-export function openApi(actionOf: ActionOf): object {
+type Route = { name: string; contract: ActionContract; method: string; path: string };
+
+const ROUTES: Route[] = REST_ACTIONS.map(([name, contract]) => {
+  const [method = "", path = ""] = (contract.rest ?? "").split(" ");
+  return { name, contract, method, path };
+});
+
+export function openApi(): object {
   const paths: Record<string, Record<string, object>> = {};
-  for (const [route, bound] of Object.entries(ROUTES)) {
-    const [method = "", url = ""] = route.split(" ");
-    const binding = typeof bound === "string" ? { action: bound } : bound;
-    const { access = "internal", params } = actionOf(binding.action);
-    const { $$strict: _, ...rules } = params as Record<string, Rule>;
-    const path = BASE_PATH + url.replaceAll(/:(\w+)/g, "{$1}");
-    paths[path] = {
-      ...paths[path],
-      [method.toLowerCase()]: describe({ ...binding, method, url, access, rules }),
-    };
+  for (const route of ROUTES) {
+    const path = BASE_PATH + route.path.replaceAll(/:(\w+)/g, "{$1}");
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describe(route) };
   }
   return {
     openapi: "3.1.1",
-    info: { title: "User Service", version: VERSION, description: DESCRIPTION },
+    info: {
+      title: "User Service",
+      version: VERSION,
+      description: DESCRIPTION,
+      contact: { name: "The User Service authors", url: "https://github.com/user-service/user-service" },
+      license: { name: "MIT", identifier: "MIT" },
+    },
     servers: [{ url: "/" }],
-    tags: ["users", "stats", "avatars", "node"].map((name) => ({ name })),
-    paths: { ...paths, ...HEALTH_PATHS },
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+    paths: { ...paths, [`${BASE_PATH}${ME.path}`]: { get: describeMe() }, ...HEALTH_PATHS },
     components: {
-      schemas: ANSWERS,
+      schemas: SCHEMAS,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
         internal: { type: "apiKey", in: "header", name: "x-internal-token" },
@@ -66,50 +70,58 @@ export function openApi(actionOf: ActionOf): object {
   };
 }
 
-function describe(route: Route): object {
-  const { action, method, url, access, forUser } = route;
-  const operation: Operation = OPERATIONS[action];
+function describe(route: Route, { who, security } = ACCESS[route.contract.access]): object {
+  const { name, contract, path } = route;
   return {
-    tags: action.split(".", 1),
-    operationId: [method.toLowerCase(), ...(url.match(/\w+/g) ?? [])].join("-"),
-    summary: forUser ? "The user whom the token speaks for" : operation.summary,
-    description: forUser ? "Any signed-in user may." : WHO[access],
-    security: forUser ? [{ bearer: [] }] : SECURITY[access],
-    ...request(route, operation.params as Record<string, unknown>),
-    responses: { ...success(route, operation), ...errorsOf(refusals(route, operation), BASE_PATH + url) },
+    tags: name.split(".", 1),
+    operationId: contract.operationId,
+    summary: contract.summary,
+    description: who,
+    security,
+    ...request(route),
+    responses: { ...success(contract), ...errorsOf(refusals(contract), BASE_PATH + path) },
   };
 }
 
+/** `GET /users/me` is another route of the action that finds a user by the id in Keycloak. */
+function describeMe(): object {
+  const [, contract] = REST_ACTIONS.find(([name]) => name === ME.action) as [string, ActionContract];
+  const me = { ...contract, operationId: "getMe", summary: "Get the signed-in user", params: {} };
+  return describe({ name: ME.action, contract: me, method: "GET", path: ME.path }, SIGNED_IN);
+}
+
 /** Each param from its one place: the path, the query of a GET, the body. */
-function request(
-  { method, url, rules, query, streamsBody }: Route,
-  example: Record<string, unknown>,
-): object {
-  const inPath = (url.match(/:\w+/g) ?? []).map((name) => name.slice(1));
-  const rest = Object.keys(rules).filter((name) => !inPath.includes(name));
-  const inQuery = method === "GET" ? (query ?? rest) : [];
-  const parameter = (place: "path" | "query") => (name: string) => ({
-    name,
+function request({ name, contract, method, path }: Route): object {
+  const { params } = contract;
+  const example: Record<string, unknown> = contract.example?.params ?? {};
+  const inPath = (path.match(/:\w+/g) ?? []).map((param) => param.slice(1));
+  const rest = Object.keys(params).filter((param) => !inPath.includes(param));
+  const { query = rest, streamsBody } = bindingOf(name);
+  const parameter = (place: "path" | "query") => (param: string) => ({
+    name: param,
     in: place,
     required: place === "path",
-    schema: rules[name] ? toJsonSchema(rules[name]) : { type: "string" },
-    ...(name in example && { example: example[name] }),
+    schema: params[param] ? toJsonSchema(params[param]) : { type: "string" },
+    ...(param in example && { example: example[param] }),
   });
+  const inQuery = method === "GET" ? query : [];
   const parameters = [...inPath.map(parameter("path")), ...inQuery.map(parameter("query"))];
   const pick = <Value>(from: Record<string, Value>) =>
-    Object.fromEntries(Object.entries(from).filter(([name]) => rest.includes(name)));
+    Object.fromEntries(Object.entries(from).filter(([param]) => rest.includes(param)));
   const hasBody = method !== "GET" && rest.length > 0;
   return {
     ...(parameters.length > 0 && { parameters }),
-    ...(hasBody && { requestBody: jsonBody(toObjectSchema(pick(rules)), pick(example)) }),
+    ...(hasBody && { requestBody: jsonBody(pick(params), pick(example)) }),
     ...(streamsBody && { requestBody: FILE }),
   };
 }
 
-const jsonBody = (schema: JsonSchema, example: object) => ({
-  required: "required" in schema,
-  content: { "application/json": { schema, example } },
-});
+function jsonBody(fields: Fields, example: object) {
+  const schema = toObjectSchema(fields);
+  return { required: "required" in schema, content: { "application/json": { schema, example } } };
+}
+
+const binary = (contentMediaType: string): JsonSchema => ({ type: "string", contentMediaType });
 
 const FILE = {
   required: true,
@@ -128,24 +140,25 @@ const FILE = {
 
 const IMAGE = {
   200: {
-    description: "The picture: WebP where the client takes it",
+    description: "The image; WebP if the client accepts it",
     headers: {
       ETag: { schema: { type: "string" } },
       "Cache-Control": { description: "Immutable under the current `v`", schema: { type: "string" } },
     },
-    content: { "image/webp": {}, "image/jpeg": {}, "image/png": {} },
+    content: Object.fromEntries(
+      ["image/webp", "image/jpeg", "image/png"].map((type) => [type, { schema: binary(type) }]),
+    ),
   },
-  304: { description: "The picture that `If-None-Match` names is still the current one" },
+  304: { description: "The image that `If-None-Match` names is still the current one" },
 };
 
-function success({ status }: Route, operation: Operation): object {
-  if (operation.answer === "image") return IMAGE;
-  const schema = { $ref: `#/components/schemas/${operation.answer}` };
+function success({ status, result, example }: ActionContract): object {
+  if (result.type === "image") return IMAGE;
   return {
     [status ?? 200]: {
-      description: operation.answer,
+      description: String(result.schemaName),
       ...(status === 201 && { headers: { Location: { required: true, schema: { type: "string" } } } }),
-      content: { "application/json": { schema, example: operation.result } },
+      content: { "application/json": { schema: toJsonSchema(result, refer), example: example?.result } },
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Access } from "../../../lib/contract/caller.ts";
+import type { ActionContract } from "../../../lib/contract/action.ts";
 import {
   BadRequest,
   BodyTooLarge,
@@ -9,23 +9,20 @@ import {
   ValidationFailed,
 } from "../../../lib/contract/errors.ts";
 import { toErrorResponse } from "../../../lib/http/error-response.ts";
-import type { Binding } from "../gateway.types.ts";
-import { ADA, type Operation } from "./operations.ts";
+import { ADA } from "../../users/users.contract.ts";
+import { refer } from "./schemas.ts";
 
-/** How a route refuses, told by the very errors that the service throws. */
+/** How a route refuses, shown by the very errors that the service throws. */
 
-type Refusing = Binding & { method: string; access: Access; rules: object };
-
-/** What follows from who may call it and from what it takes, and what is its own. */
-export const refusals = (
-  { method, access, rules, streamsBody }: Refusing,
-  { errors = [] }: Operation,
-): Error[] => [
+/** What follows from who may call an action and from what it takes, and its own errors. */
+export const refusals = ({ rest: route, access, params, errors = [] }: ActionContract): readonly Error[] => [
   new ValidationFailed([{ field: "nickname", message: "is not a known field" }]),
-  new BadRequest(method === "GET" ? "A GET request takes no body" : "Request body could not be read"),
+  new BadRequest(
+    route?.startsWith("GET ") ? "A GET request takes no body" : "Request body could not be read",
+  ),
   ...(access === "anyone" ? [] : [new Unauthorized(), new Forbidden()]),
-  ...("id" in rules ? [new UserNotFound("ID", ADA.id)] : []),
-  ...(method === "GET" || streamsBody ? [] : [new BodyTooLarge()]),
+  ...("id" in params ? [new UserNotFound("ID", ADA.id)] : []),
+  ...(route?.startsWith("GET ") || route?.endsWith("/avatar") ? [] : [new BodyTooLarge()]),
   ...errors,
   new Error("anything else"),
   new DependencyUnavailable("database"),
@@ -39,7 +36,7 @@ type Response = {
 };
 
 /** Responses by status; errors of one status are examples of one response. */
-export function errorsOf(errors: Error[], path: string): Record<string, Response> {
+export function errorsOf(errors: readonly Error[], path: string): Record<string, Response> {
   const at = {
     path: path.replace(":id", ADA.id),
     traceId: "0af7651916cd43dd8448eb211c80319c",
@@ -53,7 +50,7 @@ export function errorsOf(errors: Error[], path: string): Record<string, Response
       headers: Object.fromEntries(
         Object.entries(headers).map(([name, example]) => [name, { schema: { type: "string" }, example }]),
       ),
-      content: { "application/json": { schema: { $ref: "#/components/schemas/Error" }, examples: {} } },
+      content: { "application/json": { schema: { $ref: refer("Error") }, examples: {} } },
     };
     const { type = "INTERNAL_ERROR" } = error as { type?: string };
     responses[status].content["application/json"].examples[type] = { value: body };

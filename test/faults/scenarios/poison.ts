@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Message } from "kafkajs";
-import { CONSUMED_TOPICS } from "../../../lib/contract/events.ts";
+import { CONSUMED_TOPICS } from "../../../services/ingest/ingest.contract.ts";
 import { FORMS } from "../../helpers/cluster.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
 import type { Account } from "../ledger.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { CONSUMED_TOPICS } from "../../../lib/contract/events.ts";
+import { CONSUMED_TOPICS } from "../../../services/ingest/ingest.contract.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
 import { send, startNeighbours, type Told } from "../neighbours.ts";
 import { doorOf } from "../nodes.ts";

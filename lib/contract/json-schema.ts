@@ -1,0 +1,44 @@
+import type { Field, Fields, JsonSchema } from "./fields.ts";
+
+export type { JsonSchema };
+
+/** Where the named schemas of a document are: a reference to one, or the schema itself. */
+type Refer = (name: string) => string | undefined;
+const inline: Refer = () => undefined;
+
+/** A field as JSON Schema. `refer` gives the address of a named schema, if the document has one for it. */
+export function toJsonSchema(field: Field, refer = inline): JsonSchema {
+  const address = typeof field.schemaName === "string" ? refer(field.schemaName) : undefined;
+  if (address) return { $ref: address };
+  const type = field.integer ? "integer" : field.type === "enum" ? "string" : field.type;
+  return {
+    type: field.nullable ? [type, "null"] : type,
+    ...(field.integer !== undefined && Number(field.max) > MAX_INT32 && { format: "int64" }),
+    ...(field.values !== undefined && { enum: field.values }),
+    ...(field.min !== undefined && { minimum: field.min }),
+    ...(field.max !== undefined && { maximum: field.max }),
+    ...(field.props !== undefined && toObjectSchema(field.props as Fields, refer)),
+    ...(field.items !== undefined && { items: toJsonSchema(field.items as Field, refer) }),
+    ...(field.default !== undefined && { default: field.default }),
+    ...field.schema,
+  };
+}
+
+/** Clients are generated with 32-bit integers unless the document says otherwise. */
+const MAX_INT32 = 2 ** 31 - 1;
+
+/** An object of these fields and no others, as JSON Schema. */
+export function toObjectSchema(fields: Fields, refer = inline): JsonSchema {
+  const isRequired = (field: Field) => !field.optional && field.default === undefined;
+  const required = Object.entries(fields)
+    .filter(([, field]) => isRequired(field))
+    .map(([name]) => name);
+  return {
+    type: "object",
+    properties: Object.fromEntries(
+      Object.entries(fields).map(([name, field]) => [name, toJsonSchema(field, refer)]),
+    ),
+    ...(required.length > 0 && { required }),
+    additionalProperties: false,
+  };
+}

@@ -1,0 +1,60 @@
+import {
+  anyText,
+  count,
+  described,
+  type Field,
+  list,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  time,
+} from "../../../lib/contract/fields.ts";
+import { type JsonSchema, toJsonSchema } from "../../../lib/contract/json-schema.ts";
+import { REST_ACTIONS } from "../../contracts.ts";
+
+/** The schemas that the OpenAPI document refers to by name: the results of the actions, and what is no action's. */
+
+const error = {
+  statusCode: count(),
+  message: anyText(),
+  error: described("The reason phrase of the status", anyText()),
+  timestamp: time(),
+  path: anyText(),
+  traceId: described("As in the logs; the caller's own if it sent a `traceparent`", anyText()),
+  details: optional(
+    list(object({ field: described("Dotted, such as `profile.fullName`", anyText()), message: anyText() })),
+  ),
+};
+const health = {
+  status: oneOf(["ok", "error"]),
+  timestamp: time(),
+  database: object({ status: oneOf(["connected", "disconnected"]), connections: count() }),
+  kafka: object({
+    status: oneOf(["connected", "disconnected", "embedded"]),
+    broker: nullable(anyText()),
+  }),
+};
+
+const OTHERS: Field[] = [
+  object(error, "Error"),
+  object(health, "Health"),
+  object({ ...error, ...health }, "HealthError"),
+  object({ status: oneOf(["ok"]) }, "Status"),
+];
+
+export const refer = (name: string): string => `#/components/schemas/${name}`;
+
+/** A field and all that it is made of. */
+const withParts = (field: Field): Field[] => [
+  field,
+  ...Object.values((field.props ?? {}) as Record<string, Field>).flatMap(withParts),
+  ...(field.items ? withParts(field.items as Field) : []),
+];
+
+export const SCHEMAS: Record<string, JsonSchema> = Object.fromEntries(
+  [...REST_ACTIONS.map(([, { result }]) => result), ...OTHERS]
+    .flatMap(withParts)
+    .filter(({ schemaName }) => schemaName)
+    .map(({ schemaName, ...field }) => [schemaName, toJsonSchema(field, refer)]),
+);

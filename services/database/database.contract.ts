@@ -1,0 +1,13 @@
+import { action } from "../../lib/contract/action.ts";
+import { count, object, oneOf } from "../../lib/contract/fields.ts";
+
+/** For our own services only: what nodes without a database ask those that have one. */
+export const actions = {
+  health: action({
+    access: "internal",
+    visibility: "public",
+    params: {},
+    result: object({ status: oneOf(["connected", "disconnected"]), connections: count() }),
+    summary: "The database as this node sees it",
+  }),
+};
