@@ -23,7 +23,8 @@ export function schemasOf(document: object) {
   ajv.addSchema(document, "document");
   return (schema: object, value: unknown): unknown[] => {
     const text = JSON.stringify(schema).replaceAll('"#/', '"document#/');
-    const check = ajv.compile(JSON.parse(text));
+    // the document has registered its ids already
+    const check = ajv.compile(JSON.parse(text, (key, value) => (key === "$id" ? undefined : value)));
     return check(value) ? [] : (check.errors ?? []);
   };
 }

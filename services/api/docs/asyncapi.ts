@@ -91,6 +91,12 @@ const open = (title: string, fields: Fields): JsonSchema => ({
   additionalProperties: true,
 });
 
+/** A schema of an object with one more required field. */
+function withField(schema: JsonSchema, name: string, field: JsonSchema): JsonSchema {
+  const { properties, required } = schema as { properties: object; required: string[] };
+  return { ...schema, properties: { ...properties, [name]: field }, required: [...required, name] };
+}
+
 const eventId = optional(
   described("Any text; without one the event is identified by its subject", anyText()),
 );
@@ -134,13 +140,6 @@ const theirs = Object.entries<ConsumedContract>(CONSUMED as never).map(
     };
   },
 );
-
-/** A schema of an object with one more required field. */
-const withField = (schema: JsonSchema, name: string, field: JsonSchema): JsonSchema => ({
-  ...schema,
-  properties: { ...(schema.properties as object), [name]: field },
-  required: [...(schema.required as string[]), name],
-});
 
 const deadLetter: Message = {
   name: "dead-letter",
