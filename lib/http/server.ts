@@ -60,12 +60,14 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
     if (!req || !res || res.writableFinished) answer();
     else if (req.complete)
       res.once("close", answer); // earlier requests of the connection are answered first
-    else if (res.headersSent || fault.code === "HPE_INVALID_EOF_STATE")
-      res.destroy(); // the client has left
+    else if (res.headersSent) res.destroy();
     else {
       res.setHeader("Connection", "close");
       // after the request's trace is known
-      setImmediate(() => res.headersSent || sendError(req, res, error));
+      setImmediate(() => {
+        if (!res.headersSent) sendError(req, res, error);
+        if (fault.code === "HPE_INVALID_EOF_STATE") res.once("finish", () => req.destroy()); // no more will come
+      });
     }
   }
 

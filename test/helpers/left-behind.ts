@@ -6,17 +6,17 @@ import type { Service } from "moleculer";
 import type { TestService } from "./service.ts";
 
 type Tracking = Service & { _trackedContexts?: unknown[] };
-type Gateway = Service & { server: http.Server; underWay: Set<unknown> };
+type Gateway = Service & { server: http.Server; pending: Set<unknown> };
 
 export const NOTHING = { calls: 0, answers: 0, connections: 0, temporaryFiles: 0 };
 
 /** What requests have left in this process: calls under way, answers that are not out, connections, files. */
 export async function leftBehind({ broker }: TestService): Promise<typeof NOTHING> {
-  const { server, underWay } = broker.getLocalService("api") as Gateway;
+  const { server, pending } = broker.getLocalService("api") as Gateway;
   const calls = (broker.services as Tracking[]).flatMap(({ _trackedContexts = [] }) => _trackedContexts);
   return {
     calls: calls.length,
-    answers: underWay.size,
+    answers: pending.size,
     connections: await promisify(server.getConnections.bind(server))(),
     temporaryFiles: readdirSync(tmpdir()).filter((name) => name.startsWith("vips-")).length,
   };
