@@ -24,6 +24,7 @@ export type Change = {
  *
  * @param owner the service that asks: only its columns and counters are written
  * @param decide pure, as it may run again; returns undefined if nothing changes
+ * @param within the transaction that the change belongs to; without it, one of its own
  * @returns the row after the change
  * @throws UserNotFound, DependencyUnavailable, what `decide` throws
  */
@@ -32,14 +33,10 @@ export async function changeUser(
   id: string,
   cause: Cause,
   decide: (user: UserRow) => Change | undefined,
+  within?: Transaction,
 ): Promise<UserRow> {
-  try {
-    const { row, published } = await transaction((tx) => changeLocked(tx, owner, id, cause, decide));
-    if (published) wakeRelay();
-    return row;
-  } finally {
-    forgetUsers([id]);
-  }
+  const change = (tx: Transaction) => changeLocked(tx, owner, id, cause, decide);
+  return within ? change(within) : transaction(change);
 }
 
 async function changeLocked(
@@ -48,12 +45,12 @@ async function changeLocked(
   id: string,
   cause: Cause,
   decide: (user: UserRow) => Change | undefined,
-): Promise<{ row: UserRow; published: boolean }> {
+): Promise<UserRow> {
   const user = await User.findOne({ where: { id, deletedAt: null }, lock: true, transaction: tx });
   if (!user) throw new UserNotFound("ID", id);
   const before = { ...user.get() };
   const change = decide(before);
-  if (!change) return { row: before, published: false };
+  if (!change) return before;
 
   const { set = {}, add = {}, events = [] } = change;
   const row = { ...before, ...set, ...added(before, add), version: before.version + 1 };
@@ -65,7 +62,11 @@ async function changeLocked(
     all.map((event) => toRecord(event, cause)),
   );
   if (row.storageUsed !== before.storageUsed) observeStorage(id, row.storageUsed);
-  return { row, published: all.length > 0 };
+  tx.afterCommit(() => {
+    forgetUsers([id]);
+    if (all.length > 0) wakeRelay();
+  });
+  return row;
 }
 
 const added = (before: UserRow, add: Partial<Record<Counter, number>>) =>

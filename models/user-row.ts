@@ -37,7 +37,7 @@ export function findUser(id: string): Read {
   return read;
 }
 
-/** Removes the rows that a transaction changed from the cache; to be called after it ended, also if it failed. */
+/** Removes the rows that a transaction changed from the cache; to be called after its commit, also if that failed. */
 export function forgetUsers(ids: Iterable<string>): void {
   for (const id of ids) cache?.delete(id);
 }

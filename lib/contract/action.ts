@@ -10,6 +10,8 @@ export type ActionContract<Params extends Fields = Fields, Result extends Field 
   /** The status of a success, if it is not 200. */
   status?: 201;
   access: Access;
+  /** A repeat with the same `Idempotency-Key` has no second effect (contract 21): its handler uses `once`. */
+  idempotent?: true;
   params: Params;
   result: Result;
   /** The `action` of the log line that each success writes (contract 10). */

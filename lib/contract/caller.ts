@@ -9,7 +9,14 @@ export type Caller = {
 };
 
 /** What every call of the gateway carries beside its params (contract 12). */
-export type Meta = { caller?: Caller; avatar?: AvatarMeta };
+export type Meta = {
+  caller?: Caller;
+  avatar?: AvatarMeta;
+  /** Of an action that declares `idempotent` (contract 21). */
+  idempotencyKey?: string;
+  /** Set by the action: it answered with the stored answer to its idempotency key. */
+  replayed?: boolean;
+};
 
 /**
  * Who may call an action; each action declares one (contract 2).

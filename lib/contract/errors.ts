@@ -14,6 +14,8 @@ export type Failures = {
   AVATAR_NOT_FOUND: { code: 404; data?: undefined };
   EMAIL_TAKEN: { code: 409; data?: undefined };
   KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
+  REQUEST_IN_PROGRESS: { code: 409; data?: undefined };
+  IDEMPOTENCY_KEY_REUSED: { code: 422; data?: undefined };
   AVATAR_TOO_LARGE: { code: 413; data?: undefined };
   UNSUPPORTED_IMAGE: { code: 415; data?: undefined };
   DEPENDENCY_UNAVAILABLE: { code: 503; data: { dependency: string } };
@@ -99,6 +101,19 @@ export class EmailTaken extends TypedError<"EMAIL_TAKEN"> {
 export class KeycloakIdTaken extends TypedError<"KEYCLOAK_ID_TAKEN"> {
   constructor(keycloakId: string) {
     super(`User with Keycloak ID ${keycloakId} already exists`, 409, "KEYCLOAK_ID_TAKEN");
+  }
+}
+
+/** The first request with the same idempotency key is still running (contract 21). */
+export class RequestInProgress extends TypedError<"REQUEST_IN_PROGRESS"> {
+  constructor() {
+    super("A request with the same Idempotency-Key is in progress", 409, "REQUEST_IN_PROGRESS");
+  }
+}
+
+export class IdempotencyKeyReused extends TypedError<"IDEMPOTENCY_KEY_REUSED"> {
+  constructor() {
+    super("The Idempotency-Key was used for another request", 422, "IDEMPOTENCY_KEY_REUSED");
   }
 }
 

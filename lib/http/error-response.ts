@@ -30,6 +30,8 @@ const TOLD = new Set([
   "METHOD_NOT_ALLOWED",
   "EMAIL_TAKEN",
   "KEYCLOAK_ID_TAKEN",
+  "REQUEST_IN_PROGRESS",
+  "IDEMPOTENCY_KEY_REUSED",
   "REQUEST_REFUSED",
   "BODY_TOO_LARGE",
   "AVATAR_TOO_LARGE",
@@ -54,7 +56,7 @@ export function toErrorResponse(error: unknown, at: { path: string; traceId: str
   const { status, message, data } = toTold((error ?? {}) as Carried);
   return {
     status,
-    headers: headersOf(status, data),
+    headers: headersOf(error, status, data),
     body: {
       statusCode: status,
       message,
@@ -79,10 +81,11 @@ function toTold({ code, type, message = "", data }: Carried): {
   return { status: 500, message: "Internal server error" };
 }
 
-function headersOf(status: number, data: unknown): Record<string, string> {
+function headersOf(error: unknown, status: number, data: unknown): Record<string, string> {
   if (status === 401) return { "WWW-Authenticate": challengeOf(data as Failures["UNAUTHORIZED"]["data"]) };
   if (status === 405) return { Allow: (data as { allow: string[] }).allow.join(", ") };
-  return status === 503 ? { "Retry-After": "1" } : {};
+  const isForNow = status === 503 || (error as Carried | null)?.type === "REQUEST_IN_PROGRESS";
+  return isForNow ? { "Retry-After": "1" } : {};
 }
 
 /** RFC 6750, 3: without a token there is nothing to say about it. */

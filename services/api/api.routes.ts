@@ -37,9 +37,9 @@ const specificity = (route: string) => route.slice(route.indexOf(" ")).replaceAl
 /** The REST routes (contract 2) and the actions they call. The first that matches a path is taken. */
 export const ROUTES: Record<string, Binding> = Object.fromEntries(
   [
-    ...REST_ACTIONS.map(([action, { rest = "", status }]): [string, Binding] => [
+    ...REST_ACTIONS.map(([action, { rest = "", status, idempotent }]): [string, Binding] => [
       rest,
-      { action, status, ...bindingOf(action) },
+      { action, status, idempotent, ...bindingOf(action) },
     ]),
     [`GET ${ME.path}`, { action: ME.action, handler: askForOneself, forUser: true, query: [] }] as const,
   ].sort(([a], [b]) => (specificity(a) < specificity(b) ? -1 : 1)),

@@ -15,6 +15,7 @@ import { printWelcome } from "./development-token.ts";
 import { DOCS_ROUTES } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
 import { GATEWAY_OVERRIDES, type GatewayState } from "./gateway-overrides.ts";
+import { markReplay, readIdempotencyKey } from "./idempotency-key.ts";
 import { readParams } from "./request.ts";
 import { routeOf, traceAndLog } from "./request-log.ts";
 
@@ -105,6 +106,7 @@ async function onBeforeCall(
   demandRole(access, ctx.meta.caller);
   if (alias.forUser && !ctx.meta.caller.user) throw new Unauthorized("A user's token is required");
   const { params: path } = req.$params as { params: Record<string, unknown> };
+  if (alias.idempotent) ctx.meta.idempotencyKey = readIdempotencyKey(req);
   req.$params = await readParams(req, res, { ...alias, search: req.query, path });
 }
 
@@ -113,9 +115,10 @@ function onAfterCall(
   ctx: Context<unknown, Meta & { $statusCode?: number; $location?: string }>,
   _route: unknown,
   req: Request & { $alias: Binding },
-  _res: ServerResponse,
+  res: ServerResponse,
   data: { id: string },
 ): unknown {
+  markReplay(ctx.meta, res);
   if (req.$alias.status === 201) {
     ctx.meta.$statusCode = 201;
     ctx.meta.$location = `${BASE_PATH}/users/${data.id}`;

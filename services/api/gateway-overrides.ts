@@ -6,6 +6,7 @@ import { createServer } from "../../lib/http/server.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { httpResponses } from "../../lib/runtime/metrics.ts";
 import type { Binding, Request } from "./gateway.types.ts";
+import { markReplay } from "./idempotency-key.ts";
 
 type Alias = Partial<Binding> & { method: string; fullPath: string; match(url: string): object | false };
 
@@ -66,6 +67,7 @@ export const GATEWAY_OVERRIDES = {
 
   /** Errors are answered in the form of contract 3; the request's log line includes a failure of ours. */
   errorHandler(req: Request, res: ServerResponse, err: Error): void {
+    markReplay(req.$ctx?.meta, res);
     const status = sendError(req, res, err);
     if (status >= 500) req.$failure = err;
   },

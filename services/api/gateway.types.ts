@@ -34,6 +34,8 @@ export type Binding = {
   action: keyof Actions;
   /** The status of a success, if it is not 200. */
   status?: 201;
+  /** It takes an `Idempotency-Key` (contract 21). */
+  idempotent?: true;
   /** A user's token is required: the internal token alone is not enough. */
   forUser?: true;
   /** The fields that the query may have, if they are not the params of the action. */

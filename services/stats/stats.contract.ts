@@ -61,6 +61,7 @@ export const actions = {
   incrementInterviews: action({
     rest: "POST /users/:id/stats/increment-interviews",
     access: "internal",
+    idempotent: true,
     logAs: "stats_update",
     params: { id },
     result: Stats,

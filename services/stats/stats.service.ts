@@ -4,6 +4,7 @@ import { repeat } from "../../lib/runtime/tasks.ts";
 import { causeOf } from "../../lib/tracing/cause.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
 import { changeUser } from "../../models/change-user.ts";
+import { once } from "../../models/idempotency.ts";
 import { CONSUMED } from "../ingest/ingest.contract.ts";
 import { applyEvents } from "./stats.apply.ts";
 import { actions } from "./stats.contract.ts";
@@ -23,7 +24,9 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { stopping: Abor
 
     async incrementInterviews(ctx) {
       const add = CONSUMED["interview.created"].effect({ interviewId: "" });
-      return presentStats(await changeUser("stats", ctx.params.id, causeOf(ctx), () => ({ add })));
+      return once(ctx, async (tx) =>
+        presentStats(await changeUser("stats", ctx.params.id, causeOf(ctx), () => ({ add }), tx)),
+      );
     },
 
     getQuotas: (ctx) => presentQuotas(userOf(ctx)),

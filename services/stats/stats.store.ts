@@ -1,5 +1,6 @@
 import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
+import { type PurgeLimits, purge } from "../../models/purge.ts";
 import { type Counter, HIGHEST, type UserRow } from "../../models/user.ts";
 import type { CountedEvent } from "../ingest/ingest.contract.ts";
 import type { Totals } from "./stats.rules.ts";
@@ -79,27 +80,9 @@ export async function addToCounters(tx: Transaction, sums: Map<string, Totals>):
   );
 }
 
-/** How many rows a purge deletes per statement, and how long it may run, in ms; the next run continues. */
-const PURGE = { slice: 10_000, within: 600_000 };
-
 /**
- * Deletes processed events that are older than 30 days (contract 5): their topics keep them for 7. It works in slices,
- * so that a backlog of any size meets no time limit and blocks nobody.
+ * Deletes processed events that are older than 30 days (contract 5): their topics keep them for 7.
  * @throws DependencyUnavailable; what was deleted stays deleted
  */
-export async function purgeProcessed({ slice, within } = PURGE): Promise<void> {
-  const statement = {
-    name: "purge-processed",
-    text: `
-      WITH deleted AS (
-        DELETE FROM processed_events WHERE ctid = ANY(ARRAY(
-          SELECT ctid FROM processed_events WHERE processed_at < now() - interval '30 days' LIMIT $1
-        )) AND processed_at < now() - interval '30 days'
-        RETURNING 1
-      )
-      SELECT count(*) AS deleted FROM deleted`,
-  };
-  const end = performance.now() + within;
-  for (let last = slice; last > 0 && performance.now() < end; )
-    last = (await query<{ deleted: number }>(statement, [slice]))[0]?.deleted ?? 0;
-}
+export const purgeProcessed = (limits?: PurgeLimits): Promise<void> =>
+  purge("processed_events", "processed_at < now() - interval '30 days'", limits);

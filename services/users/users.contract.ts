@@ -154,6 +154,7 @@ export const actions = {
   create: action({
     rest: "POST /users",
     status: 201,
+    idempotent: true,
     access: "keycloak-owner",
     logAs: "user_create",
     params: { keycloakId, email: email(), profile: object(profile) },

@@ -3,10 +3,12 @@ import { implement } from "../../lib/contract/action.ts";
 import { callerOf, type Meta } from "../../lib/contract/caller.ts";
 import { Forbidden } from "../../lib/contract/errors.ts";
 import { profilesUpdated, usersTotal } from "../../lib/runtime/metrics.ts";
+import { repeat } from "../../lib/runtime/tasks.ts";
 import { causeOf } from "../../lib/tracing/cause.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
 import { databaseMixin, type Reader } from "../../mixins/database.mixin.ts";
 import { type Change, changeUser } from "../../models/change-user.ts";
+import { once, purgeAnswers } from "../../models/idempotency.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { actions, type User } from "./users.contract.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
@@ -15,8 +17,12 @@ import { presentUser } from "./users.presenter.ts";
 import * as rules from "./users.rules.ts";
 import { insertUser, refuseTaken } from "./users.store.ts";
 
+const PURGE_EVERY = 3_600_000; // ms
+
+type State = Reader<UserModel> & { stopping: AbortController };
+
 /** Profiles and preferences (contract 2 and 12). */
-const UsersService: ServiceSchema<ServiceSettingSchema, object, Reader<UserModel>> = {
+const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
   name: "users",
   mixins: [databaseMixin(UserModel), AccessMixin],
 
@@ -25,9 +31,11 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, Reader<UserModel
       const { email } = ctx.params;
       if (!rules.mayCreateWith(email, callerOf(ctx.meta))) throw new Forbidden("Not the e-mail of the token");
       const { user, event } = rules.newUser(ctx.params, crypto.randomUUID(), new Date());
-      const row = await insertUser(user, event, causeOf(ctx));
-      usersTotal.inc();
-      return presentUser(row);
+      const created = await once(ctx, async (tx) =>
+        presentUser(await insertUser(user, event, causeOf(ctx), tx)),
+      );
+      if (!ctx.meta.replayed) usersTotal.inc();
+      return created;
     },
 
     get: (ctx) => presentUser(userOf(ctx)),
@@ -68,6 +76,19 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, Reader<UserModel
       return rules.preferencesOf(await changeUser("users", id, causeOf(ctx), decide));
     },
   }),
+
+  created() {
+    this.stopping = new AbortController();
+  },
+
+  started() {
+    const onError = (error: unknown) => this.logger.error(error);
+    void repeat(() => purgeAnswers(), { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
+  },
+
+  stopped() {
+    this.stopping.abort();
+  },
 };
 
 /** Changes a profile by a rule, counts the change if there was one, and returns the user afterwards. */

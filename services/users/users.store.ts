@@ -1,3 +1,4 @@
+import type { Transaction } from "sequelize";
 import { EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
 import type { Cause } from "../../lib/contract/events.ts";
 import { sqlState } from "../../models/database.errors.ts";
@@ -7,7 +8,7 @@ import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { DomainEvent } from "../contracts.ts";
 import type { NewUser } from "./users.rules.ts";
 
-/** Row and event in one statement: half the cost of a transaction of two (DESIGN.md). */
+/** Row and event in one statement: half the cost of a transaction of two. */
 const INSERT = {
   name: "insert-user",
   text: `
@@ -22,23 +23,29 @@ const INSERT = {
 };
 
 /**
- * Stores a new user together with the event that tells of it.
+ * Stores a new user together with its event.
+ * @param within the transaction that it belongs to, if any
  * @throws EmailTaken, KeycloakIdTaken, DependencyUnavailable
  */
-export async function insertUser(user: NewUser, event: DomainEvent, cause: Cause): Promise<UserRow> {
+export async function insertUser(
+  user: NewUser,
+  event: DomainEvent,
+  cause: Cause,
+  within?: Transaction,
+): Promise<UserRow> {
   const { topic, key, value, traceparent } = toRecord(event, cause, user.createdAt);
   const { id, keycloakId, email, fullName, companyName, phone, bio, createdAt } = user;
   const row = [id, keycloakId, email, fullName, companyName, phone, bio, createdAt];
-  const [created] = await query<UserRow>(INSERT, [...row, topic, key, value, traceparent]).catch(
-    refuseTaken({ email, keycloakId }),
-  );
-  wakeRelay();
+  const values = [...row, topic, key, value, traceparent];
+  const [created] = await query<UserRow>(INSERT, values, within).catch(refuseTaken({ email, keycloakId }));
+  if (within) within.afterCommit(() => wakeRelay());
+  else wakeRelay();
   return created as UserRow;
 }
 
 const UNIQUE_VIOLATION = "23505";
 
-/** The partial unique indexes decide who wins a race; their names say what was taken. */
+/** The partial unique indexes decide who wins a race; the name of the violated one shows what was taken. */
 export const refuseTaken =
   ({ email, keycloakId = "" }: { email: string; keycloakId?: string }) =>
   (error: unknown): never => {

@@ -105,7 +105,11 @@ function request({ name, contract, method, path }: Route): object {
     ...(param in example && { example: example[param] }),
   });
   const inQuery = method === "GET" ? query : [];
-  const parameters = [...inPath.map(parameter("path")), ...inQuery.map(parameter("query"))];
+  const parameters = [
+    ...inPath.map(parameter("path")),
+    ...inQuery.map(parameter("query")),
+    ...(contract.idempotent ? [IDEMPOTENCY_KEY] : []),
+  ];
   const pick = <Value>(from: Record<string, Value>) =>
     Object.fromEntries(Object.entries(from).filter(([param]) => rest.includes(param)));
   const hasBody = method !== "GET" && rest.length > 0;
@@ -115,6 +119,20 @@ function request({ name, contract, method, path }: Route): object {
     ...(streamsBody && { requestBody: FILE }),
   };
 }
+
+const IDEMPOTENCY_KEY = {
+  name: "Idempotency-Key",
+  in: "header",
+  description: "A repeat with the same key within 24 hours gets the same answer and has no second effect",
+  schema: { type: "string", pattern: "^[!-~]{1,255}$" },
+};
+
+const IDEMPOTENCY_REPLAYED = {
+  "Idempotency-Replayed": {
+    description: "The answer is the stored one of an earlier request with the same `Idempotency-Key`",
+    schema: { type: "string", enum: ["true"] },
+  },
+};
 
 function jsonBody(fields: Fields, example: object) {
   const schema = toObjectSchema(fields);
@@ -152,12 +170,16 @@ const IMAGE = {
   304: { description: "The image that `If-None-Match` names is still the current one" },
 };
 
-function success({ status, result, example }: ActionContract): object {
+function success({ status, idempotent, result, example }: ActionContract): object {
   if (result.type === "image") return IMAGE;
+  const headers = {
+    ...(status === 201 && { Location: { required: true, schema: { type: "string" } } }),
+    ...(idempotent && IDEMPOTENCY_REPLAYED),
+  };
   return {
     [status ?? 200]: {
       description: String(result.schemaName),
-      ...(status === 201 && { headers: { Location: { required: true, schema: { type: "string" } } } }),
+      ...(Object.keys(headers).length > 0 && { headers }),
       content: { "application/json": { schema: toJsonSchema(result, refer), example: example?.result } },
     },
   };

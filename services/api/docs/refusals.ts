@@ -4,6 +4,8 @@ import {
   BodyTooLarge,
   DependencyUnavailable,
   Forbidden,
+  IdempotencyKeyReused,
+  RequestInProgress,
   Unauthorized,
   UserNotFound,
   ValidationFailed,
@@ -15,7 +17,13 @@ import { refer } from "./schemas.ts";
 /** How a route refuses, shown by the very errors that the service throws. */
 
 /** What follows from who may call an action and from what it takes, and its own errors. */
-export const refusals = ({ rest: route, access, params, errors = [] }: ActionContract): readonly Error[] => [
+export const refusals = ({
+  rest: route,
+  access,
+  idempotent,
+  params,
+  errors = [],
+}: ActionContract): readonly Error[] => [
   new ValidationFailed([{ field: "nickname", message: "is not a known field" }]),
   new BadRequest(
     route?.startsWith("GET ") ? "A GET request takes no body" : "Request body could not be read",
@@ -24,6 +32,7 @@ export const refusals = ({ rest: route, access, params, errors = [] }: ActionCon
   ...("id" in params ? [new UserNotFound("ID", ADA.id)] : []),
   ...(route?.startsWith("GET ") || route?.endsWith("/avatar") ? [] : [new BodyTooLarge()]),
   ...errors,
+  ...(idempotent ? [new RequestInProgress(), new IdempotencyKeyReused()] : []),
   new Error("anything else"),
   new DependencyUnavailable("database"),
 ];
@@ -47,11 +56,11 @@ export function errorsOf(errors: readonly Error[], path: string): Record<string,
     const { status, headers, body } = toErrorResponse(error, at);
     responses[status] ??= {
       description: body.error,
-      headers: Object.fromEntries(
-        Object.entries(headers).map(([name, example]) => [name, { schema: { type: "string" }, example }]),
-      ),
+      headers: {},
       content: { "application/json": { schema: { $ref: refer("Error") }, examples: {} } },
     };
+    for (const [name, example] of Object.entries(headers))
+      responses[status].headers[name] = { schema: { type: "string" }, example };
     const { type = "INTERNAL_ERROR" } = error as { type?: string };
     responses[status].content["application/json"].examples[type] = { value: body };
   }

@@ -1,0 +1,130 @@
+import { createHash } from "node:crypto";
+import { Errors } from "moleculer";
+import type { Transaction } from "sequelize";
+import { callerOf, type Meta } from "../lib/contract/caller.ts";
+import { IdempotencyKeyReused, RequestInProgress } from "../lib/contract/errors.ts";
+import { query, transaction } from "./database.ts";
+import { type PurgeLimits, purge } from "./purge.ts";
+
+/** Requests that may be repeated safely with an `Idempotency-Key` (contract 21). */
+
+type Call = { action?: { name?: string } | null; params: unknown; meta: Meta };
+
+/** What is stored: what the action returned, or the error that it rejected with. */
+type Answer = { result: unknown } | { error: Refusal };
+type Refusal = { message: string; code: number; type: string; data?: unknown };
+
+/**
+ * Runs `work` once per caller, action and idempotency key. Its effect and its answer commit together, so no crash can
+ * separate them. A repeat gets the stored answer, and `meta.replayed` is set. Without a key, `work` runs as it is.
+ *
+ * @param work does all its writes in the transaction if it gets one; may run again, so it must have no other effects
+ * @throws RequestInProgress while the first request runs, IdempotencyKeyReused if its params differ from the first
+ * ones, DependencyUnavailable, what `work` throws or threw
+ */
+export async function once<Result>(
+  { action, params, meta }: Call,
+  work: (tx?: Transaction) => Promise<Result>,
+): Promise<Result> {
+  const { idempotencyKey: key } = meta;
+  if (key === undefined) return work();
+  const { internal, user } = callerOf(meta);
+  const id = sha256([internal ? "internal" : "user", user?.sub, action?.name, key]);
+  const { answer, replayed } = await transaction((tx) => answerOnce(tx, id, sha256(params), work));
+  meta.replayed = replayed;
+  if ("result" in answer) return answer.result as Result;
+  const { message, code, type, data } = answer.error;
+  throw new Errors.MoleculerClientError(message, code, type, data);
+}
+
+async function answerOnce(
+  tx: Transaction,
+  id: Buffer,
+  fingerprint: Buffer,
+  work: (tx: Transaction) => Promise<unknown>,
+): Promise<{ answer: Answer; replayed: boolean }> {
+  // the lock first: a request that gets it sees the answer of whoever had it before
+  const locked = await tryLock(tx, id);
+  const stored = await find(tx, id);
+  if (stored && !stored.fingerprint.equals(fingerprint)) throw new IdempotencyKeyReused();
+  if (stored) return { answer: stored.answer, replayed: true };
+  if (!locked) throw new RequestInProgress();
+
+  const answer = await attempt(tx, work);
+  await insert(tx, id, fingerprint, answer);
+  return { answer, replayed: false };
+}
+
+/** A request that is refused has no effect, and its error is its answer. */
+async function attempt(tx: Transaction, work: (tx: Transaction) => Promise<unknown>): Promise<Answer> {
+  await query({ name: "before-work", text: "SAVEPOINT before_work" }, [], tx);
+  try {
+    return { result: await work(tx) };
+  } catch (error) {
+    if (!isFinal(error)) throw error;
+    await query({ name: "undo-work", text: "ROLLBACK TO SAVEPOINT before_work" }, [], tx);
+    const { message, code, type, data } = error as Refusal;
+    return { error: { message, code, type, data } };
+  }
+}
+
+/** These errors depend on more than the request: the same request may succeed later. */
+const PASSING = [401, 403, 408, 429];
+
+function isFinal(error: unknown): boolean {
+  const { code, type } = error as { code?: unknown; type?: unknown };
+  const status = typeof code === "number" && typeof type === "string" ? code : 500;
+  return status >= 400 && status < 500 && !PASSING.includes(status);
+}
+
+/** The same for equal values, in whatever order their fields are. */
+const sha256 = (value: unknown): Buffer =>
+  createHash("sha256")
+    .update(JSON.stringify(value, (_key, part) => (isRecord(part) ? sorted(part) : part)) ?? "")
+    .digest();
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const sorted = (record: object) =>
+  Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+const LOCK = { name: "lock-key", text: "SELECT pg_try_advisory_xact_lock($1) AS locked" };
+
+/** Never waits. PostgreSQL releases the lock when the transaction ends, also if this node dies. */
+async function tryLock(tx: Transaction, id: Buffer): Promise<boolean> {
+  const [row] = await query<{ locked: boolean }>(LOCK, [id.readBigInt64BE()], tx);
+  return row?.locked ?? false;
+}
+
+/** As SQL: an answer of this age no longer counts, and is purged. */
+const EXPIRED = "created_at < now() - interval '24 hours'";
+
+const FIND = {
+  name: "find-answer",
+  text: `SELECT fingerprint, answer FROM idempotent_answers WHERE id = $1 AND NOT (${EXPIRED})`,
+};
+
+async function find(tx: Transaction, id: Buffer) {
+  const [row] = await query<{ fingerprint: Buffer; answer: Answer }>(FIND, [id], tx);
+  return row;
+}
+
+/** A row with the same id can only be an expired one. */
+const INSERT = {
+  name: "insert-answer",
+  text: `
+    INSERT INTO idempotent_answers (id, fingerprint, answer) VALUES ($1, $2, $3)
+    ON CONFLICT (id) DO UPDATE
+    SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at`,
+};
+
+const insert = (tx: Transaction, id: Buffer, fingerprint: Buffer, answer: Answer) =>
+  query(INSERT, [id, fingerprint, JSON.stringify(answer)], tx);
+
+/**
+ * Deletes the answers that no longer count.
+ * @throws DependencyUnavailable
+ */
+export const purgeAnswers = (limits?: PurgeLimits): Promise<void> =>
+  purge("idempotent_answers", EXPIRED, limits);
