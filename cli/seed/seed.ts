@@ -7,7 +7,7 @@ import { migrateUp } from "../../migrations/migrate.ts";
 import { query } from "../../models/database.ts";
 import { User, type UserRow } from "../../models/user.ts";
 import type { Avatar } from "../../services/avatars/avatars.images.ts";
-import { putPictures } from "../../services/avatars/avatars.pictures.ts";
+import { putAvatar } from "../../services/avatars/avatars.objects.ts";
 import { keyOf } from "../../services/avatars/avatars.rules.ts";
 import { progress } from "../progress.ts";
 import { people } from "./people.ts";
@@ -39,7 +39,7 @@ async function insertUsers(rows: UserRow[]): Promise<void> {
 /** Gives a person a picture of their own, as an upload would, and the row that says so. */
 async function withAvatar(person: UserRow, avatar: Avatar): Promise<UserRow> {
   const avatarKey = keyOf(person.id, avatar);
-  const avatarSize = await putPictures(avatarKey, avatar);
+  const avatarSize = await putAvatar(avatarKey, avatar);
   const avatarUrl = `${config.publicUrl}/api/v1/users/${person.id}/avatar?v=${avatar.hash}`;
   return { ...person, avatarKey, avatarSize, avatarUrl, storageUsed: person.storageUsed + avatarSize };
 }

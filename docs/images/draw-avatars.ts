@@ -45,8 +45,8 @@ const sent = await sharp(Buffer.from(PORTRAIT))
   .withMetadata({ orientation: 6 })
   .jpeg()
   .toBuffer();
-const { pictures } = await makeAvatar(sent);
-const squares = pictures.filter(({ format }) => format === "webp").toReversed();
+const { variants } = await makeAvatar(sent);
+const squares = variants.filter(({ format }) => format === "webp").toReversed();
 
 const asSent = await sharp(sent).resize({ width: 512 }).toBuffer();
 const { width: sentWidth = 0, height: sentHeight = 0 } = await sharp(asSent).metadata();

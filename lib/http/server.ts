@@ -6,12 +6,10 @@ import { newTraceId } from "../contract/events.ts";
 import { config } from "../runtime/config.ts";
 import { httpResponses } from "../runtime/metrics.ts";
 import { sendError, writeError } from "./answer.ts";
+import { ARRIVE_WITHIN, tooLate } from "./arrival.ts";
 import { pathIn, toOriginForm } from "./target.ts";
 
 /** The HTTP server of both ports. It also answers what Node refuses before there is a request (contract 3). */
-
-/** A request must arrive within these times, in ms. */
-const ARRIVE_WITHIN = { headers: 10_000, whole: 20_000 };
 
 type Exchange = { req: IncomingMessage; res: ServerResponse };
 type Fault = NodeJS.ErrnoException & { rawPacket?: Buffer };
@@ -73,7 +71,8 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
 
   const options: http.ServerOptions = {
     headersTimeout: ARRIVE_WITHIN.headers,
-    requestTimeout: ARRIVE_WITHIN.whole,
+    // for uploads, with time to answer before Node closes the connection; readers of other bodies have a limit of their own
+    requestTimeout: ARRIVE_WITHIN.headers + ARRIVE_WITHIN.upload.whole,
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: config.http.keepAliveMs,
     maxHeaderSize: config.http.maxHeaderSize,
@@ -102,8 +101,7 @@ function toRefusal(code = ""): RequestRefused {
     return new RequestRefused(431, `The header exceeds ${config.http.maxHeaderSize} bytes`);
   if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW")
     return new RequestRefused(413, "The chunk extensions are too long");
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT")
-    return new RequestRefused(408, "The request did not arrive in time");
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return tooLate();
   return new RequestRefused(400, "The request is not valid HTTP");
 }
 

@@ -2,7 +2,7 @@ import { constants, createReadStream } from "node:fs";
 import { access, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DependencyUnavailable } from "../contract/errors.ts";
-import type { Listed, ObjectStore } from "./object-store.types.ts";
+import type { ObjectStore, StoredObject } from "./object-store.types.ts";
 
 /** A folder as an object store: for a node that runs alone, and for development. */
 export function folderStore(folder: string): ObjectStore {
@@ -50,7 +50,7 @@ export function folderStore(folder: string): ObjectStore {
       }),
   };
 
-  async function* listBelow(name: string, isWanted: (name: string) => boolean): AsyncIterable<Listed> {
+  async function* listBelow(name: string, isWanted: (name: string) => boolean): AsyncIterable<StoredObject> {
     const found = await ifThere(stat(pathOf(name)));
     if (!found) return; // removed meanwhile
     if (found.isFile()) {

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 
 /** An object as it is listed. */
-export type Listed = { name: string; modifiedAt: Date };
+export type StoredObject = { name: string; modifiedAt: Date };
 
 /**
  * Where bytes are kept under names, which are paths that we make. An object is there whole, or not at all.
@@ -16,7 +16,7 @@ export type ObjectStore = {
   /** The bytes and how many there are, or undefined where there is no object of that name. */
   get(name: string): Promise<{ body: Readable; length: number } | undefined>;
   /** Those whose names begin with `prefix`, or all after `after`; in the order of their names. */
-  list(from: { prefix?: string; after?: string }): AsyncIterable<Listed>;
+  list(from: { prefix?: string; after?: string }): AsyncIterable<StoredObject>;
   /** Removes what is there; what is not there is no fault. */
   remove(names: string[]): Promise<void>;
 };

@@ -2,17 +2,14 @@ import { call } from "../../lib/contract/call.ts";
 import { type Actions, REST_ACTIONS } from "../contracts.ts";
 import { sendAvatar } from "./avatar-image.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
-import { receiveFile } from "./upload.ts";
+import { receiveFile, UPLOAD_WITHIN } from "./upload.ts";
 
 export const BASE_PATH = "/api/v1";
 
-/** An upload's call lasts as long as the file takes to arrive, in ms. */
-const UPLOAD_TIMEOUT = 30_000;
-
 const uploadAvatar: Handler = function (req, res, next) {
   const { id } = req.$params as { id: string };
-  receiveFile(req, (stream) =>
-    call(req.$ctx, "avatars.upload", { id }, { stream, timeout: UPLOAD_TIMEOUT, retries: 0 }),
+  receiveFile(req, res, (stream) =>
+    call(req.$ctx, "avatars.upload", { id }, { stream, timeout: UPLOAD_WITHIN, retries: 0 }),
   ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
 };
 

@@ -5,6 +5,7 @@ import type { CallingOptions, Context, Service, ServiceSchema, ServiceSettingSch
 import ApiGateway from "moleculer-web";
 import { demandRole, type Meta } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
+import { ARRIVE_WITHIN, arriveWithin } from "../../lib/http/arrival.ts";
 import { HEALTH_ROUTES } from "../../lib/http/health.routes.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { notReady, nowReady } from "../../lib/runtime/health.ts";
@@ -107,7 +108,8 @@ async function onBeforeCall(
   if (alias.forUser && !ctx.meta.caller.user) throw new Unauthorized("A user's token is required");
   const { params: path } = req.$params as { params: Record<string, unknown> };
   if (alias.idempotent) ctx.meta.idempotencyKey = readIdempotencyKey(req);
-  req.$params = await readParams(req, res, { ...alias, search: req.query, path });
+  const params = readParams(req, res, { ...alias, search: req.query, path });
+  req.$params = await arriveWithin(ARRIVE_WITHIN.body, params);
 }
 
 function onAfterCall(

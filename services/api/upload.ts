@@ -1,78 +1,128 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
-import { Busboy, type BusboyHeaders } from "@fastify/busboy";
+import { Busboy, type BusboyFileStream, type BusboyHeaders, type BusboyInstance } from "@fastify/busboy";
 import {
   AVATAR_LIMIT,
   AvatarTooLarge,
   BadRequest,
   DependencyUnavailable,
 } from "../../lib/contract/errors.ts";
+import { ARRIVE_WITHIN, CLIENT_LEFT, tooLate, watchArrival } from "../../lib/http/arrival.ts";
 
-/** A multipart form with one file and nothing else (SPEC 2). */
+/** An upload: a multipart form with one file and nothing else (contract 2). */
 
-/** What a form may hold beside the file's bytes, in bytes: boundaries, headers, and what nobody reads. */
+/** How much a form may hold beside the file, in bytes: boundaries, headers, and text that nobody reads. */
 const AROUND = 2 ** 16;
 
 /**
- * How long an answer may take once the file is there, in ms. A node that was killed and is back at once was never missed
- * by the others, and what it was asked is forgotten.
+ * How long an answer may take once the file has arrived, in ms. A node that was killed and restarts at once is not
+ * missed by the others, and forgets its calls.
  */
 const ANSWER_WITHIN = 9_000;
 
+/** How long the call of an upload may take at most, in ms. */
+export const UPLOAD_WITHIN = ARRIVE_WITHIN.upload.whole + ANSWER_WITHIN;
+
+type Take<Result> = (file: Readable) => Promise<Result>;
+
 /**
- * Hands the form's file to `take` as a stream while it arrives, and resolves with what `take` makes of it. The stream
- * ends only when the whole form was good; a fault destroys it, so that nothing half is taken for whole. A fault is told
- * at once; what still comes of the request is thrown away.
- * @throws BadRequest for any fault of the form, AvatarTooLarge the moment the limit is passed, DependencyUnavailable where
- * `take` does not answer in time, what `take` throws
+ * Passes the form's file to `take` as a stream while it arrives, and resolves with the result of `take`. The stream ends
+ * only if the whole form is valid. A fault destroys the stream and is reported at once; the rest of the request is
+ * ignored. If the client leaves while it waits for the result, the stream emits CLIENT_LEFT.
+ * @throws BadRequest for a fault of the form, AvatarTooLarge as soon as the limit is exceeded, RequestRefused (408) if
+ * the form arrives too slowly, DependencyUnavailable if `take` does not answer in time, what `take` throws
  */
-export function receiveFile<Result>(
+export async function receiveFile<Result>(
   req: IncomingMessage,
-  take: (file: Readable) => Promise<Result>,
+  res: ServerResponse,
+  take: Take<Result>,
 ): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const form = parseForm(req);
-    const file = new PassThrough();
-    let taken: Promise<Result> | undefined;
-    let arrived = 0;
-
-    const fail = (fault: Error) => {
-      req.off("data", count).unpipe(form).resume();
-      form.removeAllListeners().on("error", () => {});
-      file.on("error", () => {}).destroy(fault);
-      reject(fault);
-    };
-    const count = (chunk: Buffer) => {
-      arrived += chunk.length;
-      if (arrived > AVATAR_LIMIT + AROUND) fail(new AvatarTooLarge());
-    };
-
-    form.on("file", (field, part) => {
-      part.on("error", fail);
-      if (field !== "file") return fail(new BadRequest("The file must be in the field 'file'"));
-      part.on("limit", () => fail(new AvatarTooLarge()));
-      part.pipe(file, { end: false });
-      taken = take(file);
-      // a refusal waits for the form's end: the form's own faults come first (SPEC 3)
-      taken.catch(() => part.unpipe(file).resume());
-    });
-    form.on("fieldsLimit", () => fail(new BadRequest("The form must hold a file and no other field")));
-    form.on("partsLimit", () => fail(new BadRequest("The form must hold one file and nothing else")));
-    form.on("error", () => fail(new BadRequest("The multipart form is malformed")));
-    form.on("finish", () => {
-      if (!taken) return fail(new BadRequest("The form holds no file"));
-      const late = setTimeout(() => fail(new DependencyUnavailable("avatars service")), ANSWER_WITHIN);
-      taken.then(resolve, reject).finally(() => clearTimeout(late));
-      // a form may end before its request, which may still be cut off
-      if (req.complete) file.end();
-      else req.once("end", () => file.end());
-    });
-    req.on("close", () => req.complete || fail(new BadRequest("The request was cut off")));
-    req.on("data", count).pipe(form);
-  });
+  return new Upload(req, res, take).result;
 }
 
-function parseForm({ headers }: IncomingMessage) {
+class Upload<Result> {
+  readonly #req: IncomingMessage;
+  readonly #take: Take<Result>;
+  readonly #form: BusboyInstance;
+  readonly #file = new PassThrough();
+  readonly #outcome = Promise.withResolvers<Result>();
+  readonly #watch: ReturnType<typeof watchArrival>;
+  #taken: Promise<Result> | undefined;
+  #received = 0;
+
+  constructor(req: IncomingMessage, res: ServerResponse, take: Take<Result>) {
+    this.#req = req;
+    this.#take = take;
+    this.#form = parseForm(req);
+    this.#watch = watchArrival(ARRIVE_WITHIN.upload, () => this.#fail(tooLate()));
+    this.#form
+      .on("file", this.#passFile)
+      .on("fieldsLimit", () => this.#fail(new BadRequest("The form must hold a file and no other field")))
+      .on("partsLimit", () => this.#fail(new BadRequest("The form must hold one file and nothing else")))
+      .on("error", () => this.#fail(new BadRequest("The multipart form is malformed")))
+      .on("finish", this.#answer);
+    req.once("close", () => req.complete || this.#leave());
+    res.once("close", () => res.writableEnded || this.#leave());
+    req.on("data", this.#count).pipe(this.#form);
+  }
+
+  get result(): Promise<Result> {
+    return this.#outcome.promise;
+  }
+
+  readonly #count = (chunk: Buffer): void => {
+    this.#watch.progress();
+    this.#received += chunk.length;
+    if (this.#received > AVATAR_LIMIT + AROUND) this.#fail(new AvatarTooLarge());
+  };
+
+  readonly #passFile = (field: string, part: BusboyFileStream): void => {
+    part.on("error", (error) => this.#fail(error));
+    if (field !== "file") {
+      this.#fail(new BadRequest("The file must be in the field 'file'"));
+      return;
+    }
+    part.on("limit", () => this.#fail(new AvatarTooLarge()));
+    part.pipe(this.#file, { end: false });
+    this.#taken = this.#take(this.#file);
+    // a refusal is answered at the end of the form, whose own faults come first (contract 3)
+    this.#taken.catch(() => part.unpipe(this.#file).resume());
+  };
+
+  /** The form has ended, so it is valid; the request may still be cut off. */
+  readonly #answer = (): void => {
+    const taken = this.#taken;
+    if (!taken) this.#fail(new BadRequest("The form holds no file"));
+    else if (this.#req.complete) this.#end(taken);
+    else this.#req.once("end", () => this.#end(taken));
+  };
+
+  #end(taken: Promise<Result>): void {
+    this.#watch.stop();
+    this.#file.end();
+    const { resolve, reject } = this.#outcome;
+    const late = setTimeout(() => {
+      this.#file.emit(CLIENT_LEFT);
+      reject(new DependencyUnavailable("avatars service"));
+    }, ANSWER_WITHIN);
+    taken.then(resolve, reject).finally(() => clearTimeout(late));
+  }
+
+  #leave(): void {
+    this.#file.emit(CLIENT_LEFT);
+    this.#fail(new BadRequest("The request was cut off"));
+  }
+
+  #fail(fault: Error): void {
+    this.#watch.stop();
+    this.#req.off("data", this.#count).unpipe(this.#form).resume();
+    this.#form.removeAllListeners().on("error", () => {});
+    this.#file.on("error", () => {}).destroy(fault);
+    this.#outcome.reject(fault);
+  }
+}
+
+function parseForm({ headers }: IncomingMessage): BusboyInstance {
   if (!/^multipart\/form-data\s*;/i.test(headers["content-type"] ?? ""))
     throw new BadRequest("Content-Type must be multipart/form-data, with a boundary");
   try {

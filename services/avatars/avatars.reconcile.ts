@@ -1,60 +1,59 @@
 import type { Transaction } from "sequelize";
 import { UUID } from "../../lib/contract/fields.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
-import type { Listed } from "../../lib/object-store/object-store.types.ts";
+import type { StoredObject } from "../../lib/object-store/object-store.types.ts";
 import { query, transaction } from "../../models/database.ts";
-import { arePicturesThere, removeUnreferenced } from "./avatars.pictures.ts";
+import { isAvatarStored, removeUnreferenced } from "./avatars.objects.ts";
 import { keyOfObject, objectNames } from "./avatars.rules.ts";
 
-/** What crashes left behind: objects that no user refers to, and, should it ever be, users whose pictures are gone. */
+/** Compares the object store with the users: removes objects without a reference, reports users without objects. */
 export type Findings = {
   /** How many objects were removed. */
   removed: number;
-  /** The ids of users whose pictures are gone. */
+  /** The ids of users whose avatar is not in the store. */
   broken: string[];
 };
 
-/** An object may be put some time before a row refers to it; in ms. */
+/** Younger objects may still get a reference; in ms. */
 const ORPHAN_AGE = 3_600_000;
-/** How many users are looked at together. */
+/** How many users are compared at once. */
 const PAGE = 500;
-/** A run stops after so many removals; the next one goes on. */
-const MOST = 10_000;
+/** A run ends after so many removals; the next one continues. */
+const REMOVALS_MAX = 10_000;
 
-/** One node at a time; any constant would do. */
+/** The advisory lock of the one node that reconciles; an arbitrary constant. */
 const LOCK = 8_300_304;
 
-type ByUser = Map<string, Listed[]>;
+type ObjectsByUser = Map<string, StoredObject[]>;
 
 /**
- * Compares the store with the users, both in the order of the users' ids, removes orphans older than an hour and
- * reports broken references. Undefined where another node is at it.
+ * Goes through the store and the users in the order of the users' ids. Returns undefined if another node does it now.
  * @throws DependencyUnavailable
  */
 export const reconcile = (now = new Date()): Promise<Findings | undefined> =>
   transaction(async (tx) => {
-    if (!(await isFirst(tx))) return undefined;
+    if (!(await lockReconciler(tx))) return undefined;
     const findings: Findings = { removed: 0, broken: [] };
     let after = "00000000-0000-0000-0000-000000000000";
     for await (const { page, last } of pages()) {
       const keys = await keysOf(tx, after, last);
       findings.removed += await removeOrphans(page, keys, now);
       findings.broken.push(...(await brokenReferences(page, keys)));
-      if (findings.removed >= MOST) break;
+      if (findings.removed >= REMOVALS_MAX) break;
       after = last;
     }
     return findings;
   });
 
-async function isFirst(tx: Transaction): Promise<boolean> {
+async function lockReconciler(tx: Transaction): Promise<boolean> {
   const text = "SELECT pg_try_advisory_xact_lock($1) AS first";
   const [row] = await query<{ first: boolean }>({ name: "lock-reconciler", text }, [LOCK], tx);
   return row?.first ?? false;
 }
 
-/** The store's objects by their users, some users at a time, and up to which id each page goes. */
-async function* pages(): AsyncIterable<{ page: ByUser; last: string }> {
-  let page: ByUser = new Map();
+/** The store's objects by user, some users at a time; `last` is the highest id that a page covers. */
+async function* pages(): AsyncIterable<{ page: ObjectsByUser; last: string }> {
+  let page: ObjectsByUser = new Map();
   let last = "";
   for await (const object of objectStore.list({})) {
     const [userId = ""] = object.name.split("/");
@@ -69,7 +68,7 @@ async function* pages(): AsyncIterable<{ page: ByUser; last: string }> {
   yield { page, last: "ffffffff-ffff-ffff-ffff-ffffffffffff" };
 }
 
-/** To which pictures the users within a range of ids refer. */
+/** The avatar keys of the users within a range of ids, by id. */
 async function keysOf(tx: Transaction, after: string, last: string): Promise<Map<string, string>> {
   const text = `
     SELECT id, avatar_key AS key FROM users
@@ -78,7 +77,7 @@ async function keysOf(tx: Transaction, after: string, last: string): Promise<Map
   return new Map(rows.map(({ id, key }) => [id, key]));
 }
 
-async function removeOrphans(page: ByUser, keys: Map<string, string>, now: Date): Promise<number> {
+async function removeOrphans(page: ObjectsByUser, keys: Map<string, string>, now: Date): Promise<number> {
   let removed = 0;
   for (const [userId, objects] of page)
     for (const [key, ofKey] of Map.groupBy(objects, ({ name }) => keyOfObject(name))) {
@@ -94,13 +93,13 @@ async function removeOrphans(page: ByUser, keys: Map<string, string>, now: Date)
   return removed;
 }
 
-/** A row may have changed since the store was listed: so a suspect is looked at again. */
-async function brokenReferences(page: ByUser, keys: Map<string, string>): Promise<string[]> {
+/** A row may have changed since the store was listed, so the store is asked again. */
+async function brokenReferences(page: ObjectsByUser, keys: Map<string, string>): Promise<string[]> {
   const broken: string[] = [];
   for (const [userId, key] of keys) {
     const listed = new Set(page.get(userId)?.map(({ name }) => name));
     const isWhole = objectNames(key).every((name) => listed.has(name));
-    if (!isWhole && !(await arePicturesThere(key))) broken.push(userId);
+    if (!isWhole && !(await isAvatarStored(key))) broken.push(userId);
   }
   return broken;
 }

@@ -3,30 +3,30 @@ import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { AvatarMeta } from "./avatars.contract.ts";
 import { SIZES } from "./avatars.contract.ts";
-import type { Avatar, Fallback, Format } from "./avatars.images.ts";
+import type { Avatar, FallbackFormat, Format } from "./avatars.images.ts";
 
-/** What becomes of a user's row when the picture changes, and how the objects of a picture are named. */
+/** How a user's row changes with the avatar, and how an avatar's objects are named. */
 
-/** What all objects of a picture are named by; nothing of it comes from the client. */
+/** The prefix of an avatar's objects, as the row holds it. Nothing of it comes from the client. */
 export const keyOf = (userId: string, { hash, fallback }: Avatar): string => `${userId}/${hash}.${fallback}`;
 
 export const objectName = (key: string, size: number, format: Format): string => `${key}/${size}.${format}`;
 
-/** Every object of a picture. */
+/** The names of all objects of an avatar. */
 export const objectNames = (key: string): string[] =>
   SIZES.flatMap((size) => [objectName(key, size, "webp"), objectName(key, size, partsOf(key).fallback)]);
 
 /** The key that an object belongs to. */
 export const keyOfObject = (name: string): string => name.slice(0, name.lastIndexOf("/"));
 
-/** A key's parts: the picture's version, as `?v=` in its address, and what it is where WebP is not taken. */
-function partsOf(key: string): { version: string; fallback: Fallback } {
+/** `version` is the value of `?v=` in the avatar's address. */
+function partsOf(key: string): { version: string; fallback: FallbackFormat } {
   const [, version = "", fallback] = /\/(\w+)\.(jpeg|png)$/.exec(key) ?? [];
-  return { version, fallback: fallback as Fallback };
+  return { version, fallback: fallback as FallbackFormat };
 }
 
-/** The object that is shown, in `size` pixels, and what is told of it. */
-export function describePicture(
+/** The object to serve, `size` pixels wide, and its description for the answer's headers. */
+export function describeVariant(
   key: string,
   { size = 512, webp }: { size?: number; webp?: boolean },
 ): { name: string; avatar: AvatarMeta } {
@@ -36,7 +36,7 @@ export function describePicture(
   return { name: objectName(key, size, format), avatar: { contentType: `image/${format}`, etag, version } };
 }
 
-/** The new picture takes the old one's place; storage moves by the difference (SPEC 2). The same picture again: no change. */
+/** Replacing an avatar changes the storage by the difference (contract 2). The same avatar again changes nothing. */
 export function replaceAvatar(
   user: UserRow,
   key: string,
@@ -51,7 +51,7 @@ export function replaceAvatar(
   };
 }
 
-/** @throws AvatarNotFound where there is none */
+/** @throws AvatarNotFound if the user has none */
 export function removeAvatar(user: UserRow): Change {
   if (!user.avatarKey) throw new AvatarNotFound();
   const fileSize = user.avatarSize;
@@ -62,6 +62,6 @@ export function removeAvatar(user: UserRow): Change {
   };
 }
 
-/** Whether a client has the entity already, by its If-None-Match: a weak comparison (RFC 9110, 13.1.2). */
+/** Whether the client's If-None-Match names the entity: a weak comparison (RFC 9110, 13.1.2). */
 export const isFresh = (ifNoneMatch: string, etag: string): boolean =>
   ifNoneMatch.split(",").some((known) => ["*", etag].includes(known.trim().replace(/^W\//, "")));

@@ -91,7 +91,7 @@ test("a native user.deleted for a living user removes no object of the avatar", 
   const anna = await createUser(service);
   await upload(anna, await jpeg());
   const objects = await namesOf(anna.id);
-  const { removeAllOf } = await import("../../services/avatars/avatars.pictures.ts");
+  const { removeAllOf } = await import("../../services/avatars/avatars.objects.ts");
   await removeAllOf(anna.id);
   expect(await namesOf(anna.id)).toEqual(objects);
 });

@@ -31,12 +31,12 @@ async function colourAt(bytes: Buffer, x: number, y: number): Promise<number[]> 
 const isRed = ([r = 0, g = 0, b = 0]: number[]) => r > 150 && g < 110 && b < 110;
 
 test("a picture is made square in every size, as WebP and as JPEG", async () => {
-  const { pictures, fallback } = await makeAvatar(await image().jpeg().toBuffer());
+  const { variants, fallback } = await makeAvatar(await image().jpeg().toBuffer());
   expect(fallback).toBe("jpeg");
-  expect(pictures.map(({ size, format }) => `${size} ${format}`).toSorted()).toEqual(
+  expect(variants.map(({ size, format }) => `${size} ${format}`).toSorted()).toEqual(
     SIZES.flatMap((size) => [`${size} jpeg`, `${size} webp`]).toSorted(),
   );
-  for (const { size, format, bytes } of pictures) {
+  for (const { size, format, bytes } of variants) {
     const { width, height, format: real } = await sharp(bytes).metadata();
     expect({ width, height, real }).toEqual({ width: size, height: size, real: format });
     expect(isRed(await colourAt(bytes, size / 2, size / 2))).toBe(true);
@@ -51,19 +51,19 @@ test.each([
   [1, 200_000],
   [200_000, 1],
 ])("a picture of %d × %d is made square too", async (width, height) => {
-  const { pictures } = await makeAvatar(await image(width, height).png().toBuffer());
-  for (const { size, bytes } of pictures)
+  const { variants } = await makeAvatar(await image(width, height).png().toBuffer());
+  for (const { size, bytes } of variants)
     expect(await sharp(bytes).metadata()).toMatchObject({ width: size, height: size });
 });
 
 test("one with transparency stays transparent, as PNG; an opaque PNG becomes JPEG", async () => {
-  const { pictures, fallback } = await makeAvatar(
+  const { variants, fallback } = await makeAvatar(
     await image(80, 80, { ...RED, alpha: 0 })
       .png()
       .toBuffer(),
   );
   expect(fallback).toBe("png");
-  for (const { bytes } of pictures) expect((await colourAt(bytes, 1, 1))[3]).toBe(0);
+  for (const { bytes } of variants) expect((await colourAt(bytes, 1, 1))[3]).toBe(0);
   expect(
     (
       await makeAvatar(
@@ -101,8 +101,8 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])(
       .withMetadata({ orientation })
       .toBuffer();
     expect((await sharp(marked).metadata()).orientation).toBe(orientation);
-    const { pictures } = await makeAvatar(marked);
-    const { bytes } = pictures.find(({ size, format }) => size === 512 && format === "jpeg") ?? {
+    const { variants } = await makeAvatar(marked);
+    const { bytes } = variants.find(({ size, format }) => size === 512 && format === "jpeg") ?? {
       bytes: Buffer.of(),
     };
     const [across, down] = (CORNER[orientation] ?? "").split(" ");
@@ -124,7 +124,7 @@ test("metadata are gone: EXIF, XMP, ICC profile and comments", async () => {
     .withExif({ IFD0: { Copyright: "SECRET-PLACE" }, IFD3: { GPSLatitude: "51/1 30/1 0/1" } })
     .withIccProfile("p3")
     .toBuffer();
-  for (const { bytes } of (await makeAvatar(file)).pictures) {
+  for (const { bytes } of (await makeAvatar(file)).variants) {
     const { exif, xmp, icc, iptc } = await sharp(bytes).metadata();
     expect([exif, xmp, icc, iptc]).toEqual([undefined, undefined, undefined, undefined]);
     expect(bytes.includes("SECRET-PLACE")).toBe(false);
@@ -138,9 +138,9 @@ test.each([
   ["an interlaced PNG", () => image().png({ progressive: true })],
   ["a PNG with a palette", () => image().png({ palette: true })],
 ])("%s is taken", async (_what, make) => {
-  const { pictures, fallback } = await makeAvatar(await make().toBuffer());
+  const { variants, fallback } = await makeAvatar(await make().toBuffer());
   expect(fallback).toBe("jpeg");
-  for (const { size, bytes } of pictures) {
+  for (const { size, bytes } of variants) {
     expect((await sharp(bytes).metadata()).space).toBe("srgb");
     expect(isRed(await colourAt(bytes, size / 2, size / 2))).toBe(true);
   }
@@ -159,7 +159,7 @@ test.each([
   );
   const rows = deflateSync(Buffer.alloc((row.length + 1) * 80, Buffer.of(0, ...row)));
   const file = pngOf({ width: 80, height: 80, depth, colour }, { before: [profile], pixels: rows });
-  for (const { bytes } of (await makeAvatar(file)).pictures) {
+  for (const { bytes } of (await makeAvatar(file)).variants) {
     const [r = 99, g = 0] = await colourAt(bytes, 30, 30);
     expect([r < 5, g > 195 && g < 212]).toEqual([true, true]); // sRGB has no such green: red is cut off at 0
   }
@@ -170,7 +170,7 @@ test("texts that unpack to gigabytes are not unpacked", async () => {
   const file = pngOf({ width: 9, height: 9 }, { before: Array.from({ length: 600 }, () => text) });
   await makeAvatar(pngOf({ width: 9, height: 9 }));
   const before = process.resourceUsage().maxRSS;
-  expect((await makeAvatar(file)).pictures).toHaveLength(8);
+  expect((await makeAvatar(file)).variants).toHaveLength(8);
   expect(process.resourceUsage().maxRSS - before).toBeLessThan(100 * 1024); // kB
 });
 
@@ -179,7 +179,7 @@ test("a picture in shades of grey is taken, as JPEG and as PNG", async () => {
     await noise().greyscale().jpeg().toBuffer(),
     await noise().greyscale().png().toBuffer(),
   ])
-    expect((await makeAvatar(file)).pictures).toHaveLength(8);
+    expect((await makeAvatar(file)).variants).toHaveLength(8);
 });
 
 describe("refused as unsupported", () => {
@@ -233,17 +233,17 @@ describe("refused as unsupported", () => {
 
 test.each(["jpeg", "png"] as const)("bytes after the end of a %s are no fault", async (format) => {
   const file = await noise().toFormat(format).toBuffer();
-  const { pictures } = await makeAvatar(Buffer.concat([file, Buffer.from("after the end")]));
-  expect(pictures).toHaveLength(8);
-  for (const { bytes } of pictures) expect(bytes.includes("after the end")).toBe(false);
+  const { variants } = await makeAvatar(Buffer.concat([file, Buffer.from("after the end")]));
+  expect(variants).toHaveLength(8);
+  for (const { bytes } of variants) expect(bytes.includes("after the end")).toBe(false);
 });
 
 test("exactly 50 megapixels are taken", async () => {
   const file = await image(10_000, 5_000).toColourspace("b-w").png({ compressionLevel: 1 }).toBuffer();
-  expect((await makeAvatar(file)).pictures).toHaveLength(8);
+  expect((await makeAvatar(file)).variants).toHaveLength(8);
 });
 
-test("the same file gives the same pictures, another file another hash", async () => {
+test("the same file gives the same variants, another file another hash", async () => {
   const [one, other] = [await image().png().toBuffer(), await image(301).png().toBuffer()];
   expect(await makeAvatar(one)).toEqual(await makeAvatar(one));
   expect((await makeAvatar(one)).hash).not.toBe((await makeAvatar(other)).hash);

@@ -5,34 +5,37 @@ import type { Avatar } from "./avatars.images.ts";
 import { objectName, objectNames } from "./avatars.rules.ts";
 
 /**
- * The objects of pictures. They are put before a row refers to them and removed after none does, so that a crash in
- * between leaves at most objects that nobody refers to (avatars.reconcile.ts).
+ * The objects of an avatar in the store. They are put before a row refers to them and removed after none does. So a
+ * crash in between leaves at most objects without a reference, which the reconciler removes (avatars.reconcile.ts).
  */
 
-/** Stores every size; returns the bytes they take together. */
-export async function putPictures(key: string, { pictures }: Avatar): Promise<number> {
+/** Stores every variant; returns the bytes they take together. */
+export async function putAvatar(key: string, { variants }: Avatar): Promise<number> {
   await Promise.all(
-    pictures.map(({ size, format, bytes }) =>
+    variants.map(({ size, format, bytes }) =>
       objectStore.put(objectName(key, size, format), bytes, `image/${format}`),
     ),
   );
-  return pictures.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  return variants.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
-/** To be called once the row refers to them: what a change away from the same picture removed is put again. */
-export async function ensurePictures(key: string, avatar: Avatar): Promise<void> {
-  if (!(await arePicturesThere(key))) await putPictures(key, avatar);
+/**
+ * Puts objects again that are missing. To be called once the row refers to them: a change away from the same avatar may
+ * have removed them since they were put.
+ */
+export async function ensureAvatar(key: string, avatar: Avatar): Promise<void> {
+  if (!(await isAvatarStored(key))) await putAvatar(key, avatar);
 }
 
-/** Whether every size is there. */
-export async function arePicturesThere(key: string): Promise<boolean> {
+/** Whether every variant is in the store. */
+export async function isAvatarStored(key: string): Promise<boolean> {
   const names = await Array.fromAsync(objectStore.list({ prefix: `${key}/` }), ({ name }) => name);
   return objectNames(key).every((name) => names.includes(name));
 }
 
 /**
- * Removes a picture's objects, unless the user's row refers to them. The row is locked meanwhile: a change back to the
- * same picture either committed before, or sees afterwards that they are gone, and puts them again.
+ * Removes an avatar's objects, unless the user's row refers to them. The row is locked meanwhile: a change back to the
+ * same avatar either committed before, or finds afterwards that the objects are missing and puts them again.
  */
 export const removeUnreferenced = (
   userId: string,

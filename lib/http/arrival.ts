@@ -1,0 +1,44 @@
+import { AVATAR_LIMIT, RequestRefused } from "../contract/errors.ts";
+
+/** How fast a request has to arrive. */
+
+/** The slowest line on which an upload succeeds, in bytes per second. */
+const UPLOAD_RATE = 65_536;
+
+/** In ms. An upload has as long as its size takes on a slow line, but must not pause for long. */
+export const ARRIVE_WITHIN = {
+  headers: 10_000,
+  body: 20_000,
+  upload: { silence: 10_000, whole: 30_000 + (AVATAR_LIMIT / UPLOAD_RATE) * 1_000 },
+};
+
+/** Emitted by the stream of an upload, on the same node, if the client leaves before it is answered. */
+export const CLIENT_LEFT = "client-left";
+
+export const tooLate = (): RequestRefused => new RequestRefused(408, "The request did not arrive in time");
+
+/**
+ * Resolves with `reading`.
+ * @throws RequestRefused (408) if it takes longer than `ms`
+ */
+export async function arriveWithin<Result>(ms: number, reading: Promise<Result>): Promise<Result> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(tooLate()), ms);
+  return Promise.race([reading, late.promise]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Calls `onLate` once if no byte arrives for `silence` ms, or if the end takes longer than `whole` ms.
+ * `progress` is to be called when bytes arrive, `stop` at the end.
+ */
+export function watchArrival(limits: { silence: number; whole: number }, onLate: () => void) {
+  const timers = [limits.silence, limits.whole].map((ms) => setTimeout(late, ms));
+  function stop() {
+    for (const timer of timers) clearTimeout(timer);
+  }
+  function late() {
+    stop();
+    onLate();
+  }
+  return { progress: () => void timers[0]?.refresh(), stop };
+}

@@ -1,0 +1,84 @@
+import { UnsupportedImage } from "../../lib/contract/errors.ts";
+
+/** Reads the structure of an uploaded file, without decoding it: is it whole, and what will decoding it cost? */
+
+/**
+ * `bytes`: the parts of the file that are decoded. `isHeldWhole`: the decoder needs all pixels in memory at once, which
+ * is the case for interlaced PNGs and for JPEGs of several scans: at most 310 MB (measured).
+ */
+export type ImageFile = { bytes: Buffer; isHeldWhole: boolean };
+
+/**
+ * The limits below bound decoding steps that sharp's timeout cannot interrupt (measured with sharp 0.35, libvips 8.18:
+ * the timeout is checked only while rows are produced, and these images are decoded before the first row).
+ *
+ * Pixels of an interlaced PNG. With 16 bits and alpha: 0.7 CPU-s and 130 MB at 16 megapixels, 2.4 CPU-s and 400 MB at 50.
+ */
+export const MAX_INTERLACED = 16_000_000;
+/**
+ * Pixels of a JPEG times its scans. Encoders make 10 to 12 scans. 50 megapixels in 12 scans take 0.5 CPU-s; in 2,000
+ * scans, which fit in 440 kB, 16 CPU-s.
+ */
+export const MAX_SCANNED = 600_000_000;
+
+/** @throws UnsupportedImage if it is not a whole JPEG or PNG, or costs too much to decode */
+export function readImageFile(file: Buffer): ImageFile {
+  const image = begins(file, JPEG) ? readJpeg(file) : begins(file, PNG) ? readPng(file) : undefined;
+  if (!image) throw new UnsupportedImage();
+  return image;
+}
+
+const begins = (file: Buffer, signature: Buffer) => file.subarray(0, signature.length).equals(signature);
+
+const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
+const END_OF_IMAGE = 0xd9;
+const START_OF_SCAN = 0xda;
+const PROGRESSIVE_FRAME = 0xc2;
+/** Headers of frames; 0xc4, 0xc8 and 0xcc are other segments. */
+const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+
+/** The decoder stops at the last row that the square needs, so the end of the image is looked for here. */
+function readJpeg(jpeg: Buffer): ImageFile | undefined {
+  let [pixels, scans, isProgressive] = [0, 0, false];
+  for (let at = 2; at >= 0; at = jpeg.indexOf(0xff, at + stepFrom(jpeg, at))) {
+    const marker = jpeg[at] === 0xff ? (jpeg[at + 1] ?? 0) : 0;
+    if (marker === START_OF_SCAN) scans++;
+    if (marker === PROGRESSIVE_FRAME) isProgressive = true;
+    if (isFrame(marker) && at + 9 <= jpeg.length)
+      pixels = Math.max(pixels, jpeg.readUInt16BE(at + 5) * jpeg.readUInt16BE(at + 7));
+    if (marker !== END_OF_IMAGE) continue;
+    const isHeldWhole = isProgressive || scans > 1;
+    return isHeldWhole && pixels * scans > MAX_SCANNED ? undefined : { bytes: jpeg, isHeldWhole };
+  }
+  return undefined;
+}
+
+/** How far it is to the next possible marker: past a segment, or, among the pixels, past a stuffed byte or a restart. */
+function stepFrom(jpeg: Buffer, at: number): number {
+  const marker = jpeg[at + 1] ?? 0;
+  if (jpeg[at] !== 0xff || marker === 0xff) return 1;
+  if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8)) return 2;
+  return at + 4 <= jpeg.length ? 2 + jpeg.readUInt16BE(at + 2) : 4;
+}
+
+const PNG = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+/** The chunks that are decoded. Texts are left out, as libpng would unpack gigabytes of them. */
+const DECODED = ["IHDR", "PLTE", "tRNS", "iCCP", "sRGB", "gAMA", "cHRM", "eXIf", "IDAT", "IEND"];
+/** Offsets in a file whose first chunk is IHDR, which every decoder demands. */
+const AT = { width: 16, height: 20, interlace: 28 };
+
+function readPng(png: Buffer): ImageFile | undefined {
+  if (png.length <= AT.interlace) return undefined;
+  const isHeldWhole = png[AT.interlace] !== 0;
+  const pixels = png.readUInt32BE(AT.width) * png.readUInt32BE(AT.height);
+  if (isHeldWhole && pixels > MAX_INTERLACED) return undefined;
+  const chunks: Buffer[] = [PNG];
+  for (let at = PNG.length; at + 12 <= png.length; ) {
+    const name = png.toString("latin1", at + 4, at + 8);
+    const end = at + 12 + png.readUInt32BE(at);
+    if (DECODED.includes(name)) chunks.push(png.subarray(at, end));
+    if (name === "IEND") return { bytes: Buffer.concat(chunks), isHeldWhole };
+    at = end;
+  }
+  return undefined;
+}
