@@ -4,6 +4,7 @@ import { heard } from "../runtime/listening.ts";
 import { retryUntilDone } from "../runtime/tasks.ts";
 import { loadClient, type Warn } from "./client.ts";
 import { registerCodecs } from "./codecs.ts";
+import { limitHeaders } from "./record-headers.ts";
 
 /** A record as it was read; a null value is a tombstone. */
 export type ConsumedRecord = {
@@ -64,7 +65,7 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
     onBatch: (records: ConsumedRecord[]) => Promise<void>,
     position: Position,
   ): Promise<void> {
-    await registerCodecs();
+    await Promise.all([registerCodecs(), limitHeaders()]);
     const consumer = (await loadClient(config, warn)).consumer({
       groupId: config.groupId,
       maxWaitTimeInMs: 500, // a stop takes as long
