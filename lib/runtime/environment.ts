@@ -100,7 +100,7 @@ const listOf = <Item, Fallback extends Item[] | undefined = undefined>(
 });
 
 /** Every variable that the service reads, with its default and the values it may have (contract 8). */
-const VARIABLES = {
+export const VARIABLES = {
   PORT: port(3003),
   NODE_ENV: oneOf(["production", "development", "test"], "development"),
   DATABASE_HOST: host({ sockets: true }),
