@@ -11,6 +11,9 @@ const LIMIT = 2 ** 20;
 /** How deep JSON may be nested. Code that walks a value recursively could exhaust the stack. */
 const DEPTH_MAX = 100;
 
+/** How many values JSON may hold: to copy an object with 90,000 keys takes 150 ms (measured). A profile has about 20. */
+const VALUES_MAX = 10_000;
+
 const readBytes = promisify(ApiGateway.bodyParser.raw({ limit: LIMIT, type: () => true })) as (
   req: IncomingMessage,
   res: ServerResponse,
@@ -44,14 +47,15 @@ export async function readJson(
 
 /**
  * Parses JSON without a reviver, which would call a function for each of a million values.
- * @throws BadRequest if it is not valid UTF-8 or JSON, is nested too deep, or has a key `__proto__`, which would change
- * an object's prototype when it is copied
+ * @throws BadRequest if it is not valid UTF-8 or JSON, is nested too deep, has too many values, or has a key `__proto__`,
+ * which would change an object's prototype when it is copied
  */
 export function parseJson(bytes: Buffer): unknown {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    limitStructure(text);
     const value: unknown = JSON.parse(text);
-    if (mayBeHarmful(text)) refuseHarmful(value);
+    if (/__proto__|\\u/.test(text)) refuseProto(value);
     return value;
   } catch (error) {
     if (error instanceof BadRequest) throw error;
@@ -59,27 +63,27 @@ export function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/** Honest bodies are not walked: they have few brackets and do not spell `__proto__`, with escapes or without. */
-function mayBeHarmful(text: string): boolean {
-  if (/__proto__|\\u/.test(text)) return true;
-  let brackets = 0;
-  for (let i = 0; i < text.length && brackets <= DEPTH_MAX; i++)
-    if (text[i] === "[" || text[i] === "{") brackets++;
-  return brackets > DEPTH_MAX;
+/** Checks depth and number of values before anything is parsed: a body of 1 MB could hold 340,000 objects. */
+function limitStructure(text: string): void {
+  let depth = 0;
+  let commas = 0;
+  let inText = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '"') inText = !inText;
+    else if (inText) i += char === "\\" ? 1 : 0;
+    else if (char === "[" || char === "{") depth++;
+    else if (char === "]" || char === "}") depth--;
+    else if (char === ",") commas++;
+    if (depth > DEPTH_MAX) throw new BadRequest(`Request body is nested more than ${DEPTH_MAX} levels deep`);
+    if (commas >= VALUES_MAX) throw new BadRequest(`Request body has more than ${VALUES_MAX} values`);
+  }
 }
 
-/** Level by level, without recursion. */
-function refuseHarmful(value: unknown): void {
-  let level = [value].filter(isObject);
-  for (let depth = 1; level.length > 0; depth++) {
-    if (depth > DEPTH_MAX) throw new BadRequest(`Request body is nested more than ${DEPTH_MAX} levels deep`);
-    const next: object[] = [];
-    for (const item of level) {
-      if (Object.hasOwn(item, "__proto__")) throw new BadRequest("Request body has a key __proto__");
-      for (const child of Object.values(item)) if (isObject(child)) next.push(child);
-    }
-    level = next;
-  }
+function refuseProto(value: unknown): void {
+  if (!isObject(value)) return;
+  if (Object.hasOwn(value, "__proto__")) throw new BadRequest("Request body has a key __proto__");
+  for (const child of Object.values(value)) refuseProto(child);
 }
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

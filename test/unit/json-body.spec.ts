@@ -48,3 +48,12 @@ test("bytes that are not UTF-8 are refused, and a byte order mark is ignored", (
   );
   expect(parseJson(Buffer.from("\ufeff{}"))).toEqual({});
 });
+
+test("10,000 values are read, more are refused, and commas in a text are no values", () => {
+  const keys = (count: number) => Array.from({ length: count }, (_, i) => `"k${i}":1`).join(",");
+  expect(Object.keys(parseJson(Buffer.from(`{${keys(10_000)}}`)) as object)).toHaveLength(10_000);
+  for (const text of [`{${keys(10_001)}}`, `{"a":{${keys(90_000)}}}`, `[${"{},".repeat(340_000)}{}]`])
+    expect(() => parseJson(Buffer.from(text))).toThrow("Request body has more than 10000 values");
+  const bio = `${",".repeat(20_000)}\\",[`;
+  expect(parseJson(Buffer.from(JSON.stringify({ bio })))).toEqual({ bio });
+});
