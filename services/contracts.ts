@@ -54,5 +54,5 @@ export type Envelope<Type extends keyof Events = keyof Events> = {
   metadata: { service: "user-service"; version: string; correlationId: string; causationId?: string };
 };
 
-/** Every topic that is used, to be created if it is missing. */
+/** Every topic that is used. */
 export const TOPICS = [USER_EVENTS, ...CONSUMED_TOPICS.flatMap((topic) => [topic, deadLetterTopic(topic)])];

@@ -14,6 +14,12 @@ export type TopicAdmin = {
 
 const PARTITIONS = 3;
 
+/**
+ * How often a service creates the topics that it uses and that are missing, in ms: so one that was deleted comes back
+ * before records for it are set aside (relay.rules.ts), and without it Kafka may refuse the consumer its other topics.
+ */
+export const CREATE_TOPICS_EVERY = 10_000;
+
 /** Opens no connection before the first use. */
 export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
   const admin = openOnce(async () =>
@@ -21,14 +27,19 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
   );
   return {
     async create(topics) {
-      const client = await admin.get();
-      const existing = await client.listTopics();
-      const missing = topics.filter((topic) => !existing.includes(topic));
-      if (missing.length > 0)
-        await client.createTopics({
-          topics: missing.map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor: -1 })),
-          waitForLeaders: true,
-        });
+      // with a client that has used none of them: kafkajs (2.2) cannot even list topics if one that it used is deleted
+      const client = await connected((await loadClient(config, warn)).admin({ retry: SHORT_RETRY }));
+      try {
+        const existing = await client.listTopics();
+        const missing = topics.filter((topic) => !existing.includes(topic));
+        if (missing.length > 0)
+          await client.createTopics({
+            topics: missing.map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor: -1 })),
+            waitForLeaders: true,
+          });
+      } finally {
+        await client.disconnect();
+      }
     },
 
     async lag(topics) {

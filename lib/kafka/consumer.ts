@@ -69,6 +69,7 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
     const consumer = (await loadClient(config, warn)).consumer({
       groupId: config.groupId,
       maxWaitTimeInMs: 500, // a stop takes as long
+      metadataMaxAge: 30_000, // partitions that are added are read after as long
       ...SESSION,
       // the client restarts itself after some crashes only: so a new one is created after each
       retry: { ...CONSUMER_RETRY, restartOnFailure: async () => false },

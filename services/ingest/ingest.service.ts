@@ -1,12 +1,11 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { Gauge } from "prom-client";
-import { openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
+import { CREATE_TOPICS_EVERY, openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
 import { openConsumer, type TopicConsumer } from "../../lib/kafka/consumer.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
-import { TOPICS } from "../contracts.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import type { Message } from "./dead-letter.ts";
 import { CONSUMED, CONSUMED_TOPICS } from "./ingest.contract.ts";
@@ -66,13 +65,14 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     },
 
     async consume({ admin, consumer }) {
-      await admin.create(TOPICS);
+      await admin.create(CONSUMED_TOPICS);
       await consumer.consume(CONSUMED_TOPICS, (messages: Message[]) => this.take(messages));
     },
 
     async observeLag(admin) {
-      for (const { topic, partition, records } of await admin.lag(CONSUMED_TOPICS))
-        consumerLag.set({ topic, partition }, records);
+      // no figure is better than an old one
+      const lag = await admin.lag(CONSUMED_TOPICS).finally(() => consumerLag.reset());
+      for (const { topic, partition, records } of lag) consumerLag.set({ topic, partition }, records);
     },
   },
 
@@ -92,6 +92,8 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     if (!this.kafka) return;
     const { kafka } = this;
     void retryUntilDone(() => this.consume(kafka), { backoff: CONNECT_BACKOFF, signal, onError });
+    const createTopics = () => kafka.admin.create(CONSUMED_TOPICS);
+    void repeat(createTopics, { everyMs: CREATE_TOPICS_EVERY, signal, onError });
     void repeat(() => this.observeLag(kafka.admin), { everyMs: EVERY.lag, signal, onError: () => {} });
   },
 

@@ -1,10 +1,12 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { Counter } from "prom-client";
 import { USER_EVENTS } from "../../lib/contract/events.ts";
+import { CREATE_TOPICS_EVERY, openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
 import { openProducer, type TopicProducer } from "../../lib/kafka/producer.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { eventsPublished, registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
+import { repeat } from "../../lib/runtime/tasks.ts";
 import type { Envelope } from "../contracts.ts";
 import { countSetAside, outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
@@ -33,7 +35,12 @@ const setAside = new Counter({
   registers: [registry],
 });
 
-type State = { producers: Map<string, TopicProducer>; stop: AbortController; relay: Promise<unknown> };
+type State = {
+  producers: Map<string, TopicProducer>;
+  admin?: TopicAdmin;
+  stop: AbortController;
+  relay: Promise<unknown>;
+};
 type Methods = { report(topic: string, outcome: Produced<Pending>): void };
 
 /** Publishes what the other services committed (contract 7). It has no actions: the outbox table is its mailbox. */
@@ -60,6 +67,7 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     const { kafka } = config;
     this.stop = new AbortController();
     const warn = (message: string) => this.logger.warn(message);
+    this.admin = kafka && openAdmin(kafka, warn);
     this.producers = new Map(
       kafka && LANES.map(({ topic }) => [topic, openProducer(kafka, topic, warn)] as const),
     );
@@ -73,13 +81,17 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       onDelay: (topic: string, err: unknown) =>
         this.logger.warn({ action: "event_publish", topic, err }, "Records wait to be published"),
     };
-    this.relay = Promise.all(LANES.map((lane) => runLane(lane, port, this.stop.signal)));
+    const { signal } = this.stop;
+    this.relay = Promise.all(LANES.map((lane) => runLane(lane, port, signal)));
+    const createTopics = async () => this.admin?.create(LANES.map(({ topic }) => topic));
+    const onError = (error: unknown) => this.logger.warn(error);
+    void repeat(createTopics, { everyMs: CREATE_TOPICS_EVERY, signal, onError });
   },
 
   async stopped() {
     this.stop.abort();
     await this.relay;
-    await Promise.all([...this.producers.values()].map((producer) => producer.close()));
+    await Promise.all([this.admin, ...this.producers.values()].map((client) => client?.close()));
   },
 };
 

@@ -75,3 +75,20 @@ test("a record that Kafka refuses is set aside while all others are published on
   for (const id of ids) expect(eventsOf(id)).toHaveLength(1);
   expect(await operate("list")).toContain("No record is set aside");
 }, 120_000);
+
+test("a topic that is deleted is created again, and what is read from the others goes on", async () => {
+  const id = await createUser();
+  const statistics = async () =>
+    (await cluster.gateway.http.get(`/api/v1/users/${id}/stats`).set(internal).expect(200)).body;
+  await admin.deleteTopics({ topics: ["interview-events"] });
+  const event = { eventType: "media.uploaded", userId: id, data: { fileId: id, fileSize: 1 } };
+  await neighbour.send("media-events", event);
+  await waitFor(async () => (await statistics()).storageUsed === 1, 30_000);
+  await waitFor(async () => (await admin.listTopics()).includes("interview-events"), 30_000);
+  await neighbour.send("interview-events", {
+    eventType: "interview.created",
+    userId: id,
+    data: { interviewId: id },
+  });
+  await waitFor(async () => (await statistics()).interviewsCreated === 1, 30_000);
+}, 90_000);
