@@ -1,10 +1,11 @@
 import type { Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { collectRecords } from "./cut-records.ts";
+import { collectRecords, varint } from "./cut-records.ts";
 
 /**
  * Registers the codecs that kafkajs lacks, for reading: Snappy, LZ4 and ZSTD. GZIP is replaced too, as kafkajs unpacks
- * a batch of any size into memory.
+ * a batch of any size into memory. A batch that cannot be unpacked becomes records that say so: each is dead-lettered,
+ * and the partition goes on.
  */
 export async function registerCodecs(): Promise<void> {
   const [{ default: kafkajs }, { compressionsAlgorithms }] = await Promise.all([
@@ -16,13 +17,30 @@ export async function registerCodecs(): Promise<void> {
     [CompressionTypes.GZIP]: (packed: Buffer) => collectRecords(unpacked(createGunzip(), packed)),
     [CompressionTypes.ZSTD]: (packed: Buffer) => collectRecords(unpacked(createZstdDecompress(), packed)),
     // the formats allow at most 255 times the packed size
-    [CompressionTypes.Snappy]: (packed: Buffer) =>
+    [CompressionTypes.Snappy]: async (packed: Buffer) =>
       collectRecords([compressionsAlgorithms.snappy.decompressSync(packed)]),
-    [CompressionTypes.LZ4]: (packed: Buffer) =>
+    [CompressionTypes.LZ4]: async (packed: Buffer) =>
       collectRecords([compressionsAlgorithms.lz4.decompressSync(packed)]),
   };
-  for (const [type, decompress] of Object.entries(codecs))
+  for (const [type, unpack] of Object.entries(codecs)) {
+    const decompress = (packed: Buffer) => unpack(packed).catch(unreadableRecords);
     Object.assign(CompressionCodecs, { [type]: () => ({ decompress }) });
+  }
+}
+
+/** More records than batches have in practice; kafkajs reads as many as the batch says. */
+const UNREADABLE = 100_000;
+
+/** Records at consecutive offsets whose value says that the batch cannot be unpacked. */
+export function unreadableRecords(): Buffer {
+  const value = Buffer.from("a record of a batch that cannot be unpacked");
+  const end = Buffer.concat([varint(-1), varint(value.length), value, varint(0)]); // no key, no headers
+  const records: Buffer[] = [];
+  for (let offset = 0; offset < UNREADABLE; offset++) {
+    const start = Buffer.concat([Buffer.of(0), varint(0), varint(offset)]); // attributes, time, offset
+    records.push(varint(start.length + end.length), start, end);
+  }
+  return Buffer.concat(records);
 }
 
 function unpacked(stream: Transform, packed: Buffer): Transform {

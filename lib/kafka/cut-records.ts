@@ -88,7 +88,8 @@ function readVarint(bytes: Buffer, at: number): { value: number; end: number } |
   return undefined;
 }
 
-function varint(value: number): Buffer {
+/** A number as a zigzag varint. */
+export function varint(value: number): Buffer {
   const bytes: number[] = [];
   let rest = value < 0 ? -2 * value - 1 : 2 * value;
   for (; rest >= 0x80; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);

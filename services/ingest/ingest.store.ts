@@ -57,7 +57,7 @@ async function insertDeadLetters(tx: Transaction, letters: NewDeadLetter[]): Pro
 }
 
 /** A dead letter that is due. `event` is read only if there is no event to count yet, as after a replay. */
-export type DueLetter = Pick<DeadLetter, "topic" | "code" | "retryCount"> & {
+export type DueLetter = Pick<DeadLetter, "topic" | "partition" | "offset" | "code" | "retryCount"> & {
   id: number;
   counted: CountedEvent | null;
   event: Buffer | null;
@@ -84,7 +84,7 @@ export const claimDue = (leaseMs: number): Promise<DueLetter[]> =>
         )
         UPDATE dead_letters AS letter SET retry_at = now() + $3 * interval '1 ms'
         FROM claimed WHERE letter.id = claimed.id
-        RETURNING letter.id, topic, code, retry_count AS "retryCount", counted,
+        RETURNING letter.id, topic, partition, "offset"::text, code, retry_count AS "retryCount", counted,
           CASE WHEN counted IS NULL THEN event END AS event`,
     },
     [ROUND.count, ROUND.bytes, leaseMs],
@@ -107,7 +107,7 @@ type Next<Kind extends Settlement["next"]> = Extract<Settlement, { next: Kind }>
 /** Letters that are given up in one transaction: up to 128 KiB of each event is read to be published. */
 const GIVEN_UP_AT_ONCE = 25;
 
-/** Records what the retries led to. */
+/** Records what the retries led to. Safe to repeat: a retry is counted only on the count that was claimed. */
 export async function settle(settlements: Settlement[]): Promise<void> {
   const done = settlements.filter((one): one is Next<"done"> => one.next === "done");
   const again = settlements.filter((one): one is Next<"retry"> => one.next === "retry");
@@ -123,11 +123,23 @@ export async function settle(settlements: Settlement[]): Promise<void> {
         text: `
           UPDATE dead_letters AS letter SET retry_count = retry_count + 1,
             retry_at = now() + retry_in * interval '1 ms', failed_at = now()
-          FROM unnest($1::bigint[], $2::float8[]) AS later (id, retry_in) WHERE letter.id = later.id`,
+          FROM unnest($1::bigint[], $2::int[], $3::float8[]) AS later (id, claimed_count, retry_in)
+          WHERE letter.id = later.id AND retry_count = claimed_count`,
       },
-      [again.map(({ letter }) => letter.id), again.map(({ retryInMs }) => retryInMs)],
+      [
+        again.map(({ letter }) => letter.id),
+        again.map(({ letter }) => letter.retryCount),
+        again.map(({ retryInMs }) => retryInMs),
+      ],
     );
   for (const part of inParts(over, () => 0, { count: GIVEN_UP_AT_ONCE, bytes: 1 })) await giveUp(part);
+}
+
+/** Gives up a dead letter that cannot be published: it stays in the table, for an operator. */
+export async function giveUpUnpublished({ id }: DueLetter): Promise<void> {
+  const text =
+    "UPDATE dead_letters SET retry_at = NULL, code = 'PROCESSING_ERROR', failed_at = now() WHERE id = $1";
+  await query({ name: "give-up-unpublished", text }, [id]);
 }
 
 /** Gives up dead letters and publishes them, in one transaction. */

@@ -3,7 +3,7 @@ import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import { startSpanBelow } from "../../lib/tracing/spans.ts";
 import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
 import { countEvents } from "./count.ts";
-import { type DeadLetterCode, givenUp, type Message, type NewDeadLetter, waiting } from "./dead-letter.ts";
+import { type DeadLetterCode, givenUp, type Message, waiting } from "./dead-letter.ts";
 import { type Reading, readMessage } from "./ingest.rules.ts";
 import { keepDeadLetters } from "./ingest.store.ts";
 import { inParts, isNotNow, isolate } from "./isolate.ts";
@@ -112,13 +112,12 @@ function report(logger: Runner["logger"], { message, code, reason }: Dead): void
  */
 async function setAside({ logger }: Runner, message: Message, cause: unknown): Promise<void> {
   const reason = String((cause as Error)?.message ?? cause);
-  const keep = (letter: NewDeadLetter) => keepDeadLetters([letter]);
-  report(logger, { message, code: "PROCESSING_ERROR", reason });
   try {
-    await keep(givenUp(message, "PROCESSING_ERROR", reason));
+    await keepDeadLetters([givenUp(message, "PROCESSING_ERROR", reason)]);
   } catch (error) {
     if (isNotNow(error)) throw error;
     const { topic, partition, offset } = message;
     logger.error({ action: "event_lost", topic, partition, offset }, "A dead letter cannot be stored", error);
   }
+  report(logger, { message, code: "PROCESSING_ERROR", reason });
 }

@@ -4,7 +4,14 @@ import { countEvents } from "./count.ts";
 import { type DeadLetterCode, storable } from "./dead-letter.ts";
 import type { CountedEvent, Outcome } from "./ingest.contract.ts";
 import { readMessage } from "./ingest.rules.ts";
-import { claimDue, type DueLetter, releaseClaimed, type Settlement, settle } from "./ingest.store.ts";
+import {
+  claimDue,
+  type DueLetter,
+  giveUpUnpublished,
+  releaseClaimed,
+  type Settlement,
+  settle,
+} from "./ingest.store.ts";
 import { isNotNow, isolate } from "./isolate.ts";
 
 /** When an event for an unknown user is retried, in ms after the previous try (contract 7). Then it is given up. */
@@ -33,14 +40,24 @@ async function retryRound({ broker, logger }: Runner, due: DueLetter[]): Promise
     await isolate(
       due,
       (letters) => retryTogether({ broker, logger }, letters),
-      async (letter, reason) => {
-        const message = storable(String((reason as Error)?.message ?? reason));
-        await report(logger, [{ letter, next: "give-up", code: "PROCESSING_ERROR", message }]);
-      },
+      (letter, reason) => setAside(logger, letter, reason),
     );
   } catch (error) {
     if (isNotNow(error)) await releaseClaimed(due, NOT_NOW).catch(() => {}); // the lease ends by itself
     throw error;
+  }
+}
+
+/** Gives up a letter that cannot be processed, without publishing it if that is impossible too. */
+async function setAside(logger: Runner["logger"], letter: DueLetter, reason: unknown): Promise<void> {
+  const message = storable(String((reason as Error)?.message ?? reason));
+  const giveUp: Settlement = { letter, next: "give-up", code: "PROCESSING_ERROR", message };
+  try {
+    await settleAndReport(logger, [giveUp]);
+  } catch (error) {
+    if (isNotNow(error)) throw error;
+    await giveUpUnpublished(letter);
+    report(logger, giveUp);
   }
 }
 
@@ -49,7 +66,7 @@ async function retryTogether({ broker, logger }: Runner, letters: DueLetter[]): 
   const readable = read.filter((one): one is { letter: DueLetter; event: CountedEvent } => !!one.event);
   const unreadable = read.filter(({ event }) => !event);
   const counted = await countEvents(broker, readable);
-  await report(logger, [
+  await settleAndReport(logger, [
     ...unreadable.map(({ letter }): Settlement => ({ letter, next: "give-up", code: letter.code })),
     ...counted.map(({ item, outcome }) => settlementOf(item.letter, outcome)),
   ]);
@@ -70,13 +87,17 @@ export function settlementOf(letter: DueLetter, outcome: Outcome): Settlement {
   return retryInMs === undefined ? { letter, next: "give-up", code } : { letter, next: "retry", retryInMs };
 }
 
-async function report(logger: Runner["logger"], settlements: Settlement[]): Promise<void> {
+async function settleAndReport(logger: Runner["logger"], settlements: Settlement[]): Promise<void> {
   await settle(settlements);
-  for (const settlement of settlements) {
-    if (settlement.next !== "give-up") continue;
-    const { letter, code, message } = settlement;
-    deadLetters.inc({ topic: letter.topic, code });
-    const line = { action: "event_dead_letter", topic: letter.topic, deadLetter: letter.id, code };
-    logger.warn(line, `Event given up${message ? `: ${message}` : ""}`);
-  }
+  for (const settlement of settlements) report(logger, settlement);
+}
+
+/** Counts and logs a letter that is given up. */
+function report(logger: Runner["logger"], settlement: Settlement): void {
+  if (settlement.next !== "give-up") return;
+  const { letter, code, message } = settlement;
+  const { id, topic, partition, offset } = letter;
+  deadLetters.inc({ topic, code });
+  const line = { action: "event_dead_letter", topic, partition, offset, deadLetter: id, code };
+  logger.warn(line, `Event given up${message ? `: ${message}` : ""}`);
 }

@@ -196,3 +196,37 @@ test("ids of 900 characters in 1,500 events make calls that Kafka takes", async 
   expect(await storageOf(id)).toBe(1_500);
   expect(Math.max(...sizes)).toBeLessThan(600_000);
 });
+
+test("an event whose give-up cannot be published is given up unpublished, and the others of its round are not held up", async () => {
+  const unpublishable = "CHECK (topic <> 'media-events-dlq' OR position('unpublishable' in value::text) = 0)";
+  await service.database.sql(`ALTER TABLE outbox ADD CONSTRAINT unpublishable ${unpublishable}`);
+  const nobody = crypto.randomUUID();
+  const late = crypto.randomUUID();
+  await ingest([upload(nobody, "unpublishable-1"), upload(nobody, "publishable-1"), upload(late, "late-1")]);
+  await service.database.sql("UPDATE dead_letters SET retry_count = 4");
+  await insertUser(late);
+  await retriesOver();
+  expect(await storageOf(late)).toBe(1);
+  expect((await letters()).map(({ code, retry_at }) => [code, retry_at])).toEqual([
+    ["PROCESSING_ERROR", null],
+    ["USER_NOT_FOUND", null],
+  ]);
+  await service.database.sql("ALTER TABLE outbox DROP CONSTRAINT unpublishable");
+});
+
+test("a round that is settled twice counts a retry once", async () => {
+  const { claimDue, settle } = await import("../../services/ingest/ingest.store.ts");
+  await ingest([upload(crypto.randomUUID(), "twice-1")]);
+  await service.database.sql("UPDATE dead_letters SET retry_at = now() + interval '1 hour', retry_count = 1");
+  const [letter] = await service.database.sql(
+    'SELECT id::int, topic, partition, "offset"::text, code, retry_count AS "retryCount" FROM dead_letters',
+  );
+  const settlement = {
+    letter: letter as Awaited<ReturnType<typeof claimDue>>[0],
+    next: "retry",
+    retryInMs: 3_600_000,
+  } as const;
+  await settle([settlement]);
+  await settle([settlement]);
+  expect((await letters())[0]?.retry_count).toBe(2);
+});
