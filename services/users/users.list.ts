@@ -26,12 +26,28 @@ export async function listUsers({ adapter }: Reader<UserModel>, listing: Listing
   const rows = await (search === undefined ? find() : limitSearch(search, find)).catch((error) => {
     throw translate(error);
   });
-  const page = rows.slice(0, limit).map((row) => row.get());
-  const last = rows.length > limit ? page.at(-1) : undefined;
+  const page = cutToOneMessage(rows.slice(0, limit).map((row) => row.get()));
+  const last = rows.length > page.length ? page.at(-1) : undefined;
   return {
     items: page.map(presentUser),
     nextCursor: last ? toCursor(positionOf(last, sort)) : null,
   };
+}
+
+/** Kafka refuses a message above 1 MiB, and a page may come from another node; in bytes. */
+const MAX_PAGE = 900_000;
+/** What all fields but the bio take at most, in bytes. */
+const MAX_OTHER_FIELDS = 3_000;
+
+/** As many users as one message holds for certain; the next page goes on behind them. */
+export function cutToOneMessage<Row extends Pick<UserRow, "bio">>(page: Row[]): Row[] {
+  let bytes = 0;
+  const fits = ({ bio }: Row) => {
+    bytes += MAX_OTHER_FIELDS + Buffer.byteLength(bio ?? "");
+    return bytes <= MAX_PAGE;
+  };
+  const end = page.findIndex((row) => !fits(row));
+  return end < 0 ? page : page.slice(0, end);
 }
 
 type SortField = (typeof SORTS)[number];
