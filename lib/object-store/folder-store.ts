@@ -4,9 +4,9 @@ import { dirname, join } from "node:path";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import type { ObjectStore, StoredObject } from "./object-store.types.ts";
 
-/** A folder as an object store: for a node that runs alone, and for development. */
+/** A local folder as an object store: for a single node and for development. */
 export function folderStore(folder: string): ObjectStore {
-  /** What is being written; no object's name begins with a dot. */
+  /** Unfinished files; no object's name begins with a dot. */
   const drafts = join(folder, ".drafts");
   const pathOf = (name: string) => join(folder, name);
 
@@ -60,16 +60,17 @@ export function folderStore(folder: string): ObjectStore {
     for (const child of await namesIn(pathOf(name))) yield* listBelow(`${name}/${child}`, isWanted);
   }
 
-  /** Removes a folder below ours that holds nothing any more, and its parents likewise. */
+  /** Removes an empty folder below ours, and its parents if they are empty then. */
   async function removeEmpty(path: string): Promise<void> {
-    for (let empty = path; empty !== folder; empty = dirname(empty))
-      if (!(await rmdir(empty).then(...WHETHER))) return;
+    try {
+      for (let empty = path; empty !== folder; empty = dirname(empty)) await rmdir(empty);
+    } catch {
+      // not empty: another object is in it
+    }
   }
 }
 
-const WHETHER = [() => true, () => false] as const;
-
-/** A draft of a process that was killed; another process may be at work on a young one. */
+/** Removes the draft of a process that was killed. Another process may still be writing a young one. */
 async function removeIfOld(path: string): Promise<void> {
   const draft = await ifThere(stat(path));
   if (draft && Date.now() - draft.mtimeMs > ABANDONED) await rm(path, { force: true });
@@ -77,7 +78,7 @@ async function removeIfOld(path: string): Promise<void> {
 
 const ABANDONED = 3_600_000; // ms
 
-/** In the order of an object store's names: a folder's slash counts. */
+/** In the order of object names: a folder's slash counts. */
 async function namesIn(path: string): Promise<string[]> {
   const names = (await ifThere(readdir(path))) ?? [];
   return names.filter((name) => !name.startsWith(".")).toSorted((a, b) => (`${a}/` < `${b}/` ? -1 : 1));
@@ -89,7 +90,7 @@ const ifThere = <Value>(found: Promise<Value>): Promise<Value | undefined> =>
     throw error;
   });
 
-/** The disk may be full, or the folder gone. */
+/** The disk may be full, or the folder missing. */
 const orUnavailable = <Value>(work: () => Promise<Value>): Promise<Value> =>
   work().catch((cause) => {
     throw Object.assign(new DependencyUnavailable("object store"), { cause });

@@ -6,22 +6,29 @@ import { DependencyUnavailable } from "../contract/errors.ts";
 import type { MinioConfig } from "../runtime/config.ts";
 import type { ObjectStore } from "./object-store.types.ts";
 
-/** How long the store may be silent, connecting included, before it is taken for out of reach; in ms. */
+/** How long the store may be silent, while connecting too, before it counts as unavailable; in ms. */
 const SILENCE = 2_000;
 
-/** More than an object of ours has, in bytes: a slow client must not hold the store's connection, which would fall silent. */
+/** Larger than our objects, in bytes: with a slow client, the connection to the store would become silent. */
 const READ_AHEAD = 2 ** 21;
 
-/** A bucket of MinIO, or of any other S3, as an object store. Opens no connection before the first verb. */
+/** A bucket of MinIO, or of any other S3, as an object store. It connects on first use. If no region is configured, the server is asked. */
 export function minioStore(config: MinioConfig): ObjectStore {
   const { bucket } = config;
+  let { region } = config;
   let client: Promise<Client> | undefined;
 
-  /** Whatever the fault is (credentials, a bucket that is gone, a full disk, a hung server), it is not the caller's. */
+  /** No fault is the caller's: wrong credentials, a missing bucket, a full disk, a server that hangs. */
   const ask = async <Value>(question: (client: Client) => Promise<Value>): Promise<Value> => {
     try {
-      client ??= connect(config);
-      return await question(await client);
+      client ??= connect({ ...config, region });
+      return await question(await client).catch(async (error: S3Error) => {
+        const named = regionNamedBy(error);
+        if (config.region || !named) throw error;
+        region = named;
+        client = connect({ ...config, region });
+        return question(await client);
+      });
     } catch (cause) {
       throw Object.assign(new DependencyUnavailable("object store"), { cause });
     }
@@ -30,15 +37,14 @@ export function minioStore(config: MinioConfig): ObjectStore {
   return {
     prepare: () =>
       ask(async (client) => {
-        if (!(await client.bucketExists(bucket)))
-          await client.makeBucket(bucket, config.region).catch(unlessOurs);
+        if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket, region).catch(unlessOurs);
         // only our key can read the bucket
         return client.setBucketPolicy(bucket, "").then(() => undefined, warnIfDenied);
       }),
 
     check: () =>
       ask(async (client) => {
-        if (!(await client.bucketExists(bucket))) throw new Error(`The bucket ${bucket} is gone`);
+        if (!(await client.bucketExists(bucket))) throw new Error(`The bucket ${bucket} is missing`);
       }),
 
     async put(name, bytes, contentType) {
@@ -74,7 +80,7 @@ export function minioStore(config: MinioConfig): ObjectStore {
   };
 }
 
-/** Loaded where it is used at all: it takes half a second. */
+/** The library is loaded on first use, as this takes half a second. */
 async function connect(config: MinioConfig): Promise<Client> {
   const { Client } = await import("minio");
   const { request, Agent } = config.useSSL ? https : http;
@@ -84,7 +90,7 @@ async function connect(config: MinioConfig): Promise<Client> {
     useSSL: config.useSSL,
     accessKey: config.accessKey,
     secretKey: config.secretKey,
-    region: config.region, // without one, the client requests it from the server
+    region: config.region,
     transportAgent: new Agent({ keepAlive: true, maxSockets: 64 }),
     transport: {
       request(options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void) {
@@ -92,13 +98,17 @@ async function connect(config: MinioConfig): Promise<Client> {
         return req.on("timeout", () => req.destroy(new Error("The object store does not answer")));
       },
     } as unknown as typeof http,
-    retryOptions: { disableRetry: true }, // a caller waits, and is told when to come again
+    retryOptions: { disableRetry: true }, // the caller waits, and gets Retry-After
   });
 }
 
-type S3Error = Error & { code?: string };
+type S3Error = Error & { code?: string; region?: string };
 
-/** Another node may have made it a moment ago. */
+/** The region of a server that refuses requests which are signed for another one. */
+const regionNamedBy = ({ code, region }: S3Error): string | undefined =>
+  code === "AuthorizationHeaderMalformed" ? region : undefined;
+
+/** Another node may have created it a moment ago. */
 function unlessOurs(error: S3Error): void {
   if (error.code !== "BucketAlreadyOwnedByYou") throw error;
 }

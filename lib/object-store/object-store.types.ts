@@ -1,22 +1,22 @@
 import type { Readable } from "node:stream";
 
-/** An object as it is listed. */
+/** An object in a listing. */
 export type StoredObject = { name: string; modifiedAt: Date };
 
 /**
- * Where bytes are kept under names, which are paths that we make. An object is there whole, or not at all.
- * Every verb throws DependencyUnavailable, within 3 s, where the store does not do it now.
+ * Stores bytes under names, which are paths that the service makes. An object is stored whole or not at all.
+ * Every method throws DependencyUnavailable, within 3 s, if the store is unavailable.
  */
 export type ObjectStore = {
   /** Creates the bucket or folder if it is missing and closes it to others. Resolves with a warning to log, if any. */
   prepare(): Promise<string | undefined>;
-  /** Resolves where objects can be kept just now. */
+  /** Resolves if objects can be stored now. */
   check(): Promise<void>;
   put(name: string, bytes: Buffer, contentType: string): Promise<void>;
-  /** The bytes and how many there are, or undefined where there is no object of that name. */
+  /** The bytes and their number, or undefined if there is no object of that name. */
   get(name: string): Promise<{ body: Readable; length: number } | undefined>;
-  /** Those whose names begin with `prefix`, or all after `after`; in the order of their names. */
+  /** The objects whose names begin with `prefix` and come after `after`, in the order of their names. */
   list(from: { prefix?: string; after?: string }): AsyncIterable<StoredObject>;
-  /** Removes what is there; what is not there is no fault. */
+  /** Removes objects. A missing one is no error. */
   remove(names: string[]): Promise<void>;
 };

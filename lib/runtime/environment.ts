@@ -122,7 +122,7 @@ export const VARIABLES = {
     pattern: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
     allowed: "3 to 63 lower-case letters, digits, dots and hyphens",
   }),
-  MINIO_REGION: text("us-east-1"),
+  MINIO_REGION: text(),
   MINIO_USE_SSL: flag(),
   KAFKA_BROKERS: listOf(text(undefined, { pattern: /^[^\s:,/]+:\d{1,5}$/, allowed: "host:port" })),
   KAFKA_CLIENT_ID: text("user-service"),
