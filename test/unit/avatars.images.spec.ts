@@ -2,7 +2,7 @@ import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "@jest/globals";
 import sharp, { type Sharp } from "sharp";
 import { SIZES } from "../../services/avatars/avatars.contract.ts";
-import { makeAvatar } from "../../services/avatars/avatars.images.ts";
+import { makeAvatar, toRefusal } from "../../services/avatars/avatars.images.ts";
 import { pngChunk, pngOf } from "../helpers/images.ts";
 
 type Colour = { r: number; g: number; b: number; alpha?: number };
@@ -200,6 +200,23 @@ describe("refused as unsupported", () => {
     await expect(makeAvatar(await make())).rejects.toEqual(unsupported);
   });
 
+  test("an interlaced PNG of more than 16 megapixels, though one that is not interlaced is accepted", async () => {
+    const png = pngOf({ width: 4_000, height: 4_001, depth: 1, colour: 0 });
+    expect((await makeAvatar(png)).variants).toHaveLength(8);
+    const interlaced = Buffer.from(png);
+    interlaced[28] = 1;
+    await expect(makeAvatar(interlaced)).rejects.toEqual(unsupported);
+  });
+
+  test("a progressive JPEG whose pixels times scans exceed 600 million, though it is small", async () => {
+    const file = await image(3_000, 3_000).jpeg({ progressive: true }).toBuffer();
+    expect((await makeAvatar(file)).variants).toHaveLength(8);
+    const lastScan = file.subarray(file.lastIndexOf(Buffer.of(0xff, 0xda)), -2);
+    const scans = Array.from({ length: 70 }, () => lastScan);
+    const many = Buffer.concat([file.subarray(0, -2), ...scans, Buffer.of(0xff, 0xd9)]);
+    await expect(makeAvatar(many)).rejects.toEqual(unsupported);
+  });
+
   test.each(["jpeg", "png"] as const)(
     "a %s that was cut off anywhere, in what is cropped too",
     async (format) => {
@@ -236,6 +253,13 @@ test.each(["jpeg", "png"] as const)("bytes after the end of a %s are no fault", 
   const { variants } = await makeAvatar(Buffer.concat([file, Buffer.from("after the end")]));
   expect(variants).toHaveLength(8);
   for (const { bytes } of variants) expect(bytes.includes("after the end")).toBe(false);
+});
+
+test("a decoding that was interrupted is 503, as it says nothing about the file", () => {
+  expect(() => toRefusal(new Error("timeout: 12% complete"))).toThrow(
+    expect.objectContaining({ code: 503, type: "DEPENDENCY_UNAVAILABLE" }),
+  );
+  expect(() => toRefusal(new Error("pngload_buffer: libpng read error"))).toThrow(unsupported);
 });
 
 test("exactly 50 megapixels are taken", async () => {
