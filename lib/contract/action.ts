@@ -7,8 +7,8 @@ import { toParams } from "./fields.ts";
 export type ActionContract<Params extends Fields = Fields, Result extends Field = Field> = {
   /** The REST route, such as `GET /users/:id`; undefined if other services only call the action. */
   rest?: `${"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} /${string}`;
-  /** The status of a success, if it is not 200. */
-  status?: 201;
+  /** The status of a success, if it is not 200. "200 or 201": 201 if the action sets `meta.created`. */
+  status?: 201 | "200 or 201";
   access: Access;
   /** A repeat with the same `Idempotency-Key` has no second effect (contract 21): its handler uses `once`. */
   idempotent?: true;

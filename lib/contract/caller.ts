@@ -16,6 +16,8 @@ export type Meta = {
   idempotencyKey?: string;
   /** Set by the action: it answered with the stored answer to its idempotency key. */
   replayed?: boolean;
+  /** Set by an action that creates only what is missing: it did. */
+  created?: boolean;
 };
 
 /**

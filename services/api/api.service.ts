@@ -121,7 +121,8 @@ function onAfterCall(
   data: { id: string },
 ): unknown {
   markReplay(ctx.meta, res);
-  if (req.$alias.status === 201) {
+  const { status } = req.$alias;
+  if (status === 201 || (status === "200 or 201" && ctx.meta.created)) {
     ctx.meta.$statusCode = 201;
     ctx.meta.$location = `${BASE_PATH}/users/${data.id}`;
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ActionSchema, Context } from "moleculer";
+import type { ActionContract } from "../../lib/contract/action.ts";
 import type { Meta } from "../../lib/contract/caller.ts";
 import type { Actions } from "../contracts.ts";
 
@@ -33,7 +34,7 @@ export type Handler = (
 export type Binding = {
   action: keyof Actions;
   /** The status of a success, if it is not 200. */
-  status?: 201;
+  status?: ActionContract["status"];
   /** It takes an `Idempotency-Key` (contract 21). */
   idempotent?: true;
   /** A user's token is required: the internal token alone is not enough. */

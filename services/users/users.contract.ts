@@ -205,6 +205,20 @@ export const actions = {
     errors: [new UserNotFound("Keycloak ID", ADA.keycloakId)],
     example: { params: { keycloakId: ADA.keycloakId }, result: ADA },
   }),
+  ensure: action({
+    rest: "PUT /users/by-keycloak/:keycloakId",
+    status: "200 or 201",
+    access: "keycloak-owner",
+    params: { keycloakId, email: email(), profile: object(profile) },
+    result: User,
+    operationId: "ensureUser",
+    summary: "Get a user by the id in Keycloak, created if there is none; an existing one stays unchanged",
+    errors: [new EmailTaken("king@example.com")],
+    example: {
+      params: { keycloakId: ADA.keycloakId, email: ADA.email, profile: { fullName: "Ada Lovelace" } },
+      result: ADA,
+    },
+  }),
   getByEmail: action({
     rest: "GET /users/by-email/:email",
     access: "admin",

@@ -1,5 +1,6 @@
 import type { Caller } from "../../lib/contract/caller.ts";
 import { sameEmail } from "../../lib/contract/email.ts";
+import { EmailTaken } from "../../lib/contract/errors.ts";
 import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { DomainEvent, Events } from "../contracts.ts";
@@ -16,7 +17,7 @@ export type NewUser = Pick<UserRow, "id" | "keycloakId" | "email" | "createdAt" 
 
 /** What the users' actions decide: pure functions from the row and the wish to the change. */
 
-type Wish = { keycloakId: string; email: string; profile: Profile };
+export type Wish = { keycloakId: string; email: string; profile: Profile };
 
 /** Every field of a profile: what is omitted is null. */
 const whole = (profile: Profile) =>
@@ -25,7 +26,7 @@ const whole = (profile: Profile) =>
     keyof Profile
   >;
 
-/** A new user, and the event that tells of it. */
+/** A new user, and its event. */
 export function newUser(
   { keycloakId, email, profile }: Wish,
   id: string,
@@ -39,6 +40,16 @@ export function newUser(
       data: { keycloakId, email, fullName: profile.fullName, createdAt: now.toISOString() },
     },
   };
+}
+
+/**
+ * The user who has the wished keycloakId already, among those who have it or the wished e-mail.
+ * @throws EmailTaken if the e-mail belongs to another user: the two are never linked (contract 21)
+ */
+export function existingUser(users: UserRow[], { keycloakId, email }: Wish): UserRow | undefined {
+  if (users.some((user) => user.keycloakId !== keycloakId && sameEmail(user.email, email)))
+    throw new EmailTaken(email);
+  return users.find((user) => user.keycloakId === keycloakId);
 }
 
 /** A user's preferences, whole: what is stored over the defaults. */
@@ -58,7 +69,7 @@ function differing<Fields extends object>(wish: Partial<Fields>, current: Fields
 
 const isEmpty = (object: object) => Object.keys(object).length === 0;
 
-/** PATCH: omitted keeps, null clears. Nothing changed, no event (SPEC 7). */
+/** PATCH: omitted keeps, null clears. Nothing changed, no event (contract 7). */
 export function updateProfile(user: UserRow, wish: Partial<Profile> = {}): Change | undefined {
   const changes = differing<Partial<Profile>>(wish, user);
   if (isEmpty(changes)) return undefined;

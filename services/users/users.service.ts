@@ -15,7 +15,7 @@ import { findByEmail, findByKeycloakId } from "./users.find.ts";
 import { listUsers } from "./users.list.ts";
 import { presentUser } from "./users.presenter.ts";
 import * as rules from "./users.rules.ts";
-import { insertUser, refuseTaken } from "./users.store.ts";
+import { ensureUser, insertUser, refuseTaken } from "./users.store.ts";
 
 const PURGE_EVERY = 3_600_000; // ms
 
@@ -28,14 +28,21 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
   actions: implement(actions, {
     async create(ctx) {
-      const { email } = ctx.params;
-      if (!rules.mayCreateWith(email, callerOf(ctx.meta))) throw new Forbidden("Not the e-mail of the token");
+      demandEmail(ctx);
       const { user, event } = rules.newUser(ctx.params, crypto.randomUUID(), new Date());
       const created = await once(ctx, async (tx) =>
         presentUser(await insertUser(user, event, causeOf(ctx), tx)),
       );
       if (!ctx.meta.replayed) usersTotal.inc();
       return created;
+    },
+
+    async ensure(ctx) {
+      demandEmail(ctx);
+      const { row, created } = await ensureUser(ctx.params, causeOf(ctx));
+      ctx.meta.created = created;
+      if (created) usersTotal.inc();
+      return presentUser(row);
     },
 
     get: (ctx) => presentUser(userOf(ctx)),
@@ -90,6 +97,11 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
     this.stopping.abort();
   },
 };
+
+/** @throws Forbidden if the caller's token contains another e-mail */
+function demandEmail({ params, meta }: Pick<Context<{ email: string }, Meta>, "params" | "meta">): void {
+  if (!rules.mayCreateWith(params.email, callerOf(meta))) throw new Forbidden("Not the e-mail of the token");
+}
 
 /** Changes a profile by a rule, counts the change if there was one, and returns the user afterwards. */
 async function changeProfile(

@@ -6,7 +6,7 @@ import { query } from "../../models/database.ts";
 import { toRecord, wakeRelay } from "../../models/outbox.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { DomainEvent } from "../contracts.ts";
-import type { NewUser } from "./users.rules.ts";
+import { existingUser, type NewUser, newUser, type Wish } from "./users.rules.ts";
 
 /** Row and event in one statement: half the cost of a transaction of two. */
 const INSERT = {
@@ -42,6 +42,36 @@ export async function insertUser(
   else wakeRelay();
   return created as UserRow;
 }
+
+const FIND_TAKERS = {
+  name: "find-takers",
+  text: `
+    SELECT ${USER_COLUMNS} FROM users
+    WHERE deleted_at IS NULL AND (keycloak_id = $1 OR email_key(email) = email_key($2))`,
+};
+
+/** How often a creation is tried that others, who create and delete the same user, get ahead of. */
+const ATTEMPTS = 5;
+
+/**
+ * The user with this keycloakId, created if there is none. The unique indexes decide among parallel calls.
+ * @throws EmailTaken if the e-mail belongs to another user, DependencyUnavailable
+ */
+export async function ensureUser(wish: Wish, cause: Cause): Promise<{ row: UserRow; created: boolean }> {
+  for (let attempts = 1; ; attempts++) {
+    const takers = await query<UserRow>(FIND_TAKERS, [wish.keycloakId, wish.email]);
+    const existing = existingUser(takers, wish);
+    if (existing) return { row: existing, created: false };
+    const { user, event } = newUser(wish, crypto.randomUUID(), new Date());
+    try {
+      return { row: await insertUser(user, event, cause), created: true };
+    } catch (error) {
+      if (!isTaken(error) || attempts === ATTEMPTS) throw error;
+    }
+  }
+}
+
+const isTaken = (error: unknown) => error instanceof EmailTaken || error instanceof KeycloakIdTaken;
 
 const UNIQUE_VIOLATION = "23505";
 

@@ -170,14 +170,19 @@ const IMAGE = {
   304: { description: "The image that `If-None-Match` names is still the current one" },
 };
 
-function success({ status, idempotent, result, example }: ActionContract): object {
-  if (result.type === "image") return IMAGE;
+function success(contract: ActionContract): object {
+  if (contract.result.type === "image") return IMAGE;
+  if (contract.status !== "200 or 201") return successWith(contract.status ?? 200, contract);
+  return { ...successWith(200, contract), ...successWith(201, contract) };
+}
+
+function successWith(status: 200 | 201, { idempotent, result, example }: ActionContract): object {
   const headers = {
     ...(status === 201 && { Location: { required: true, schema: { type: "string" } } }),
     ...(idempotent && IDEMPOTENCY_REPLAYED),
   };
   return {
-    [status ?? 200]: {
+    [status]: {
       description: String(result.schemaName),
       ...(Object.keys(headers).length > 0 && { headers }),
       content: { "application/json": { schema: toJsonSchema(result, refer), example: example?.result } },
