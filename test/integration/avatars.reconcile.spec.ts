@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import pLimit from "p-limit";
 import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
+import type { WorkQueue as Queue } from "../../services/avatars/avatars.queue.ts";
 import type { reconcile as Reconcile } from "../../services/avatars/avatars.reconcile.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
@@ -11,10 +12,14 @@ import { startService, type TestService } from "../helpers/service.ts";
 let service: TestService;
 let store: ObjectStore;
 let reconcile: typeof Reconcile;
+let WorkQueue: typeof Queue;
+let original: Queue["run"];
 
 beforeAll(async () => {
   service = await startService();
   ({ objectStore: store } = await import("../../lib/object-store/object-store.ts"));
+  ({ WorkQueue } = await import("../../services/avatars/avatars.queue.ts"));
+  original = WorkQueue.prototype.run;
   ({ reconcile } = await import("../../services/avatars/avatars.reconcile.ts"));
 });
 afterAll(() => service?.stop());
@@ -28,6 +33,9 @@ const upload = async ({ id, headers }: Person, file: Buffer) => {
   const asked = uploadOf(id, file);
   return request(service.url, { ...asked, headers: { ...asked.headers, ...headers } });
 };
+
+const remove = ({ id, headers }: Person) =>
+  request(service.url, { method: "DELETE", path: `/api/v1/users/${id}`, headers });
 
 test("objects that no user refers to are removed once they are an hour old, and no others", async () => {
   const [anna, ben] = [await createUser(service), await createUser(service)];
@@ -91,28 +99,37 @@ test("a native user.deleted for a living user removes no object of the avatar", 
   const anna = await createUser(service);
   await upload(anna, await jpeg());
   const objects = await namesOf(anna.id);
-  const { removeAllOf } = await import("../../services/avatars/avatars.objects.ts");
-  await removeAllOf(anna.id);
+  await service.broker.emit("user.deleted", { userId: anna.id }); // resolves after the listeners of this node
   expect(await namesOf(anna.id)).toEqual(objects);
+});
+
+test("an upload whose user is deleted before its objects are stored leaves none behind", async () => {
+  const anna = await createUser(service);
+  const put = store.put.bind(store);
+  let deleted: Promise<{ status: number }> | undefined;
+  store.put = async (...args) => {
+    deleted ??= remove(anna);
+    await deleted;
+    return put(...args);
+  };
+  const answer = await upload(anna, await jpeg());
+  store.put = put;
+  expect([answer.status, (await deleted)?.status]).toEqual([404, 200]);
+  expect(await namesOf(anna.id)).toEqual([]);
 });
 
 test("an upload whose user is deleted while the image is decoded leaves no object behind", async () => {
   const anna = await createUser(service);
+  const received = Promise.withResolvers<void>();
+  const run = jest.spyOn(WorkQueue.prototype, "run");
+  run.mockImplementation(function (this: Queue, work, place) {
+    if (place?.weight) received.resolve(); // its conversion begins, and lasts longer than the deletion
+    return original.call(this, work, place) as never;
+  });
   const uploading = upload(anna, await jpeg({ width: 6000, height: 6000 }));
-  // the objects are put before the row is changed: the deletion commits in between, or before
-  const put = store.put.bind(store);
-  let deleted: Promise<unknown> | undefined;
-  store.put = async (...args) => {
-    deleted ??= request(service.url, {
-      method: "DELETE",
-      path: `/api/v1/users/${anna.id}`,
-      headers: anna.headers,
-    });
-    await deleted;
-    return put(...args);
-  };
-  const answer = await uploading;
-  store.put = put;
-  expect(answer.status).toBe(404);
+  await received.promise;
+  expect((await remove(anna)).status).toBe(200);
+  run.mockRestore();
+  expect((await uploading).status).toBe(404);
   expect(await namesOf(anna.id)).toEqual([]);
 });
