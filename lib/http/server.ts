@@ -11,6 +11,9 @@ import { pathIn, toOriginForm } from "./target.ts";
 
 /** The HTTP server of both ports. It also answers what Node refuses before there is a request (contract 3). */
 
+/** A connection on which nothing moves for so long is closed, in ms: its client does not read the answer. */
+const SILENCE = 120_000;
+
 type Exchange = { req: IncomingMessage; res: ServerResponse };
 type Fault = NodeJS.ErrnoException & { rawPacket?: Buffer };
 type Options = {
@@ -79,12 +82,20 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
     requireHostHeader: false, // Node's own answer has no body
   };
   const server = http.createServer(options, (req, res) => {
+    const previous = exchanges.get(req.socket)?.res;
     exchanges.set(req.socket, { req, res });
+    if (!previous || previous.closed) handle(req, res);
+    else previous.once("close", () => req.socket.destroyed || res.headersSent || handle(req, res));
+  });
+  server.timeout = SILENCE;
+
+  /** Handles one request of a connection at a time: thousands of pipelined ones could block all other clients. */
+  function handle(req: IncomingMessage, res: ServerResponse): void {
     req.url = toOriginForm(req.url ?? "");
     if (req.httpVersion === "1.1" && req.headers.host === undefined)
-      return refuse(req, res, new RequestRefused(400, "The Host header is missing"));
-    listener(req, res);
-  });
+      refuse(req, res, new RequestRefused(400, "The Host header is missing"));
+    else listener(req, res);
+  }
   server.on("checkExpectation", (req, res) =>
     refuse(req, res, new RequestRefused(417, "The Expect header asks for what is not supported")),
   );

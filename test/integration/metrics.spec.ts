@@ -1,9 +1,10 @@
+import { connect } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
 import type { ServiceSchema } from "moleculer";
 import { jpeg } from "../helpers/images.ts";
 import { createUser } from "../helpers/people.ts";
 import { samplesAt } from "../helpers/samples.ts";
-import { startService, type TestService } from "../helpers/service.ts";
+import { INTERNAL_TOKEN, startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** Holds the relay up, as it waits for a listener of its own process. */
@@ -66,12 +67,11 @@ test("the gateway counts its answers by status, also those that no action heard 
   await service.http.get("/health").expect(200);
   await service.http.get("/api/v1/users/me").expect(401);
   await service.http.get("/nothing/here").expect(404);
-  const upload = { method: "POST", body: new ReadableStream({ start: (body) => body.enqueue("{") }) };
-  const leaving = AbortSignal.timeout(200);
-  const headers = { ...service.internal, "content-type": "application/json" };
-  await expect(
-    fetch(`${service.url}/api/v1/users`, { ...upload, headers, signal: leaving, duplex: "half" }),
-  ).rejects.toThrow();
+  const leaving = connect(Number(new URL(service.url).port), "127.0.0.1");
+  const head = `POST /api/v1/users HTTP/1.1\r\nHost: x\r\nx-internal-token: ${INTERNAL_TOKEN}\r\n`;
+  leaving.write(`${head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{`);
+  await waitFor(() => service.broker.getLocalService("api")?.pending.size === 1);
+  leaving.resetAndDestroy();
   await waitFor(async () => (await counted(499)) === 1);
   expect([await counted(200), await counted(401), await counted(404)]).toEqual([1, 1, 1]);
 });

@@ -1,0 +1,65 @@
+import type { RequestListener, Server } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { afterEach, expect, test } from "@jest/globals";
+import { createServer } from "../../lib/http/server.ts";
+import { sendRaw } from "../helpers/raw-http.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+let server: Server;
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+async function listen(listener: RequestListener): Promise<number> {
+  const logger = { info() {} } as unknown as Parameters<typeof createServer>[0]["logger"];
+  server = createServer({ variable: "PORT", port: 0, logger }, listener);
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  return (server.address() as AddressInfo).port;
+}
+const GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+test("1,000 pipelined requests of one connection are handled one at a time, and all are answered", async () => {
+  let running = 0;
+  let most = 0;
+  const port = await listen(async (_req, res) => {
+    most = Math.max(most, ++running);
+    await new Promise(setImmediate);
+    running--;
+    res.end();
+  });
+  const last = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+  const answers = await sendRaw(`http://127.0.0.1:${port}`, GET.repeat(999) + last);
+  expect([answers.length, most]).toEqual([1_000, 1]);
+});
+
+test("pipelined requests of a client that has left are not handled", async () => {
+  let handled = 0;
+  let closed = 0;
+  const port = await listen((_req, res) => {
+    handled++;
+    res.once("close", () => closed++);
+  });
+  const socket = connect(port, "127.0.0.1");
+  socket.write(GET.repeat(100));
+  await waitFor(() => handled === 1);
+  socket.destroy();
+  await waitFor(() => closed === 1);
+  expect(handled).toBe(1);
+});
+
+test("a connection whose client does not read the answer is closed", async () => {
+  let isClosed = false;
+  const port = await listen((_req, res) => {
+    res.once("close", () => {
+      isClosed = true;
+    });
+    res.end(Buffer.alloc(64 * 1024 * 1024));
+  });
+  expect(server.timeout).toBe(120_000);
+  server.timeout = 100;
+  const socket = connect(port, "127.0.0.1").on("error", () => {});
+  socket.pause().write(GET);
+  await waitFor(() => isClosed);
+  socket.destroy();
+});
