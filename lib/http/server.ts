@@ -13,6 +13,8 @@ import { pathIn, toOriginForm } from "./target.ts";
 
 /** A connection on which nothing moves for so long is closed, in ms: its client does not read the answer. */
 const SILENCE = 120_000;
+/** A connection on which more requests wait is closed: 1,000 of them take 7 MB. */
+const PIPELINED_MAX = 100;
 
 type Exchange = { req: IncomingMessage; res: ServerResponse };
 type Fault = NodeJS.ErrnoException & { rawPacket?: Buffer };
@@ -27,6 +29,9 @@ type Options = {
 export function createServer({ variable, port, logger }: Options, listener: RequestListener): http.Server {
   /** The last exchange of each connection. */
   const exchanges = new WeakMap<Duplex, Exchange>();
+  /** How many requests of each connection wait for an earlier one. */
+  const waiting = new WeakMap<Duplex, number>();
+  const count = (socket: Duplex, more: number) => waiting.set(socket, (waiting.get(socket) ?? 0) + more);
   const failed = new WeakSet<Duplex>();
 
   function report({ code: status, message: reason }: RequestRefused, traceId?: string): void {
@@ -82,10 +87,18 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
     requireHostHeader: false, // Node's own answer has no body
   };
   const server = http.createServer(options, (req, res) => {
-    const previous = exchanges.get(req.socket)?.res;
-    exchanges.set(req.socket, { req, res });
+    const { socket } = req;
+    const previous = exchanges.get(socket)?.res;
+    exchanges.set(socket, { req, res });
     if (!previous || previous.closed) handle(req, res);
-    else previous.once("close", () => req.socket.destroyed || res.headersSent || handle(req, res));
+    else if ((waiting.get(socket) ?? 0) >= PIPELINED_MAX) socket.destroy();
+    else {
+      count(socket, 1);
+      previous.once("close", () => {
+        count(socket, -1);
+        if (!socket.destroyed && !res.headersSent) handle(req, res);
+      });
+    }
   });
   server.timeout = SILENCE;
 

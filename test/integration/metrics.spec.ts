@@ -70,7 +70,8 @@ test("the gateway counts its answers by status, also those that no action heard 
   const leaving = connect(Number(new URL(service.url).port), "127.0.0.1");
   const head = `POST /api/v1/users HTTP/1.1\r\nHost: x\r\nx-internal-token: ${INTERNAL_TOKEN}\r\n`;
   leaving.write(`${head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{`);
-  await waitFor(() => service.broker.getLocalService("api")?.pending.size === 1);
+  const { pending } = service.broker.getLocalService("api") as unknown as { pending: Set<unknown> };
+  await waitFor(() => pending.size === 1);
   leaving.resetAndDestroy();
   await waitFor(async () => (await counted(499)) === 1);
   expect([await counted(200), await counted(401), await counted(404)]).toEqual([1, 1, 1]);
