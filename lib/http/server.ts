@@ -67,13 +67,15 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
     else if (req.complete)
       res.once("close", answer); // earlier requests of the connection are answered first
     else if (res.headersSent) res.destroy();
-    else {
+    else if (fault.code === "HPE_INVALID_EOF_STATE") {
+      // the client sends no more, but may still read
+      const [path = ""] = (req.url ?? "").split("?", 1);
+      writeError(socket, error, { path, traceId: newTraceId() });
+      setImmediate(() => res.destroy());
+    } else {
       res.setHeader("Connection", "close");
       // after the request's trace is known
-      setImmediate(() => {
-        if (!res.headersSent) sendError(req, res, error);
-        if (fault.code === "HPE_INVALID_EOF_STATE") res.once("finish", () => req.destroy()); // no more will come
-      });
+      setImmediate(() => res.headersSent || sendError(req, res, error));
     }
   }
 
