@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { BadRequest, ValidationFailed } from "../../lib/contract/errors.ts";
 import type { Binding } from "./gateway.types.ts";
 import { readJson } from "./json-body.ts";
+import { demandValid, isLarge } from "./large-body.ts";
 
 /** The params of an action, from a request: each field from one place. */
 
@@ -17,12 +18,16 @@ export async function readParams(
   req: IncomingMessage,
   res: ServerResponse,
   {
+    action,
     search,
     path,
     query,
     ignoresOtherQuery,
     streamsBody,
-  }: { search: string; path: Fields } & Pick<Binding, "query" | "ignoresOtherQuery" | "streamsBody">,
+  }: { search: string; path: Fields } & Pick<
+    Binding,
+    "action" | "query" | "ignoresOtherQuery" | "streamsBody"
+  >,
 ): Promise<Fields> {
   const takesQuery = req.method === "GET" || req.method === "HEAD";
   const given = parseQuery(search, ignoresOtherQuery && query);
@@ -39,7 +44,9 @@ export async function readParams(
     Object.keys(path).filter((field) => Object.hasOwn(fields, field)),
     "is given by the path",
   );
-  return { ...fields, ...path };
+  const params = { ...fields, ...path };
+  if (takesJson && isLarge(req)) demandValid(action, params);
+  return params;
 }
 
 /** @throws ValidationFailed if there are any such fields */

@@ -6,7 +6,7 @@ import { type Asked, request } from "../helpers/request.ts";
 import { samplesAt } from "../helpers/samples.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 
-/** Every route of SPEC 2, on one node and over three that talk through a real Kafka. */
+/** Every route of the contract, on one node and on three that communicate over a real Kafka. */
 
 const headers = { "x-internal-token": INTERNAL_TOKEN };
 const name = crypto.randomUUID();
@@ -23,6 +23,8 @@ const ROUTES: [method: string, path: string, status: number, body?: object][] = 
   ["GET", `${users}/ID`, 200],
   ["HEAD", `${users}/ID`, 200],
   ["PATCH", `${users}/ID`, 200, { profile: { bio: "Hires people" } }],
+  // larger than a Kafka message, and within the limit of a body
+  ["PATCH", `${users}/ID`, 400, { profile: { bio: "x".repeat(1_040_000) } }],
   ["PUT", `${users}/ID/profile`, 200, profile],
   ["PUT", `${users}/ID/email`, 200, { email: `new-${name}@example.com` }],
   ["GET", `${users}/ID/stats`, 200],

@@ -1,0 +1,25 @@
+import type { IncomingMessage } from "node:http";
+import { ValidationFailed } from "../../lib/contract/errors.ts";
+import { toParams } from "../../lib/contract/fields.ts";
+import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
+import { REST_ACTIONS } from "../contracts.ts";
+
+/**
+ * A large body can be more than a Kafka message holds, which would fail as 503 on its way to another node. A valid one
+ * is far smaller: so a large one is validated here, before it is sent.
+ */
+
+/** In bytes. */
+const LARGE = 100_000;
+
+/** Of a chunked body the length is not known before. */
+export const isLarge = ({ headers }: IncomingMessage): boolean =>
+  Number(headers["content-length"] ?? Number.POSITIVE_INFINITY) > LARGE;
+
+/** @throws ValidationFailed, as the action itself would */
+export function demandValid(action: string, params: object): void {
+  const contract = REST_ACTIONS.find(([name]) => name === action)?.[1];
+  if (!contract) return;
+  const errors = new Validator(VALIDATOR_OPTIONS).compile(toParams(contract.params))(params);
+  if (Array.isArray(errors)) throw new ValidationFailed(toDetails(errors as RuleError[]));
+}
