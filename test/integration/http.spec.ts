@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { ARRIVE_WITHIN } from "../../lib/http/arrival.ts";
 import { errorBody } from "../helpers/errors.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { png } from "../helpers/images.ts";
@@ -126,6 +127,31 @@ describe("what Node refuses is answered in the form of contract 3, counted and l
     const { status, body } = await send(`${head}1\r\n{\r\n`, chunk);
     expect([400, 413]).toContain(status);
     expect(JSON.parse(body)).toEqual(errorBody(status, expect.any(String), own()));
+  });
+
+  test.each([
+    ["with a length", "Content-Length: 100\r\n\r\n{"],
+    ["in chunks", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"],
+    ["in chunks, before the first one", "Transfer-Encoding: chunked\r\n\r\n"],
+    ["after it was asked for", "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n{"],
+  ])("a body that stalls, %s", async (_, rest) => {
+    const usual = ARRIVE_WITHIN.body;
+    ARRIVE_WITHIN.body = 100;
+    const before = await counted(408);
+    const logged = jest.spyOn(api()?.logger as { info(): void }, "info");
+    const answers = await sendRaw(
+      service.url,
+      `PATCH ${own()} HTTP/1.1\r\n${LAST}Content-Type: application/json\r\n${rest}`,
+    );
+    ARRIVE_WITHIN.body = usual;
+    const { status, headers, body } = answers.at(-1) ?? { status: 0, headers: {}, body: "" };
+    expect([status, headers.connection]).toEqual([408, "close"]);
+    expect(JSON.parse(body)).toEqual(errorBody(408, "The request did not arrive in time", own()));
+    await waitFor(async () => (await counted(408)) === before + 1);
+    expect(logged.mock.calls.map(([line]: unknown[]) => line)).toContainEqual(
+      expect.objectContaining({ action: "request", status: 408, traceId: JSON.parse(body).traceId }),
+    );
+    logged.mockRestore();
   });
 
   test("METRICS_PORT answers them in the same form", async () => {
