@@ -65,10 +65,10 @@ describe("from another node", () => {
       ({ name }) => name,
     );
 
-  test("the actions of SPEC 12 can be called, stats.apply and database.health among our own services, and no others", async () => {
+  test("the actions of contract 12 can be called, stats.apply and database.health among our own services, and no others", async () => {
     const spec = {
       users:
-        "create get getByKeycloakId getByEmail list update replaceProfile changeEmail remove getPreferences updatePreferences",
+        "create ensure get getByKeycloakId getByEmail list update replaceProfile changeEmail remove getPreferences updatePreferences",
       stats: "get incrementInterviews getQuotas setQuotas apply",
       avatars: "upload get remove",
       database: "health",

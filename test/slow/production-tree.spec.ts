@@ -94,6 +94,8 @@ test("start:prod starts the service on the same files", async () => {
       METRICS_PORT: String(metricsPort),
       KAFKA_BROKERS: "127.0.0.1:1",
       MINIO_ENDPOINT: "127.0.0.1",
+      MINIO_ACCESS_KEY: "operator",
+      MINIO_SECRET_KEY: "a-secret-of-its-own",
       AUTH_ISSUER: "http://127.0.0.1:1/realms/none",
       INTERNAL_TOKEN,
     },
@@ -107,7 +109,7 @@ test("start:prod starts the service on the same files", async () => {
       30_000,
     );
   } finally {
-    process.kill(-(service.pid ?? 0), "SIGKILL");
+    if (service.exitCode === null) process.kill(-(service.pid ?? 0), "SIGKILL");
     await ended;
   }
 });
