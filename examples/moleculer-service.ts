@@ -1,5 +1,6 @@
 import { type Context, ServiceBroker } from "moleculer";
-import { call, type Envelope } from "../services/contracts.ts";
+import { call } from "../lib/contract/call.ts";
+import type { Envelope } from "../services/contracts.ts";
 
 /**
  * Another team's Moleculer node. It welcomes each new user with a first interview.

@@ -20,19 +20,22 @@ export type InternalActions = Pick<AllActions, Internal>;
 /** The actions that other services and the REPL call (contract 12). */
 export type Actions = Omit<AllActions, Internal>;
 
-/** The actions with a REST route, by name. */
-export const REST_ACTIONS: [name: keyof Actions, contract: ActionContract][] = Object.entries({
+/** The actions that other services and the REPL call, by name. */
+export const OFFERED: [name: keyof Actions, contract: ActionContract][] = Object.entries({
   users,
   stats,
   avatars,
 }).flatMap(([service, { actions }]) =>
   Object.entries<ActionContract>(actions)
-    .filter(([, { rest }]) => rest)
+    .filter(([, { visibility }]) => visibility !== "public")
     .map(([name, contract]): [keyof Actions, ActionContract] => [
       `${service}.${name}` as keyof Actions,
       contract,
     ]),
 );
+
+/** Those with a REST route. */
+export const REST_ACTIONS = OFFERED.filter(([, { rest }]) => rest);
 
 /** The events that we publish, by type (contract 7). */
 const published = { ...users.events, ...stats.events, ...avatars.events };

@@ -1,30 +1,7 @@
 import { Errors } from "moleculer";
+import type { Failures, FieldError } from "./failures.ts";
 
 const { MoleculerClientError, MoleculerRetryableError } = Errors;
-
-/** What is wrong with one field; `field` is dotted, such as `profile.fullName`. */
-export type FieldError = { field: string; message: string };
-
-/** What an action rejects with, by `type`. */
-export type Failures = {
-  VALIDATION_ERROR: { code: 400; data: FieldError[] };
-  UNAUTHORIZED: { code: 401; data?: { invalidToken: string } };
-  FORBIDDEN: { code: 403; data?: undefined };
-  USER_NOT_FOUND: { code: 404; data?: undefined };
-  AVATAR_NOT_FOUND: { code: 404; data?: undefined };
-  EMAIL_TAKEN: { code: 409; data?: undefined };
-  KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
-  REQUEST_IN_PROGRESS: { code: 409; data?: undefined };
-  IDEMPOTENCY_KEY_REUSED: { code: 422; data?: undefined };
-  AVATAR_TOO_LARGE: { code: 413; data?: undefined };
-  UNSUPPORTED_IMAGE: { code: 415; data?: undefined };
-  DEPENDENCY_UNAVAILABLE: { code: 503; data: { dependency: string } };
-};
-
-/** Tell one from another by `type`: its class does not survive the way from node to node. `code` is the HTTP status. */
-export type ActionError = {
-  [Type in keyof Failures]: Error & { type: Type } & Failures[Type];
-}[keyof Failures];
 
 /** An error of an action: its type, code and data are those of the contract. */
 const TypedError: new <Type extends keyof Failures>(

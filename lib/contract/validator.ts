@@ -1,5 +1,6 @@
 import untyped from "fastest-validator";
-import { DETAILS_MAX, type FieldError } from "./errors.ts";
+import { DETAILS_MAX } from "./errors.ts";
+import type { FieldError } from "./failures.ts";
 
 /** The package types its ES build, Node loads the CommonJS one, whose export is the class itself. */
 export const Validator = untyped as unknown as typeof untyped.default;

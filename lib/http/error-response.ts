@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { Failures, FieldError } from "../contract/errors.ts";
+import type { Failures, FieldError } from "../contract/failures.ts";
 
 /** Every error that leaves the service, in the one form of SPEC 3. */
 
