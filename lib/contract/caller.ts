@@ -8,13 +8,18 @@ export type Caller = {
   user?: { sub: string; email?: string; admin: boolean };
 };
 
-/** What every call of the gateway carries beside its params (contract 12). */
+/** What a call of the gateway carries beside its params (contract 12), and what its answer carries beside the result. */
 export type Meta = {
   caller?: Caller;
+  /** The caller's own id for the request, which its events carry (contract 21). */
+  correlationId?: string;
+  /** Of an answer: the version of the user's row (contract 20). */
+  version?: number;
+  /** Of an answer: what the image is that it streams. */
   avatar?: AvatarMeta;
   /** Of an action that declares `idempotent` (contract 21). */
   idempotencyKey?: string;
-  /** Set by the action: it answered with the stored answer to its idempotency key. */
+  /** Of an answer: it is the stored answer to its idempotency key. */
   replayed?: boolean;
   /** Set by an action that creates only what is missing: it did. */
   created?: boolean;

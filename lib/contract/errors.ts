@@ -94,6 +94,13 @@ export class IdempotencyKeyReused extends TypedError<"IDEMPOTENCY_KEY_REUSED"> {
   }
 }
 
+/** The user's row does not have the version that the caller named (contract 20). */
+export class VersionConflict extends TypedError<"VERSION_CONFLICT"> {
+  constructor() {
+    super("Precondition failed: the user has changed", 412, "VERSION_CONFLICT");
+  }
+}
+
 /** A request that is refused before its route is known: 400, 408, 413, 417 or 431. */
 export class RequestRefused extends MoleculerClientError {
   constructor(status: number, message: string) {

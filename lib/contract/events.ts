@@ -40,6 +40,8 @@ export const deadLetterTopic = (topic: string): string => `${topic}-dlq`;
 
 /** A correlation id from outside is used if it is 1 to 128 visible ASCII characters; else the trace id stands for it. */
 const CORRELATION_ID = /^[\x21-\x7e]{1,128}$/;
+export const isCorrelationId = (id: unknown): id is string =>
+  typeof id === "string" && CORRELATION_ID.test(id);
 /** A longer causation id from outside is left out; in characters. */
 const CAUSATION_ID_LIMIT = 255;
 
@@ -57,7 +59,7 @@ export const toEnvelope = <Event extends { eventType: string; userId: string; da
   metadata: {
     service: "user-service" as const,
     version: VERSION,
-    correlationId: CORRELATION_ID.test(correlationId)
+    correlationId: isCorrelationId(correlationId)
       ? correlationId
       : (traceparent?.split("-")[1] ?? newTraceId()),
     ...(causationId && causationId.length <= CAUSATION_ID_LIMIT && { causationId }),

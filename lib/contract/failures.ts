@@ -12,6 +12,7 @@ export type Failures = {
   KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
   REQUEST_IN_PROGRESS: { code: 409; data?: undefined };
   IDEMPOTENCY_KEY_REUSED: { code: 422; data?: undefined };
+  VERSION_CONFLICT: { code: 412; data?: undefined };
   AVATAR_TOO_LARGE: { code: 413; data?: undefined };
   UNSUPPORTED_IMAGE: { code: 415; data?: undefined };
   DEPENDENCY_UNAVAILABLE: { code: 503; data: { dependency: string } };

@@ -1,7 +1,9 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { newTraceId } from "../contract/events.ts";
+import { CORRELATION_ID, echoCorrelationId } from "./correlation.ts";
 import { toErrorResponse } from "./error-response.ts";
+import { PROBLEM_JSON, toProblem, wantsProblem } from "./problem.ts";
 
 /** How long the rest of a request is read and ignored after its answer, in ms: closing at once could lose the answer. */
 const LINGER = 1_000;
@@ -15,33 +17,41 @@ export function sendJson(
   status: number,
   body: object,
   headers: object = {},
+  type = "application/json; charset=utf-8",
 ): void {
   if (res.headersSent) return void res.destroy();
   const json = JSON.stringify(body);
-  const type = "application/json; charset=utf-8";
   res.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(json) });
   res.end(req.method === "HEAD" ? undefined : json);
   if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), LINGER).unref();
 }
 
-/** Answers with an error in the form of contract 3, the fields of `besides` first. Returns the status. */
+/**
+ * Answers with an error in the form of contract 3, or as RFC 9457 if the caller asks for it (contract 22), the fields of
+ * `besides` first. Returns the status.
+ */
 export function sendError(req: Incoming, res: ServerResponse, error: unknown, besides: object = {}): number {
   const [path = ""] = (req.originalUrl ?? req.url ?? "").split("?", 1);
   const traceId = req.$ctx?.requestID ?? newTraceId();
-  const { status, headers, body } = toErrorResponse(error, { path, traceId, now: new Date() });
-  sendJson(req, res, status, { ...besides, ...body }, headers);
+  const { status, code, headers, body } = toErrorResponse(error, { path, traceId, now: new Date() });
+  if (!res.headersSent && !res.hasHeader(CORRELATION_ID)) echoCorrelationId(req, res, traceId);
+  if (wantsProblem(req.headers.accept))
+    sendJson(req, res, status, { ...besides, ...toProblem(code, body) }, headers, PROBLEM_JSON);
+  else sendJson(req, res, status, { ...besides, ...body }, headers);
   return status;
 }
 
 /** Answers with an error on a connection that has no request, and closes it. */
 export function writeError(socket: Duplex, error: unknown, at: { path: string; traceId: string }): void {
-  const { status, body } = toErrorResponse(error, { ...at, now: new Date() });
+  const { status, headers, body } = toErrorResponse(error, { ...at, now: new Date() });
   const json = JSON.stringify(body);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "Content-Type: application/json; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(json)}`,
     "Connection: close",
+    `${CORRELATION_ID}: ${at.traceId}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.on("error", () => {}).end(`${head.join("\r\n")}\r\n\r\n${json}`);
   setTimeout(() => socket.destroy(), LINGER).unref();

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Failures, FieldError } from "../contract/failures.ts";
 
-/** Every error that leaves the service, in the one form of SPEC 3. */
+/** Every error that leaves the service, in the one form of contract 3, with its code (contract 22). */
 
 export type ErrorBody = {
   statusCode: number;
@@ -13,13 +13,15 @@ export type ErrorBody = {
   details?: FieldError[];
 };
 
-type Answer = { status: number; headers: Record<string, string>; body: ErrorBody };
+type Answer = { status: number; code: string; headers: Record<string, string>; body: ErrorBody };
+
+export const ERROR_CODE = "x-error-code";
 
 /** What an error carries from node to node; its class does not survive the way. */
 type Carried = { code?: unknown; type?: unknown; message?: string; data?: unknown };
 
-/** Errors that say on purpose what the client may know (lib/contract/errors.ts). */
-const TOLD = new Set([
+/** Errors that are meant for the client (lib/contract/errors.ts). */
+const PUBLIC = new Set([
   "VALIDATION_ERROR",
   "BAD_REQUEST",
   "UNAUTHORIZED",
@@ -32,6 +34,7 @@ const TOLD = new Set([
   "KEYCLOAK_ID_TAKEN",
   "REQUEST_IN_PROGRESS",
   "IDEMPOTENCY_KEY_REUSED",
+  "VERSION_CONFLICT",
   "REQUEST_REFUSED",
   "BODY_TOO_LARGE",
   "AVATAR_TOO_LARGE",
@@ -39,8 +42,8 @@ const TOLD = new Set([
   "DEPENDENCY_UNAVAILABLE",
 ]);
 
-/** Moleculer's own ways to say that a node is away or too slow. */
-const AWAY = new Set([
+/** Moleculer's own errors for a node that is unavailable or too slow. */
+const UNAVAILABLE = new Set([
   "SERVICE_NOT_FOUND",
   "SERVICE_NOT_AVAILABLE",
   "SERVICE_UNAVAILABLE",
@@ -51,12 +54,13 @@ const AWAY = new Set([
   "QUEUE_FULL",
 ]);
 
-/** The answer to an error; nothing of the cause gets out of one that was not made to be told. */
+/** The answer to an error; nothing of the cause of an error that is not public gets out. */
 export function toErrorResponse(error: unknown, at: { path: string; traceId: string; now: Date }): Answer {
-  const { status, message, data } = toTold((error ?? {}) as Carried);
+  const { status, code, message, data } = toPublic((error ?? {}) as Carried);
   return {
     status,
-    headers: headersOf(error, status, data),
+    code,
+    headers: { [ERROR_CODE]: code, ...headersOf(status, code, data) },
     body: {
       statusCode: status,
       message,
@@ -69,22 +73,22 @@ export function toErrorResponse(error: unknown, at: { path: string; traceId: str
   };
 }
 
-function toTold({ code, type, message = "", data }: Carried): {
-  status: number;
-  message: string;
-  data?: unknown;
-} {
-  if (TOLD.has(String(type))) return { status: Number(code), message, data };
-  if (AWAY.has(String(type)) || code === 503)
-    return { status: 503, message: "The service is unavailable for now" };
-  if (type === "UNABLE_DECODE_PARAM") return { status: 400, message: "The path is not validly encoded" };
-  return { status: 500, message: "Internal server error" };
+type Public = { status: number; code: string; message: string; data?: unknown };
+
+function toPublic({ code, type, message = "", data }: Carried): Public {
+  const name = String(type);
+  if (PUBLIC.has(name)) return { status: Number(code), code: name, message, data };
+  if (UNAVAILABLE.has(name) || code === 503)
+    return { status: 503, code: "DEPENDENCY_UNAVAILABLE", message: "The service is unavailable for now" };
+  if (name === "UNABLE_DECODE_PARAM")
+    return { status: 400, code: "BAD_REQUEST", message: "The path is not validly encoded" };
+  return { status: 500, code: "INTERNAL_ERROR", message: "Internal server error" };
 }
 
-function headersOf(error: unknown, status: number, data: unknown): Record<string, string> {
+function headersOf(status: number, code: string, data: unknown): Record<string, string> {
   if (status === 401) return { "WWW-Authenticate": challengeOf(data as Failures["UNAUTHORIZED"]["data"]) };
   if (status === 405) return { Allow: (data as { allow: string[] }).allow.join(", ") };
-  const isForNow = status === 503 || (error as Carried | null)?.type === "REQUEST_IN_PROGRESS";
+  const isForNow = status === 503 || code === "REQUEST_IN_PROGRESS";
   return isForNow ? { "Retry-After": "1" } : {};
 }
 

@@ -1,9 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Context } from "moleculer";
 import { DependencyUnavailable, MethodNotAllowed, RouteNotFound } from "../contract/errors.ts";
+import { newTraceId } from "../contract/events.ts";
 import { demandReady, healthReport } from "../runtime/health.ts";
 import { registry } from "../runtime/metrics.ts";
 import { sendError, sendJson } from "./answer.ts";
+import { echoCorrelationId } from "./correlation.ts";
 
 /** Health and metrics of a node, without authentication (contract 6): on PORT, and on METRICS_PORT of each node. */
 
@@ -40,6 +42,8 @@ export const listenerFor =
   (req, res) => {
     const [path = ""] = (req.url ?? "").split("?", 1);
     const handler = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    const requestID = newTraceId();
+    echoCorrelationId(Object.assign(req, { $ctx: { requestID } }), res, requestID);
     if (!handler) sendError(req, res, new RouteNotFound());
     else if (req.method !== "GET" && req.method !== "HEAD")
       sendError(req, res, new MethodNotAllowed(["GET", "HEAD"]));

@@ -1,9 +1,13 @@
 import type { Context } from "moleculer";
+import type { Meta } from "../contract/caller.ts";
 import type { Cause } from "../contract/events.ts";
 import { traceparentOf } from "./trace-context.ts";
 
-/** The cause of what an action does: the trace of its call, which Moleculer carries as the requestID. */
-export const causeOf = (ctx: Pick<Context, "id" | "requestID">): Cause => ({
-  correlationId: ctx.requestID ?? ctx.id,
+/**
+ * The cause of what an action does: the caller's own id (contract 21), or the trace of the call, which Moleculer carries
+ * as the requestID.
+ */
+export const causeOf = (ctx: Pick<Context<unknown, Meta>, "id" | "requestID" | "meta">): Cause => ({
+  correlationId: ctx.meta.correlationId ?? ctx.requestID ?? ctx.id,
   traceparent: traceparentOf(ctx),
 });

@@ -6,6 +6,7 @@ import ApiGateway from "moleculer-web";
 import { demandRole, type Meta } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
 import { ARRIVE_WITHIN, arriveWithin } from "../../lib/http/arrival.ts";
+import { readCorrelationId } from "../../lib/http/correlation.ts";
 import { HEALTH_ROUTES } from "../../lib/http/health.routes.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { notReady, nowReady } from "../../lib/runtime/health.ts";
@@ -57,6 +58,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
         bodyParsers: false,
         mappingPolicy: "restrict",
         pathToRegexpOptions: { sensitive: true },
+        onBeforeCall: setCorrelationId,
       },
     ],
   } as ServiceSettingSchema,
@@ -96,7 +98,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
 async function onBeforeCall(
   this: Service,
   ctx: Context<unknown, Meta>,
-  _route: unknown,
+  route: unknown,
   req: Request,
   res: ServerResponse,
   alias: Binding,
@@ -106,10 +108,16 @@ async function onBeforeCall(
   ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers, this.logger);
   demandRole(access, ctx.meta.caller);
   if (alias.forUser && !ctx.meta.caller.user) throw new Unauthorized("A user's token is required");
+  setCorrelationId(ctx, route, req);
   const { params: path } = req.$params as { params: Record<string, unknown> };
   if (alias.idempotent) ctx.meta.idempotencyKey = readIdempotencyKey(req);
   const params = readParams(req, res, { ...alias, search: req.query, path });
   req.$params = await arriveWithin(ARRIVE_WITHIN.body, params);
+}
+
+function setCorrelationId(ctx: Context<unknown, Meta>, _route: unknown, req: Request): void {
+  const correlationId = readCorrelationId(req);
+  if (correlationId) ctx.meta.correlationId = correlationId;
 }
 
 function onAfterCall(

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Context, Service } from "moleculer";
 import { UUID } from "../../lib/contract/fields.ts";
+import { echoCorrelationId } from "../../lib/http/correlation.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import type { Request } from "./gateway.types.ts";
 
@@ -18,13 +19,14 @@ function userIdIn({ $params }: Request): string | undefined {
   return typeof id === "string" && UUID.test(id) ? id : undefined;
 }
 
-/** Sets the header `traceparent`, and logs one line when the answer is sent or the client has left. */
+/** Sets the headers `traceparent` and `x-correlation-id`, and logs one line when the answer is sent or the client has left. */
 export function traceAndLog(this: Service, ctx: Rest): void {
   const { req, res } = ctx.params;
   const start = performance.now();
   if (ctx.span) ctx.span.name = req.method ?? ""; // until its route is known
   const traceparent = traceparentOf(ctx);
   if (traceparent) res.setHeader("traceparent", traceparent);
+  echoCorrelationId(req, res, ctx.requestID ?? ctx.id);
   res.once("close", () => {
     const line = {
       action: "request",

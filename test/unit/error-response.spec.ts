@@ -7,8 +7,8 @@ const at = { path: "/api/v1/users", traceId: "0af7651916cd43dd8448eb211c80319c",
 const answerTo = (error: unknown) => toErrorResponse(error, at);
 const details = [{ field: "profile.fullName", message: "is required" }];
 
-/** Every error that is told, with its status, message and reason phrase (SPEC 3). */
-const TOLD: [Error, number, string, string][] = [
+/** Every public error, with its status, message and reason phrase (contract 3). */
+const PUBLIC: [Error, number, string, string][] = [
   [new errors.ValidationFailed(details), 400, "Validation failed", "Bad Request"],
   [new errors.BadRequest("Broken"), 400, "Broken", "Bad Request"],
   [new errors.Unauthorized("Token expired"), 401, "Token expired", "Unauthorized"],
@@ -21,13 +21,14 @@ const TOLD: [Error, number, string, string][] = [
   [new errors.MethodNotAllowed(["GET"]), 405, expect.any(String) as never, "Method Not Allowed"],
   [new errors.EmailTaken("a@b.co"), 409, "User with email a@b.co already exists", "Conflict"],
   [new errors.KeycloakIdTaken("kc"), 409, "User with Keycloak ID kc already exists", "Conflict"],
+  [new errors.VersionConflict(), 412, "Precondition failed: the user has changed", "Precondition Failed"],
   [new errors.AvatarTooLarge(), 413, "Avatar file size exceeds 5MB limit", "Payload Too Large"],
   [new errors.BodyTooLarge(), 413, expect.any(String) as never, "Payload Too Large"],
   [new errors.UnsupportedImage(), 415, "Only JPEG and PNG images are supported", "Unsupported Media Type"],
   [new errors.DependencyUnavailable("database"), 503, expect.any(String) as never, "Service Unavailable"],
 ];
 
-test.each(TOLD)("%s has its status, message and reason phrase", (error, statusCode, message, reason) => {
+test.each(PUBLIC)("%s has its status, message and reason phrase", (error, statusCode, message, reason) => {
   const { status, body } = answerTo(error);
   expect(status).toBe(statusCode);
   expect(body).toMatchObject({
@@ -40,7 +41,7 @@ test.each(TOLD)("%s has its status, message and reason phrase", (error, statusCo
   });
 });
 
-test.each(TOLD)("%s is told alike when it comes from another node", (error) => {
+test.each(PUBLIC)("%s has the same answer when it comes from another node", (error) => {
   const { code, type, message, data } = error as Error & { code: number; type: string; data: unknown };
   const carried = Object.assign(new Error(message), { code, type, data });
   expect(answerTo(carried)).toEqual(answerTo(error));
@@ -48,20 +49,31 @@ test.each(TOLD)("%s is told alike when it comes from another node", (error) => {
 
 test("validation errors add details, and no other error does", () => {
   expect(answerTo(new errors.ValidationFailed(details)).body.details).toEqual(details);
-  for (const [error] of TOLD.slice(1)) expect(answerTo(error).body).not.toHaveProperty("details");
+  for (const [error] of PUBLIC.slice(1)) expect(answerTo(error).body).not.toHaveProperty("details");
 });
 
 test("405 says what is allowed, 401 how to sign in, 503 when to come back", () => {
-  expect(answerTo(new errors.MethodNotAllowed(["GET", "HEAD"])).headers).toEqual({ Allow: "GET, HEAD" });
-  expect(answerTo(new errors.Unauthorized()).headers).toEqual({ "WWW-Authenticate": "Bearer" });
-  const refused = new errors.Unauthorized("Invalid token", { invalidToken: "its issuer is wrong" });
-  expect(answerTo(refused).headers).toEqual({
-    "WWW-Authenticate": 'Bearer error="invalid_token", error_description="its issuer is wrong"',
+  expect(answerTo(new errors.MethodNotAllowed(["GET", "HEAD"])).headers).toEqual({
+    Allow: "GET, HEAD",
+    "x-error-code": "METHOD_NOT_ALLOWED",
   });
+  expect(answerTo(new errors.Unauthorized()).headers).toEqual({
+    "WWW-Authenticate": "Bearer",
+    "x-error-code": "UNAUTHORIZED",
+  });
+  const refused = new errors.Unauthorized("Invalid token", { invalidToken: "its issuer is wrong" });
+  expect(answerTo(refused).headers["WWW-Authenticate"]).toBe(
+    'Bearer error="invalid_token", error_description="its issuer is wrong"',
+  );
   expect(answerTo(new errors.DependencyUnavailable("database")).headers["Retry-After"]).toMatch(/^\d+$/);
 });
 
-describe("a node that is out of reach or too slow is 503 with Retry-After", () => {
+test.each(PUBLIC)("x-error-code of %s is its type", (error) => {
+  const { type } = error as Error & { type: string };
+  expect(answerTo(error)).toMatchObject({ code: type, headers: { "x-error-code": type } });
+});
+
+describe("a node that is unavailable or too slow is 503 with Retry-After", () => {
   const E = Errors as unknown as Record<string, new (data?: object) => Error>;
   test.each([
     "ServiceNotFoundError",
@@ -76,6 +88,7 @@ describe("a node that is out of reach or too slow is 503 with Retry-After", () =
     const error = new AnError({ action: "users.get", nodeID: "node-7", service: "users" });
     const { status, headers, body } = answerTo(error);
     expect(status).toBe(503);
+    expect(headers["x-error-code"]).toBe("DEPENDENCY_UNAVAILABLE");
     expect(headers["Retry-After"]).toMatch(/^\d+$/);
     expect(JSON.stringify(body)).not.toMatch(/users\.get|node-7/);
   });
@@ -97,7 +110,7 @@ describe("any other failure is 500, and nothing of the cause is in the body", ()
     const { status, headers, body } = answerTo(error);
     expect({ status, headers, body }).toEqual({
       status: 500,
-      headers: {},
+      headers: { "x-error-code": "INTERNAL_ERROR" },
       body: {
         statusCode: 500,
         message: "Internal server error",
