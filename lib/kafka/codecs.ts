@@ -1,6 +1,7 @@
 import type { Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { collectRecords, varint } from "./cut-records.ts";
+import { unpackLz4, unpackSnappy } from "./unpack.ts";
 
 /**
  * Registers the codecs that kafkajs lacks, for reading: Snappy, LZ4 and ZSTD. GZIP is replaced too, as kafkajs unpacks
@@ -8,22 +9,17 @@ import { collectRecords, varint } from "./cut-records.ts";
  * and the partition goes on.
  */
 export async function registerCodecs(): Promise<void> {
-  const [{ default: kafkajs }, { compressionsAlgorithms }] = await Promise.all([
-    import("kafkajs"),
-    import("@platformatic/kafka"),
-  ]);
-  const { CompressionCodecs, CompressionTypes } = kafkajs;
+  const {
+    default: { CompressionCodecs, CompressionTypes },
+  } = await import("kafkajs");
   const codecs = {
-    [CompressionTypes.GZIP]: (packed: Buffer) => collectRecords(unpacked(createGunzip(), packed)),
-    [CompressionTypes.ZSTD]: (packed: Buffer) => collectRecords(unpacked(createZstdDecompress(), packed)),
-    // the formats allow at most 255 times the packed size
-    [CompressionTypes.Snappy]: async (packed: Buffer) =>
-      collectRecords([compressionsAlgorithms.snappy.decompressSync(packed)]),
-    [CompressionTypes.LZ4]: async (packed: Buffer) =>
-      collectRecords([compressionsAlgorithms.lz4.decompressSync(packed)]),
+    [CompressionTypes.GZIP]: (packed: Buffer) => unpacked(createGunzip(), packed),
+    [CompressionTypes.Snappy]: unpackSnappy,
+    [CompressionTypes.LZ4]: unpackLz4,
+    [CompressionTypes.ZSTD]: (packed: Buffer) => unpacked(createZstdDecompress(), packed),
   };
   for (const [type, unpack] of Object.entries(codecs)) {
-    const decompress = (packed: Buffer) => unpack(packed).catch(unreadableRecords);
+    const decompress = (packed: Buffer) => collectRecords(unpack(packed)).catch(unreadableRecords);
     Object.assign(CompressionCodecs, { [type]: () => ({ decompress }) });
   }
 }

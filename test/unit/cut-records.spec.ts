@@ -131,6 +131,28 @@ test.each([
   expect(unpacked.equals(Buffer.concat(Array(times).fill(data)))).toBe(true);
 });
 
+test.each([
+  { codec: "GZIP", pack: gzipSync },
+  { codec: "ZSTD", pack: zstdCompressSync },
+  { codec: "LZ4", pack: compressionsAlgorithms.lz4.compressSync },
+  { codec: "Snappy", pack: compressionsAlgorithms.snappy.compressSync },
+] as const)(
+  "a $codec batch with a record of 60 MB is cut, and its neighbours stay whole",
+  async ({ codec, pack }) => {
+    await registerCodecs();
+    const values = [Buffer.from("one."), Buffer.alloc(60_000_000, "big."), Buffer.from("two.")];
+    const { decompress } = CompressionCodecs[CompressionTypes[codec]]() as {
+      decompress(packed: Buffer): Promise<Buffer>;
+    };
+    const batch = Buffer.concat(values.map((value, index) => record(index, value)));
+    expect(read(await decompress(pack(batch)))).toEqual([
+      { offset: 0, length: 4, first: "one." },
+      { offset: 1, length: MAX_VALUE + 1, first: "big." },
+      { offset: 2, length: 4, first: "two." },
+    ]);
+  },
+);
+
 test("a GZIP batch that ends too early becomes records that say so", async () => {
   await registerCodecs();
   const codec = CompressionCodecs[CompressionTypes.GZIP]() as { decompress(packed: Buffer): Promise<Buffer> };
