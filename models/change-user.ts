@@ -1,13 +1,13 @@
 import type { Transaction } from "sequelize";
-import { UserNotFound } from "../lib/contract/errors.ts";
-import type { Cause } from "../lib/contract/events.ts";
+import { UserNotFound, VersionConflict } from "../lib/contract/errors.ts";
 import { observeStorage } from "../lib/runtime/metrics.ts";
+import { causeOf } from "../lib/tracing/cause.ts";
 import type { DomainEvent } from "../services/contracts.ts";
 import { transaction } from "./database.ts";
 import { enqueue, toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
 import { type Counter, HIGHEST, OWNED, type Owner, User, type UserRow } from "./user.ts";
-import { forgetUsers } from "./user-row.ts";
+import { forgetUsers, reportVersion } from "./user-row.ts";
 
 /** The one way to change a user: lock, decide, save, publish. */
 
@@ -18,38 +18,41 @@ export type Change = {
   events?: DomainEvent[];
 };
 
+/** The call of an action that changes a user, only if its row has the version `ifVersion` if that is given. */
+export type ChangeCall = Parameters<typeof causeOf>[0] & { params: { id: string; ifVersion?: number } };
+
 /**
  * Changes one user: locks the row, asks `decide` for the change, saves it, and publishes its events in the same
- * transaction, together with the quota events that follow from it.
+ * transaction, together with the quota events that follow from it. Reports the row's version to the caller.
  *
  * @param owner the service that asks: only its columns and counters are written
  * @param decide pure, as it may run again; returns undefined if nothing changes
  * @param within the transaction that the change belongs to; without it, one of its own
  * @returns the row after the change
- * @throws UserNotFound, DependencyUnavailable, what `decide` throws
+ * @throws UserNotFound, what `decide` throws, VersionConflict, DependencyUnavailable
  */
 export async function changeUser(
   owner: Owner,
-  id: string,
-  cause: Cause,
+  ctx: ChangeCall,
   decide: (user: UserRow) => Change | undefined,
   within?: Transaction,
 ): Promise<UserRow> {
-  const change = (tx: Transaction) => changeLocked(tx, owner, id, cause, decide);
-  return within ? change(within) : transaction(change);
+  const change = (tx: Transaction) => changeLocked(tx, owner, ctx, decide);
+  return reportVersion(ctx, await (within ? change(within) : transaction(change)));
 }
 
 async function changeLocked(
   tx: Transaction,
   owner: Owner,
-  id: string,
-  cause: Cause,
+  ctx: ChangeCall,
   decide: (user: UserRow) => Change | undefined,
 ): Promise<UserRow> {
+  const { id, ifVersion } = ctx.params;
   const user = await User.findOne({ where: { id, deletedAt: null }, lock: true, transaction: tx });
   if (!user) throw new UserNotFound("ID", id);
   const before = { ...user.get() };
-  const change = decide(before);
+  const change = decide(before); // what does not exist is reported before a conflict (contract 3)
+  if (ifVersion !== undefined && ifVersion !== before.version) throw new VersionConflict();
   if (!change) return before;
 
   const { set = {}, add = {}, events = [] } = change;
@@ -57,6 +60,7 @@ async function changeLocked(
   if (change.set) row.updatedAt = new Date(); // counters alone do not move it (contract 1)
   await user.update(row, { fields: fieldsOf(owner, add), transaction: tx });
   const all = [...events, ...quotaEvents(before, row)];
+  const cause = causeOf(ctx);
   await enqueue(
     tx,
     all.map((event) => toRecord(event, cause)),

@@ -10,8 +10,9 @@ import { type PurgeLimits, purge } from "./purge.ts";
 
 type Call = { action?: { name?: string } | null; params: unknown; meta: Meta };
 
-/** What is stored: what the action returned, or the error that it rejected with. */
-type Answer = { result: unknown } | { error: Refusal };
+/** What is stored: what the action returned, with the version that it reported, or the error that it rejected with. */
+type Answer = Success | { error: Refusal };
+type Success = { result: unknown; version?: number };
 type Refusal = { message: string; code: number; type: string; data?: unknown };
 
 /**
@@ -30,9 +31,13 @@ export async function once<Result>(
   if (key === undefined) return work();
   const { internal, user } = callerOf(meta);
   const id = sha256([internal ? "internal" : "user", user?.sub, action?.name, key]);
-  const { answer, replayed } = await transaction((tx) => answerOnce(tx, id, sha256(params), work));
+  const run = async (tx: Transaction) => ({ result: await work(tx), version: meta.version });
+  const { answer, replayed } = await transaction((tx) => answerOnce(tx, id, sha256(params), run));
   meta.replayed = replayed;
-  if ("result" in answer) return answer.result as Result;
+  if ("result" in answer) {
+    meta.version = answer.version;
+    return answer.result as Result;
+  }
   const { message, code, type, data } = answer.error;
   throw new Errors.MoleculerClientError(message, code, type, data);
 }
@@ -41,7 +46,7 @@ async function answerOnce(
   tx: Transaction,
   id: Buffer,
   fingerprint: Buffer,
-  work: (tx: Transaction) => Promise<unknown>,
+  run: (tx: Transaction) => Promise<Success>,
 ): Promise<{ answer: Answer; replayed: boolean }> {
   // the lock first: a request that gets it sees the answer of whoever had it before
   const locked = await tryLock(tx, id);
@@ -50,16 +55,16 @@ async function answerOnce(
   if (stored) return { answer: stored.answer, replayed: true };
   if (!locked) throw new RequestInProgress();
 
-  const answer = await attempt(tx, work);
+  const answer = await attempt(tx, run);
   await insert(tx, id, fingerprint, answer);
   return { answer, replayed: false };
 }
 
 /** A request that is refused has no effect, and its error is its answer. */
-async function attempt(tx: Transaction, work: (tx: Transaction) => Promise<unknown>): Promise<Answer> {
+async function attempt(tx: Transaction, run: (tx: Transaction) => Promise<Success>): Promise<Answer> {
   await query({ name: "before-work", text: "SAVEPOINT before_work" }, [], tx);
   try {
-    return { result: await work(tx) };
+    return await run(tx);
   } catch (error) {
     if (!isFinal(error)) throw error;
     await query({ name: "undo-work", text: "ROLLBACK TO SAVEPOINT before_work" }, [], tx);

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Meta } from "../lib/contract/caller.ts";
 import { config } from "../lib/runtime/config.ts";
 import { query } from "./database.ts";
 import { USER_COLUMNS, type UserRow } from "./user.ts";
@@ -35,6 +36,12 @@ export function findUser(id: string): Read {
     () => cache?.delete(id),
   );
   return read;
+}
+
+/** Reports the version of the row that an action answers with to its caller (contract 20). Returns the row. */
+export function reportVersion({ meta }: { meta: Meta }, row: UserRow): UserRow {
+  meta.version = row.version;
+  return row;
 }
 
 /** Removes the rows that a transaction changed from the cache; to be called after its commit, also if that failed. */

@@ -184,6 +184,12 @@ export const object = <Of extends Fields>(props: Of, name?: string): Field<Infer
     InferAllGiven<Of>
   >;
 
+/** The same result, which shows a user's row: its answers have the row's version as their ETag (contract 20). */
+export const versioned = <Of extends Field>(result: Of): Of => ({ ...result, versioned: true });
+
+/** The param of an action that changes a user only if the row has this version (contract 20). */
+export const ifVersion = optional(described("Changes the user only if its row has this version", count()));
+
 export const list = <Value>(items: Field<Value>): Field<Value[]> =>
   ({ type: "array", nullable: false, items }) as Field<Value[]>;
 

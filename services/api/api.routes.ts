@@ -7,9 +7,9 @@ import { receiveFile, UPLOAD_WITHIN } from "./upload.ts";
 export const BASE_PATH = "/api/v1";
 
 const uploadAvatar: Handler = function (req, res, next) {
-  const { id } = req.$params as { id: string };
+  const params = req.$params as { id: string; ifVersion?: number };
   receiveFile(req, res, (stream) =>
-    call(req.$ctx, "avatars.upload", { id }, { stream, timeout: UPLOAD_WITHIN, retries: 0 }),
+    call(req.$ctx, "avatars.upload", params, { stream, timeout: UPLOAD_WITHIN, retries: 0 }),
   ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
 };
 
@@ -34,10 +34,20 @@ const specificity = (route: string) => route.slice(route.indexOf(" ")).replaceAl
 /** The REST routes (contract 2) and the actions they call. The first that matches a path is taken. */
 export const ROUTES: Record<string, Binding> = Object.fromEntries(
   [
-    ...REST_ACTIONS.map(([action, { rest = "", status, idempotent }]): [string, Binding] => [
+    ...REST_ACTIONS.map(([action, { rest = "", status, idempotent, params, result }]): [string, Binding] => [
       rest,
-      { action, status, idempotent, ...bindingOf(action) },
+      {
+        action,
+        status,
+        idempotent,
+        conditional: "ifVersion" in params,
+        versioned: result.versioned === true,
+        ...bindingOf(action),
+      },
     ]),
-    [`GET ${ME.path}`, { action: ME.action, handler: askForOneself, forUser: true, query: [] }] as const,
+    [
+      `GET ${ME.path}`,
+      { action: ME.action, versioned: true, handler: askForOneself, forUser: true, query: [] },
+    ] as const,
   ].sort(([a], [b]) => (specificity(a) < specificity(b) ? -1 : 1)),
 );

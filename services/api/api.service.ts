@@ -7,6 +7,7 @@ import { demandRole, type Meta } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
 import { ARRIVE_WITHIN, arriveWithin } from "../../lib/http/arrival.ts";
 import { readCorrelationId } from "../../lib/http/correlation.ts";
+import { setEtag } from "../../lib/http/etag.ts";
 import { HEALTH_ROUTES } from "../../lib/http/health.routes.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { notReady, nowReady } from "../../lib/runtime/health.ts";
@@ -129,12 +130,15 @@ function onAfterCall(
   data: { id: string },
 ): unknown {
   markReplay(ctx.meta, res);
-  const { status } = req.$alias;
+  const { status, versioned } = req.$alias;
   if (status === 201 || (status === "200 or 201" && ctx.meta.created)) {
     ctx.meta.$statusCode = 201;
     ctx.meta.$location = `${BASE_PATH}/users/${data.id}`;
   }
-  return data;
+  const isUnchanged = versioned && setEtag(req, res, ctx.meta.version);
+  if (!isUnchanged) return data;
+  ctx.meta.$statusCode = 304;
+  return null;
 }
 
 export default ApiService;

@@ -37,6 +37,10 @@ export type Binding = {
   status?: ActionContract["status"];
   /** It takes an `Idempotency-Key` (contract 21). */
   idempotent?: true;
+  /** Its answers have an ETag, and it honours If-None-Match (contract 20). */
+  versioned?: boolean;
+  /** It honours If-Match (contract 20). */
+  conditional?: boolean;
   /** A user's token is required: the internal token alone is not enough. */
   forUser?: true;
   /** The fields that the query may have, if they are not the params of the action. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { BadRequest, ValidationFailed } from "../../lib/contract/errors.ts";
+import { readIfMatch } from "../../lib/http/etag.ts";
 import type { Binding } from "./gateway.types.ts";
 import { readJson } from "./json-body.ts";
 import { demandValid, isLarge } from "./large-body.ts";
@@ -11,7 +12,7 @@ type Fields = Record<string, unknown>;
 
 /**
  * GET takes the query, all other methods a JSON body, or one that the handler reads as a stream. The fields of the path
- * are added, and can be given nowhere else.
+ * and the version of If-Match are added, and can be given nowhere else.
  * @throws BadRequest, BodyTooLarge, ValidationFailed
  */
 export async function readParams(
@@ -24,9 +25,10 @@ export async function readParams(
     query,
     ignoresOtherQuery,
     streamsBody,
+    conditional,
   }: { search: string; path: Fields } & Pick<
     Binding,
-    "action" | "query" | "ignoresOtherQuery" | "streamsBody"
+    "action" | "query" | "ignoresOtherQuery" | "streamsBody" | "conditional"
   >,
 ): Promise<Fields> {
   const takesQuery = req.method === "GET" || req.method === "HEAD";
@@ -44,7 +46,10 @@ export async function readParams(
     Object.keys(path).filter((field) => Object.hasOwn(fields, field)),
     "is given by the path",
   );
+  if (conditional && Object.hasOwn(fields, "ifVersion"))
+    refuseFields(["ifVersion"], "is given by the header If-Match");
   const params = { ...fields, ...path };
+  if (conditional && "if-match" in req.headers) params.ifVersion = readIfMatch(req.headers);
   if (takesJson && isLarge(req)) demandValid(action, params);
   return params;
 }

@@ -1,7 +1,6 @@
-import type { Cause } from "../../lib/contract/events.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { avatarsUploaded, timeStage } from "../../lib/runtime/metrics.ts";
-import { type Change, changeUser } from "../../models/change-user.ts";
+import { type Change, type ChangeCall, changeUser } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Avatar } from "./avatars.images.ts";
 import { ensureAvatar, putAvatar, removeUnreferenced } from "./avatars.objects.ts";
@@ -14,26 +13,26 @@ export type Follow = (work: Promise<unknown>) => Promise<void>;
 
 /**
  * Makes this the user's avatar.
- * @throws UserNotFound, DependencyUnavailable
+ * @throws UserNotFound, VersionConflict, DependencyUnavailable
  */
 export async function storeAvatar(
-  userId: string,
+  ctx: ChangeCall,
   avatar: Avatar,
-  cause: Cause,
   follow: Follow,
 ): Promise<{ avatarUrl: string }> {
+  const userId = ctx.params.id;
   const key = keyOf(userId, avatar);
   const avatarUrl = `${config.publicUrl}/api/v1/users/${userId}/avatar?v=${avatar.hash}`;
   const fileSize = await timeStage("store", putAvatar(key, avatar));
   const decide = (user: UserRow) => replaceAvatar(user, key, avatarUrl, fileSize);
   try {
-    const isNew = await changeAvatar(userId, cause, decide, follow);
+    const isNew = await changeAvatar(ctx, decide, follow);
     if (!isNew) return { avatarUrl };
     avatarsUploaded.inc();
     await follow(ensureAvatar(key, avatar));
     return { avatarUrl };
   } catch (error) {
-    // the user may have been deleted meanwhile; otherwise this removes only what no row refers to
+    // the user may have been deleted or changed meanwhile; otherwise this removes only what no row refers to
     await follow(removeUnreferenced(userId, key));
     throw error;
   }
@@ -42,20 +41,19 @@ export async function storeAvatar(
 /**
  * Changes the row, then removes the objects of the avatar before.
  * @returns whether the user has another avatar now, or none
- * @throws UserNotFound, DependencyUnavailable, what `decide` throws
+ * @throws UserNotFound, what `decide` throws, VersionConflict, DependencyUnavailable
  */
 export async function changeAvatar(
-  userId: string,
-  cause: Cause,
+  ctx: ChangeCall,
   decide: (user: UserRow) => Change | undefined,
   follow: Follow,
 ): Promise<boolean> {
   let old: string | null = null;
-  const { avatarKey } = await changeUser("avatars", userId, cause, (user) => {
+  const { avatarKey } = await changeUser("avatars", ctx, (user) => {
     old = user.avatarKey;
     return decide(user);
   });
   if (old === avatarKey) return false;
-  if (old) await follow(removeUnreferenced(userId, old));
+  if (old) await follow(removeUnreferenced(ctx.params.id, old));
   return true;
 }

@@ -61,7 +61,3 @@ export function removeAvatar(user: UserRow): Change {
     events: [{ eventType: "user.avatar_deleted", userId: user.id, data: { fileSize } }],
   };
 }
-
-/** Whether the client's If-None-Match names the entity: a weak comparison (RFC 9110, 13.1.2). */
-export const isFresh = (ifNoneMatch: string, etag: string): boolean =>
-  ifNoneMatch.split(",").some((known) => ["*", etag].includes(known.trim().replace(/^W\//, "")));

@@ -4,7 +4,6 @@ import { implement } from "../../lib/contract/action.ts";
 import { uuid } from "../../lib/contract/fields.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
-import { causeOf } from "../../lib/tracing/cause.ts";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
 import type { Envelope } from "../contracts.ts";
 import { changeAvatar, type Follow, storeAvatar } from "./avatars.changes.ts";
@@ -56,10 +55,9 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
   actions: implement(actions, {
     upload(this: Methods, ctx) {
-      const { id } = ctx.params;
-      return processUpload(id, ctx.stream as Readable, async (file, signal) => {
+      return processUpload(ctx.params.id, ctx.stream as Readable, async (file, signal) => {
         const avatar = await makeAvatar(file, signal);
-        return storeAvatar(id, avatar, causeOf(ctx), this.afterwards);
+        return storeAvatar(ctx, avatar, this.afterwards);
       });
     },
 
@@ -71,7 +69,7 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     },
 
     async remove(this: Methods, ctx) {
-      await changeAvatar(ctx.params.id, causeOf(ctx), removeAvatar, this.afterwards);
+      await changeAvatar(ctx, removeAvatar, this.afterwards);
       return { message: "Avatar deleted successfully" };
     },
   }),

@@ -8,11 +8,13 @@ import {
   flag,
   type Infer,
   type InferAll,
+  ifVersion,
   integer,
   object,
   oneOf,
   optional,
   uuid,
+  versioned,
 } from "../../lib/contract/fields.ts";
 import type { CountedEvent, Outcome } from "../ingest/ingest.contract.ts";
 
@@ -34,7 +36,7 @@ export const Stats = object(
 export type Stats = Infer<typeof Stats>;
 
 const Quota = object({ used: count(), limit: count(), remaining: count(), exceeded: flag() });
-export const Quotas = object({ interviews: Quota, storage: Quota }, "Quotas");
+export const Quotas = versioned(object({ interviews: Quota, storage: Quota }, "Quotas"));
 export type Quota = Infer<typeof Quota>;
 export type Quotas = Infer<typeof Quotas>;
 
@@ -84,6 +86,7 @@ export const actions = {
     logAs: "quotas_update",
     params: {
       id,
+      ifVersion,
       maxInterviews: optional(integer(0, 2 ** 31 - 1)),
       maxStorage: optional(count()),
     },

@@ -5,6 +5,7 @@ import { causeOf } from "../../lib/tracing/cause.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
 import { changeUser } from "../../models/change-user.ts";
 import { once } from "../../models/idempotency.ts";
+import { reportVersion } from "../../models/user-row.ts";
 import { CONSUMED } from "../ingest/ingest.contract.ts";
 import { applyEvents } from "./stats.apply.ts";
 import { actions } from "./stats.contract.ts";
@@ -24,16 +25,13 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { stopping: Abor
 
     async incrementInterviews(ctx) {
       const add = CONSUMED["interview.created"].effect({ interviewId: "" });
-      return once(ctx, async (tx) =>
-        presentStats(await changeUser("stats", ctx.params.id, causeOf(ctx), () => ({ add }), tx)),
-      );
+      return once(ctx, async (tx) => presentStats(await changeUser("stats", ctx, () => ({ add }), tx)));
     },
 
-    getQuotas: (ctx) => presentQuotas(userOf(ctx)),
+    getQuotas: (ctx) => presentQuotas(reportVersion(ctx, userOf(ctx))),
 
     async setQuotas(ctx) {
-      const { id, ...limits } = ctx.params;
-      return presentQuotas(await changeUser("stats", id, causeOf(ctx), (user) => setQuotas(user, limits)));
+      return presentQuotas(await changeUser("stats", ctx, (user) => setQuotas(user, ctx.params)));
     },
 
     apply: (ctx) => applyEvents(ctx.params.events, causeOf(ctx)),

@@ -1,6 +1,6 @@
 import { action } from "../../lib/contract/action.ts";
 import { EmailTaken, KeycloakIdTaken, UserNotFound } from "../../lib/contract/errors.ts";
-import { anyText, email, object, optional } from "../../lib/contract/fields.ts";
+import { anyText, email, ifVersion, object, optional } from "../../lib/contract/fields.ts";
 import {
   ADA,
   DEFAULT_PREFERENCES,
@@ -109,7 +109,11 @@ export const actions = {
     rest: "PATCH /users/:id",
     access: "owner",
     logAs: "user_update",
-    params: { id, profile: optional(object({ ...profile, fullName: optional(profile.fullName) })) },
+    params: {
+      id,
+      ifVersion,
+      profile: optional(object({ ...profile, fullName: optional(profile.fullName) })),
+    },
     result: User,
     operationId: "updateUser",
     summary: "Change parts of a profile: omitted fields stay, null clears",
@@ -122,7 +126,7 @@ export const actions = {
     rest: "PUT /users/:id/profile",
     access: "owner",
     logAs: "user_update",
-    params: { id, ...profile },
+    params: { id, ifVersion, ...profile },
     result: User,
     operationId: "replaceProfile",
     summary: "Replace a whole profile: omitted fields are cleared",
@@ -138,7 +142,7 @@ export const actions = {
     rest: "PUT /users/:id/email",
     access: "admin",
     logAs: "user_update",
-    params: { id, email: email() },
+    params: { id, ifVersion, email: email() },
     result: User,
     operationId: "changeEmail",
     summary: "Change the e-mail, after it was changed in Keycloak",
@@ -152,7 +156,7 @@ export const actions = {
     rest: "DELETE /users/:id",
     access: "owner",
     logAs: "user_delete",
-    params: { id },
+    params: { id, ifVersion },
     result: Message,
     operationId: "removeUser",
     summary: "Delete a user",
@@ -171,7 +175,7 @@ export const actions = {
     rest: "PATCH /users/:id/preferences",
     access: "owner",
     logAs: "preferences_update",
-    params: { id, ...preferencesPatch },
+    params: { id, ifVersion, ...preferencesPatch },
     result: Preferences,
     operationId: "updatePreferences",
     summary: "Change parts of the preferences",

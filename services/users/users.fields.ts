@@ -19,6 +19,7 @@ import {
   time,
   url,
   uuid,
+  versioned,
   withDefault,
 } from "../../lib/contract/fields.ts";
 import { ISO_DATE, toUtcDate } from "../../lib/contract/formats/iso-date.ts";
@@ -57,25 +58,26 @@ export const preferencesPatch = {
   timezone: optional(timezone),
   notifications: optional(object(partial(notifications))),
 };
-export const Preferences = object(
-  { language, timezone, notifications: object(notifications) },
-  "Preferences",
+export const Preferences = versioned(
+  object({ language, timezone, notifications: object(notifications) }, "Preferences"),
 );
 export type Preferences = Infer<typeof Preferences>;
 export type PreferencesPatch = InferAll<typeof preferencesPatch>;
 
-export const User = object(
-  {
-    id,
-    keycloakId: anyText(),
-    email: anyText(),
-    profile: object({ ...asResult(profile), avatarUrl: nullable(url()) }),
-    stats: object({ interviewsCreated: count(), storageUsed: described("Bytes", count()) }),
-    quotas: object({ maxInterviews: count(), maxStorage: described("Bytes", count()) }),
-    createdAt: time(),
-    updatedAt: time(),
-  },
-  "User",
+export const User = versioned(
+  object(
+    {
+      id,
+      keycloakId: anyText(),
+      email: anyText(),
+      profile: object({ ...asResult(profile), avatarUrl: nullable(url()) }),
+      stats: object({ interviewsCreated: count(), storageUsed: described("Bytes", count()) }),
+      quotas: object({ maxInterviews: count(), maxStorage: described("Bytes", count()) }),
+      createdAt: time(),
+      updatedAt: time(),
+    },
+    "User",
+  ),
 );
 export type User = Infer<typeof User>;
 

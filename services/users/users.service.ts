@@ -10,6 +10,7 @@ import { databaseMixin, type Reader } from "../../mixins/database.mixin.ts";
 import { type Change, changeUser } from "../../models/change-user.ts";
 import { once, purgeAnswers } from "../../models/idempotency.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
+import { reportVersion } from "../../models/user-row.ts";
 import { actions, type User } from "./users.contract.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
 import { listUsers } from "./users.list.ts";
@@ -31,7 +32,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
       demandEmail(ctx);
       const { user, event } = rules.newUser(ctx.params, crypto.randomUUID(), new Date());
       const created = await once(ctx, async (tx) =>
-        presentUser(await insertUser(user, event, causeOf(ctx), tx)),
+        answerWith(ctx, await insertUser(user, event, causeOf(ctx), tx)),
       );
       if (!ctx.meta.replayed) usersTotal.inc();
       return created;
@@ -42,17 +43,17 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
       const { row, created } = await ensureUser(ctx.params, causeOf(ctx));
       ctx.meta.created = created;
       if (created) usersTotal.inc();
-      return presentUser(row);
+      return answerWith(ctx, row);
     },
 
-    get: (ctx) => presentUser(userOf(ctx)),
+    get: (ctx) => answerWith(ctx, userOf(ctx)),
 
     async getByKeycloakId(this: Reader<UserModel>, ctx) {
-      return presentUser(await findByKeycloakId(this, ctx.params.keycloakId));
+      return answerWith(ctx, await findByKeycloakId(this, ctx.params.keycloakId));
     },
 
     async getByEmail(this: Reader<UserModel>, ctx) {
-      return presentUser(await findByEmail(this, ctx.params.email));
+      return answerWith(ctx, await findByEmail(this, ctx.params.email));
     },
 
     list(this: Reader<UserModel>, ctx) {
@@ -71,16 +72,16 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
     async remove(ctx) {
       const now = new Date();
       const reason = rules.removalReason(callerOf(ctx.meta), userOf(ctx).keycloakId);
-      await changeUser("users", ctx.params.id, causeOf(ctx), (user) => rules.remove(user, reason, now));
+      await changeUser("users", ctx, (user) => rules.remove(user, reason, now));
       return { message: "User deleted successfully" };
     },
 
-    getPreferences: (ctx) => rules.preferencesOf(userOf(ctx)),
+    getPreferences: (ctx) => rules.preferencesOf(reportVersion(ctx, userOf(ctx))),
 
     async updatePreferences(ctx) {
-      const { id, ...patch } = ctx.params;
+      const { id, ifVersion, ...patch } = ctx.params;
       const decide = (user: UserRow) => rules.updatePreferences(user, patch);
-      return rules.preferencesOf(await changeUser("users", id, causeOf(ctx), decide));
+      return rules.preferencesOf(await changeUser("users", ctx, decide));
     },
   }),
 
@@ -103,13 +104,15 @@ function demandEmail({ params, meta }: Pick<Context<{ email: string }, Meta>, "p
   if (!rules.mayCreateWith(params.email, callerOf(meta))) throw new Forbidden("Not the e-mail of the token");
 }
 
+const answerWith = (ctx: { meta: Meta }, row: UserRow): User => presentUser(reportVersion(ctx, row));
+
 /** Changes a profile by a rule, counts the change if there was one, and returns the user afterwards. */
 async function changeProfile(
   ctx: Context<{ id: string }, Meta>,
   decide: (user: UserRow) => Change | undefined,
 ): Promise<User> {
   let changed = false;
-  const row = await changeUser("users", ctx.params.id, causeOf(ctx), (user) => {
+  const row = await changeUser("users", ctx, (user) => {
     const change = decide(user);
     changed = change !== undefined;
     return change;

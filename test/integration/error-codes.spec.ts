@@ -48,6 +48,15 @@ const CASES: Case[] = [
     asked: () => as({ method: "POST", path: users, body: newUser({ keycloakId: owner.keycloakId }) }),
   },
   {
+    code: "VERSION_CONFLICT",
+    status: 412,
+    asked: () =>
+      as(
+        { method: "PATCH", path: `${users}/${owner.id}`, body: {} },
+        { ...service.internal, "if-match": '"0"' },
+      ),
+  },
+  {
     code: "BODY_TOO_LARGE",
     status: 413,
     asked: () => as({ method: "PATCH", path: `${users}/${owner.id}`, body: { x: "x".repeat(2 ** 20) } }),

@@ -95,7 +95,7 @@ function request({ name, contract, method, path }: Route): object {
   const { params } = contract;
   const example: Record<string, unknown> = contract.example?.params ?? {};
   const inPath = (path.match(/:\w+/g) ?? []).map((param) => param.slice(1));
-  const rest = Object.keys(params).filter((param) => !inPath.includes(param));
+  const rest = Object.keys(params).filter((param) => param !== "ifVersion" && !inPath.includes(param));
   const { query = rest, streamsBody } = bindingOf(name);
   const parameter = (place: "path" | "query") => (param: string) => ({
     name: param,
@@ -109,6 +109,8 @@ function request({ name, contract, method, path }: Route): object {
     ...inPath.map(parameter("path")),
     ...inQuery.map(parameter("query")),
     ...(contract.idempotent ? [IDEMPOTENCY_KEY] : []),
+    ...("ifVersion" in params ? [IF_MATCH] : []),
+    ...(isCacheable(contract) ? [IF_NONE_MATCH] : []),
   ];
   const pick = <Value>(from: Record<string, Value>) =>
     Object.fromEntries(Object.entries(from).filter(([param]) => rest.includes(param)));
@@ -126,6 +128,31 @@ const IDEMPOTENCY_KEY = {
   description: "A repeat with the same key within 24 hours gets the same answer and has no second effect",
   schema: { type: "string", pattern: "^[!-~]{1,255}$" },
 };
+
+const IF_MATCH = {
+  name: "If-Match",
+  in: "header",
+  description: "Changes nothing unless the user still has the version of this `ETag`; `*` means any",
+  schema: { type: "string", pattern: '^(\\*|"(0|[1-9][0-9]{0,14})")$' },
+};
+
+const IF_NONE_MATCH = {
+  name: "If-None-Match",
+  in: "header",
+  description: "The `ETag` that the caller has: the answer is 304 if it is still the current one",
+  schema: { type: "string" },
+};
+
+const ETAG = {
+  ETag: { description: "The version of the user", required: true, schema: { type: "string" } },
+};
+
+const NOT_MODIFIED = {
+  304: { description: "The `ETag` that `If-None-Match` names is still the current one", headers: ETAG },
+};
+
+const isCacheable = ({ rest, result }: ActionContract) =>
+  result.versioned === true && rest?.startsWith("GET ") === true;
 
 const IDEMPOTENCY_REPLAYED = {
   "Idempotency-Replayed": {
@@ -172,13 +199,18 @@ const IMAGE = {
 
 function success(contract: ActionContract): object {
   if (contract.result.type === "image") return IMAGE;
-  if (contract.status !== "200 or 201") return successWith(contract.status ?? 200, contract);
+  if (contract.status !== "200 or 201")
+    return {
+      ...successWith(contract.status ?? 200, contract),
+      ...(isCacheable(contract) && NOT_MODIFIED),
+    };
   return { ...successWith(200, contract), ...successWith(201, contract) };
 }
 
 function successWith(status: 200 | 201, { idempotent, result, example }: ActionContract): object {
   const headers = {
     ...(status === 201 && { Location: { required: true, schema: { type: "string" } } }),
+    ...(result.versioned === true && ETAG),
     ...(idempotent && IDEMPOTENCY_REPLAYED),
   };
   return {

@@ -9,6 +9,7 @@ import {
   Unauthorized,
   UserNotFound,
   ValidationFailed,
+  VersionConflict,
 } from "../../../lib/contract/errors.ts";
 import { toErrorResponse } from "../../../lib/http/error-response.ts";
 import { ADA } from "../../users/users.contract.ts";
@@ -32,6 +33,7 @@ export const refusals = ({
   ...("id" in params ? [new UserNotFound("ID", ADA.id)] : []),
   ...(route?.startsWith("GET ") || route?.endsWith("/avatar") ? [] : [new BodyTooLarge()]),
   ...errors,
+  ...("ifVersion" in params ? [new VersionConflict()] : []),
   ...(idempotent ? [new RequestInProgress(), new IdempotencyKeyReused()] : []),
   new Error("anything else"),
   new DependencyUnavailable("database"),
