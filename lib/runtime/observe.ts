@@ -10,7 +10,7 @@ export const Observe: Middleware = {
   name: "Observe",
   localAction(next, action) {
     const { name = "", logAs, logLevel = "info" } = action;
-    if (name.startsWith("$") || name === "api.rest") return next;
+    if (name.startsWith("$")) return next;
     const done = actionDuration.labels(name, "ok");
     const refused = actionDuration.labels(name, "client_error");
     const failed = actionDuration.labels(name, "server_error");

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context, Middleware, Service, ServiceBroker, Span } from "moleculer";
+import { config } from "../runtime/config.ts";
 import { readTraceparent } from "./trace-context.ts";
 
 /** The spans of this node, made by Moleculer's tracer: of its calls and events, and of what those do. */
@@ -25,10 +26,8 @@ function traced<Handler extends (ctx: Call) => unknown>(
   sample: number,
 ): Handler {
   function inSpan(this: Service, ctx: Call): unknown {
-    ctx.tracing ??= Math.random() < sample;
-    if (!ctx.tracing) return next.call(this, ctx);
-    const { id, requestID, parentID } = ctx;
-    const span = ctx.startSpan(name, { id, type, traceID: requestID, parentID, sampled: true });
+    const span = startSpanOf(ctx, name, type, sample);
+    if (!span) return next.call(this, ctx);
     return recorded
       .run(span, async () => next.call(this, ctx))
       .catch((error) => {
@@ -39,6 +38,18 @@ function traced<Handler extends (ctx: Call) => unknown>(
   }
   return inSpan as Handler;
 }
+
+/** Starts the span of a call, an event or a request; undefined if its trace is not recorded. */
+function startSpanOf(ctx: Call, name: string, type: "action" | "event", sample: number): Span | undefined {
+  ctx.tracing ??= Math.random() < sample;
+  if (!ctx.tracing) return undefined;
+  const { id, requestID, parentID } = ctx;
+  return ctx.startSpan(name, { id, type, traceID: requestID, parentID, sampled: true });
+}
+
+/** Starts the span of a request that the gateway received; who answers it finishes the span. */
+export const startRequestSpan = (ctx: Call, name: string): Span | undefined =>
+  config.tracing ? startSpanOf(ctx, name, "action", config.tracing.sample) : undefined;
 
 /** Notes a query that has just taken `ms`, below the call that made it. `name` says which statement, never its values. */
 export function noteQuery(name: string, ms: number): void {

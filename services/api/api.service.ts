@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CallingOptions, Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import type { Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { demandRole, type Meta } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
@@ -11,7 +11,6 @@ import { setEtag } from "../../lib/http/etag.ts";
 import { HEALTH_ROUTES } from "../../lib/http/health.routes.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { notReady, nowReady } from "../../lib/runtime/health.ts";
-import { readTraceparent } from "../../lib/tracing/trace-context.ts";
 import { BASE_PATH, ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
@@ -20,7 +19,7 @@ import type { Binding, Request } from "./gateway.types.ts";
 import { GATEWAY_OVERRIDES, type GatewayState } from "./gateway-overrides.ts";
 import { markReplay, readIdempotencyKey } from "./idempotency-key.ts";
 import { readParams } from "./request.ts";
-import { routeOf, traceAndLog } from "./request-log.ts";
+import { routeOf } from "./request-log.ts";
 
 /** While stopping: how long answers ask clients to close their connection, and how long requests may take, in ms. */
 const DRAIN = { announce: 300, limit: 5_500 };
@@ -37,17 +36,12 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
     ip: null, // all addresses, IPv4 and IPv6
     ...NO_LOGS,
     optimizeOrder: false,
-    $secureSettings: ["routes", "rootCallOptions"],
-    rootCallOptions: (options: CallingOptions, req: Request) => {
-      options.requestID = undefined; // moleculer-web would use x-request-id
-      options.parentSpan = readTraceparent(req.headers.traceparent);
-    },
+    $secureSettings: ["routes"],
     routes: [
       {
         path: BASE_PATH,
         aliases: ROUTES,
         bodyParsers: false,
-        mergeParams: false,
         mappingPolicy: "restrict",
         pathToRegexpOptions: { sensitive: true },
         onBeforeCall,
@@ -66,7 +60,6 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
 
   // with these, any node of the cluster could add a route to the gateway
   actions: { listAliases: false, addRoute: false, removeRoute: false },
-  hooks: { before: { rest: traceAndLog } },
 
   methods: {
     ...GATEWAY_OVERRIDES,
@@ -110,9 +103,8 @@ async function onBeforeCall(
   demandRole(access, ctx.meta.caller);
   if (alias.forUser && !ctx.meta.caller.user) throw new Unauthorized("A user's token is required");
   setCorrelationId(ctx, route, req);
-  const { params: path } = req.$params as { params: Record<string, unknown> };
   if (alias.idempotent) ctx.meta.idempotencyKey = readIdempotencyKey(req);
-  const params = readParams(req, res, { ...alias, search: req.query, path });
+  const params = readParams(req, res, { ...alias, search: req.query, path: req.$params });
   req.$params = await arriveWithin(ARRIVE_WITHIN.body, params);
 }
 

@@ -16,7 +16,7 @@ export type Request = IncomingMessage & {
   $alias?: { fullPath: string };
   /** The error that was answered with 5xx. */
   $failure?: Error;
-  /** First moleculer-web's path, query and body; after `readParams` the action's params. */
+  /** First the fields of the path; after `readParams` the action's params. */
   $params: Record<string, unknown>;
 };
 
