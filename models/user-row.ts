@@ -6,11 +6,6 @@ import { USER_COLUMNS, type UserRow } from "./user.ts";
 
 /** Finds and caches a user's row, which every service reads. */
 
-const FIND = {
-  name: "find-user",
-  text: `SELECT ${USER_COLUMNS} FROM users WHERE id = $1 AND deleted_at IS NULL`,
-};
-
 type Read = Promise<UserRow | undefined>;
 
 /**
@@ -29,7 +24,7 @@ const cache = config.userCacheMs
 export function findUser(id: string): Read {
   const known = cache?.get(id);
   if (known) return known;
-  const read: Read = query<UserRow>(FIND, [id]).then(([row]) => row);
+  const read = readSoon(id);
   cache?.set(id, read);
   read.then(
     (row) => row ?? cache?.delete(id),
@@ -42,6 +37,34 @@ export function findUser(id: string): Read {
 export function reportVersion({ meta }: { meta: Meta }, row: UserRow): UserRow {
   meta.version = row.version;
   return row;
+}
+
+/** The ids that were asked for in this turn of the event loop, and who waits for them. */
+let asked = new Map<string, PromiseWithResolvers<UserRow | undefined>>();
+
+/** Reads a row at the end of this turn of the event loop, with all others that were asked for until then. */
+function readSoon(id: string): Read {
+  if (asked.size === 0) setImmediate(readAsked);
+  const waiting = asked.get(id) ?? Promise.withResolvers();
+  asked.set(id, waiting);
+  return waiting.promise;
+}
+
+const FIND = {
+  name: "find-users",
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE id = ANY($1) AND deleted_at IS NULL`,
+};
+
+async function readAsked(): Promise<void> {
+  const batch = asked;
+  asked = new Map();
+  try {
+    const rows = await query<UserRow>(FIND, [[...batch.keys()]]);
+    const found = new Map(rows.map((row) => [row.id, row]));
+    for (const [id, { resolve }] of batch) resolve(found.get(id));
+  } catch (error) {
+    for (const { reject } of batch.values()) reject(error);
+  }
 }
 
 /** Removes the rows that a transaction changed from the cache; to be called after its commit, also if that failed. */

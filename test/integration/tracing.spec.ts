@@ -74,8 +74,8 @@ test("what Sequelize asks is told by its verb; a query of the access check belon
   const path = `/api/v1/users/${user.id}`;
   const change = { profile: { bio: "A bio that must not leave" } };
   await service.http.patch(path).set(service.internal).set(sent(id)).send(change).expect(200);
-  const found = await trace(id, "PATCH /api/v1/users/:id", "SQL UPDATE", "SQL find-user");
-  for (const name of ["SQL find-user", "SQL SELECT", "SQL UPDATE", "SQL enqueue"])
+  const found = await trace(id, "PATCH /api/v1/users/:id", "SQL UPDATE", "SQL find-users");
+  for (const name of ["SQL find-users", "SQL SELECT", "SQL UPDATE", "SQL enqueue"])
     expect(found.get(name)?.parentSpanId).toBe(found.get("users.update")?.spanId);
 });
 
