@@ -200,9 +200,10 @@ export const list = <Value>(items: Field<Value>): Field<Value[]> =>
 export const toParams = (fields: Fields) => ({ ...copied(fields), $$strict: true });
 
 const copied = (fields: Fields): Fields =>
-  Object.fromEntries(
-    Object.entries(fields).map(([name, field]) => [
-      name,
-      field.props ? { ...field, props: copied(field.props as Fields) } : { ...field },
-    ]),
-  );
+  Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, copyOf(field)]));
+
+const copyOf = (field: Field): Field => ({
+  ...field,
+  ...(field.props !== undefined && { props: copied(field.props as Fields) }),
+  ...(field.items !== undefined && { items: copyOf(field.items as Field) }),
+});

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import supertest from "supertest";
+import { actionContracts, checkResults } from "./check-results.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { freePort } from "./free-port.ts";
 
@@ -28,6 +29,7 @@ export type TestService = {
 /**
  * The whole service in this process, over HTTP on ports of its own, on a database and a folder of its own.
  * Once per test file: the configuration is read when the modules are loaded. `services` join it, as listeners do.
+ * A call of an action fails if its result is not as declared.
  */
 export async function startService(
   options: { env?: Record<string, string>; services?: ServiceSchema[] } = {},
@@ -46,9 +48,11 @@ export async function startService(
   });
 
   const { ServiceBroker } = await import("moleculer");
-  const { default: brokerOptions } = await import("../../moleculer.config.ts");
+  const { default: nodeOptions } = await import("../../moleculer.config.ts");
   const { developmentToken } = await import("../../services/api/development-token.ts");
-  const broker = new ServiceBroker(await brokerOptions());
+  const brokerOptions = await nodeOptions();
+  brokerOptions.middlewares?.push(checkResults(await actionContracts()));
+  const broker = new ServiceBroker(brokerOptions);
   for (const name of ["users", "stats", "avatars", "outbox", "ingest", "api"])
     broker.createService((await import(`../../services/${name}/${name}.service.ts`)).default);
   for (const schema of options.services ?? []) broker.createService(schema);

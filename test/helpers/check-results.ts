@@ -1,0 +1,71 @@
+import { glob } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import type { Middleware } from "moleculer";
+import type { ActionContract, ActionContracts } from "../../lib/contract/action.ts";
+import { toParams } from "../../lib/contract/fields.ts";
+import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
+
+/** Says what is wrong with a result; "" if nothing is. */
+type Check = (result: unknown) => string;
+
+const validator = new Validator(VALIDATOR_OPTIONS);
+
+const checkImage: Check = (result) =>
+  result === null || result instanceof Readable ? "" : "must be a stream or null";
+
+/** The check of a declared result. */
+function checkOf({ result: field }: Pick<ActionContract, "result">): Check {
+  if (field.type === "image") return checkImage;
+  const validate = validator.compile(toParams({ result: field }));
+  return (result) => {
+    const sent = JSON.stringify({ result });
+    const copy = JSON.parse(sent); // the validator writes into what it checks
+    const errors = validate(copy);
+    if (errors !== true)
+      return toDetails(errors as RuleError[])
+        .map(({ field, message }) => `${field} ${message}`)
+        .join("; ");
+    return JSON.stringify(copy) === sent ? "" : `result is not normalized: ${sent}`;
+  };
+}
+
+const SERVICES = join(import.meta.dirname, "../../services");
+
+/** The declared actions of all services, by the name of the service. */
+export async function actionContracts(): Promise<Record<string, ActionContracts>> {
+  const files = await Array.fromAsync(glob("*/*.contract.ts", { cwd: SERVICES }));
+  const contracts = await Promise.all(
+    files.map(async (file): Promise<[string, ActionContracts]> => {
+      const { actions = {} } = await import(join(SERVICES, file));
+      return [dirname(file), actions];
+    }),
+  );
+  return Object.fromEntries(contracts);
+}
+
+/**
+ * A middleware that checks what each action returns against its declared result. A call with another result fails.
+ * The compiler checks the handlers too, but not what they read from outside, such as database rows.
+ *
+ * @param services the actions of each service, by its name
+ */
+export function checkResults(services: Record<string, ActionContracts>): Middleware {
+  const checks = new Map(
+    Object.entries(services).flatMap(([service, actions]) =>
+      Object.entries(actions).map(([name, contract]) => [`${service}.${name}`, checkOf(contract)]),
+    ),
+  );
+  return {
+    localAction(next, { name = "" }) {
+      const check = checks.get(name);
+      if (!check) return next;
+      return async function (ctx) {
+        const result = await next.call(this, ctx);
+        const fault = check(result);
+        if (fault) throw new Error(`${name} returned what its contract does not declare: ${fault}`);
+        return result;
+      };
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { ServiceBroker } from "moleculer";
+import { type ActionContracts, action } from "../../lib/contract/action.ts";
+import { anyText, count, image, list, nullable, object, optional, text } from "../../lib/contract/fields.ts";
+import { checkResults } from "../helpers/check-results.ts";
+
+/** The check that the tests of the whole service install: each action returns what its contract declares. */
+
+const Point = object({ x: count(), label: optional(nullable(text(1, 5))) });
+const declared = (result: ActionContracts[string]["result"]) =>
+  action({ access: "anyone", params: {}, result, summary: "" });
+const contracts = {
+  point: declared(Point),
+  line: declared(list(object({ from: Point, to: Point }))),
+  text: declared(anyText()),
+  image: declared(image()),
+};
+
+let returned: unknown;
+const broker = new ServiceBroker({
+  logger: false,
+  middlewares: [checkResults({ shapes: contracts })],
+});
+broker.createService({
+  name: "shapes",
+  actions: Object.fromEntries(
+    [...Object.keys(contracts), "undeclared"].map((name) => [name, () => returned as object]),
+  ),
+});
+beforeAll(() => broker.start());
+afterAll(() => broker.stop());
+
+const callWith = (name: string, result: unknown) => {
+  returned = result;
+  return broker.call(`shapes.${name}`);
+};
+
+test.each([
+  ["point", { x: 1 }],
+  ["point", { x: 1, label: null }],
+  ["line", []],
+  ["line", [{ from: { x: 1 }, to: { x: 2, label: "b" } }]],
+  ["text", ""],
+  ["image", null],
+  ["image", Readable.from([])],
+  ["undeclared", 1],
+])("a call of %s that returns what is declared succeeds: %j", async (name, result) => {
+  expect(await callWith(name, result)).toBe(result);
+});
+
+test.each([
+  ["point", undefined, "result is required"],
+  ["point", {}, "result.x is required"],
+  ["point", { x: "1" }, "result.x must be a number"],
+  ["point", { x: -1 }, "result.x must be at least 0"],
+  ["point", { x: 1, y: 2 }, "result.y is not a known field"],
+  ["point", { x: 1, label: "too long" }, "result.label must have at most 5 characters"],
+  ["point", { x: 1, label: " a" }, "result is not normalized"],
+  ["line", [{ from: { x: 1 }, to: { x: "2" } }], "result[0].to.x must be a number"],
+  ["text", 1, "result must be a string"],
+  ["image", "bytes", "must be a stream or null"],
+])("a call of %s that returns something else fails: %j", async (name, result, fault) => {
+  await expect(callWith(name, result)).rejects.toThrow(
+    `shapes.${name} returned what its contract does not declare: ${fault}`,
+  );
+});
