@@ -45,7 +45,7 @@ describe("pages", () => {
     service.database.sql(
       `INSERT INTO users (keycloak_id, email, full_name, company_name, created_at, updated_at)
        SELECT 'k' || i, CASE WHEN i % 2 = 0 THEN 'U' ELSE 'u' END || md5(i::text) || '@x.org',
-         (ARRAY['Zoë', 'zoe', 'Émile', '_ %', 'O''Neil', '🙂', 'B\\ack'])[i % 7 + 1], $1,
+         (ARRAY['Zoë', 'zoe', 'Émile', '_ %', 'O''Neil', '🙂 🙂', 'B\\ack'])[i % 7 + 1], $1,
          timestamptz '2020-01-01' + i / 50 * interval '1 ms', timestamptz '2021-01-01' + i % 3 * interval '1 day'
        FROM generate_series(1, ${ROWS}) AS i`,
       [EVERYBODY],
