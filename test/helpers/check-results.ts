@@ -57,9 +57,10 @@ export function checkResults(services: Record<string, ActionContracts>): Middlew
     ),
   );
   return {
-    localAction(next, { name = "" }) {
+    localAction(next, { name = "", access }) {
       const check = checks.get(name);
-      if (!check) return next;
+      if (!check && access) throw new Error(`${name} has no contract in services/*/*.contract.ts`);
+      if (!check) return next; // not ours: $node, and the services of tests
       return async function (ctx) {
         const result = await next.call(this, ctx);
         const fault = check(result);

@@ -65,3 +65,10 @@ test.each([
     `shapes.${name} returned what its contract does not declare: ${fault}`,
   );
 });
+
+test("an action of ours without a declared result is an error", () => {
+  const actions = { get: { access: "anyone" as const, handler: () => 1 } };
+  expect(() => broker.createService({ name: "forgotten", actions })).toThrow(
+    "forgotten.get has no contract in services/*/*.contract.ts",
+  );
+});
