@@ -4,7 +4,7 @@ import type { EventContract } from "../lib/contract/events.ts";
 import { VERSION } from "../lib/contract/events.ts";
 import type { Field } from "../lib/contract/fields.ts";
 import { OFFERED, PUBLISHED } from "../services/contracts.ts";
-import { CONSUMED } from "../services/ingest/ingest.contract.ts";
+import { CONSUMED_BY_TYPE } from "../services/ingest/ingest.contract.ts";
 import { block, member, shapeOf, typeOf } from "./typescript.ts";
 
 /**
@@ -68,7 +68,7 @@ export type Envelope<Type extends keyof Events = keyof Events> = {
 };
 
 /** The \`data\` of the events that the service consumes. */
-export type ConsumedEvents = ${block(events(CONSUMED as never))};
+export type ConsumedEvents = ${block(events(CONSUMED_BY_TYPE))};
 
 ${await readFile(join(ROOT, "lib/contract/failures.ts"), "utf8")}
 /** Moleculer's \`ctx\` or \`broker\`. */

@@ -3,10 +3,11 @@ import { UserNotFound, VersionConflict } from "../lib/contract/errors.ts";
 import { observeStorage } from "../lib/runtime/metrics.ts";
 import { causeOf } from "../lib/tracing/cause.ts";
 import type { DomainEvent } from "../services/contracts.ts";
+import type { Counter, CounterChanges } from "../services/stats/stats.contract.ts";
 import { transaction } from "./database.ts";
 import { enqueue, toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
-import { type Counter, HIGHEST, OWNED, type Owner, User, type UserRow } from "./user.ts";
+import { HIGHEST, OWNED, type Owner, User, type UserRow } from "./user.ts";
 import { forgetUsers, reportVersion } from "./user-row.ts";
 
 /** The one way to change a user: lock, decide, save, publish. */
@@ -14,7 +15,7 @@ import { forgetUsers, reportVersion } from "./user-row.ts";
 /** What a decision changes: columns to set, counters to add to, events to publish. */
 export type Change = {
   set?: Partial<UserRow>;
-  add?: Partial<Record<Counter, number>>;
+  add?: CounterChanges;
   events?: DomainEvent[];
 };
 
@@ -65,15 +66,15 @@ async function changeLocked(
     tx,
     all.map((event) => toRecord(event, cause)),
   );
-  if (row.storageUsed !== before.storageUsed) observeStorage(id, row.storageUsed);
   tx.afterCommit(() => {
+    if (row.storageUsed !== before.storageUsed) observeStorage(id, row.storageUsed);
     forgetUsers([id]);
     if (all.length > 0) wakeRelay();
   });
   return row;
 }
 
-const added = (before: UserRow, add: Partial<Record<Counter, number>>) =>
+const added = (before: UserRow, add: CounterChanges) =>
   Object.fromEntries(
     Object.entries(add).map(([name, n]) => {
       const counter = name as Counter;
@@ -82,7 +83,7 @@ const added = (before: UserRow, add: Partial<Record<Counter, number>>) =>
   );
 
 /** Each service writes its own columns only; any service may add to counters. */
-const fieldsOf = (owner: Owner, add: Partial<Record<Counter, number>>): (keyof UserRow)[] => [
+const fieldsOf = (owner: Owner, add: CounterChanges): (keyof UserRow)[] => [
   ...OWNED[owner],
   ...OWNED.row,
   ...(Object.keys(add) as Counter[]),

@@ -1,4 +1,5 @@
 import { type CreationOptional, DataTypes, type InferAttributes, Model } from "sequelize";
+import type { Counter } from "../services/stats/stats.contract.ts";
 import type { PreferencesPatch } from "../services/users/users.contract.ts";
 import { sequelize } from "./database.ts";
 
@@ -36,9 +37,6 @@ export class User extends Model<InferAttributes<User>> {
 
 /** A row of `users` as plain data. */
 export type UserRow = InferAttributes<User>;
-
-/** The columns that add up from events. */
-export type Counter = "interviewsCreated" | "interviewsActive" | "candidatesTotal" | "storageUsed";
 
 /** Where a counter stops: an absurd sum must neither fail a request nor jam a batch for ever. */
 export const HIGHEST: Record<Counter, number> = {

@@ -1,7 +1,7 @@
 import type { Context } from "moleculer";
 import { call } from "../../lib/contract/call.ts";
 import type { ParentSpan } from "../../lib/tracing/trace-context.ts";
-import type { CountedEvent, Outcome } from "./ingest.contract.ts";
+import type { CountedEvent, Outcome } from "../stats/stats.contract.ts";
 import { inParts } from "./isolate.ts";
 
 /** One call of `stats.apply`, which is one transaction there. Kafka's limit of a message is 1 MiB. */

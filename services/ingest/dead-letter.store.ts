@@ -32,10 +32,14 @@ export async function showDeadLetter(id: number): Promise<(DeadLetterRow & { eve
   return letter && { ...letter, event: letter.event.toString() };
 }
 
-/** Makes them due for retries, from the first one; each event still counts once. Returns the ids that exist. */
+/**
+ * Makes them due for retries, from the first one; each event still counts once. The message is read again, by the rules
+ * of today. Returns the ids that exist.
+ */
 export async function replayDeadLetters(ids: number[]): Promise<number[]> {
-  const text =
-    "UPDATE dead_letters SET retry_at = now(), retry_count = 0 WHERE id = ANY($1::bigint[]) RETURNING id";
+  const text = `
+    UPDATE dead_letters SET retry_at = now(), retry_count = 0, counted = NULL
+    WHERE id = ANY($1::bigint[]) RETURNING id`;
   return (await query<{ id: number }>({ name: "replay-dead-letters", text }, [ids])).map(({ id }) => id);
 }
 

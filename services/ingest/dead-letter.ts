@@ -3,7 +3,7 @@ import { deadLetterTopic } from "../../lib/contract/events.ts";
 import type { ConsumedRecord } from "../../lib/kafka/consumer.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
 import type { OutboxRecord } from "../../models/outbox.ts";
-import type { CountedEvent } from "./ingest.contract.ts";
+import type { CountedEvent } from "../stats/stats.contract.ts";
 
 /** Consumed events that could not be counted (contract 7). */
 

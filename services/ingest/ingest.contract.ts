@@ -1,17 +1,14 @@
 import type { EventContract } from "../../lib/contract/events.ts";
 import { count, type Field, type Fields, type InferAll } from "../../lib/contract/fields.ts";
+import type { CounterChanges } from "../stats/stats.contract.ts";
 
-/** The events that are consumed (contract 7). */
-
-/** What an event adds to which counter of its user. */
-export type CounterChanges = Partial<
-  Record<"interviewsCreated" | "interviewsActive" | "candidatesTotal" | "storageUsed", number>
->;
+/** The events that are consumed (contract 7): everything about one follows from its entry in CONSUMED. */
 
 export type ConsumedContract<Data extends Fields = Fields> = EventContract<Data> & {
   topic: "interview-events" | "media-events";
   /** The field of the data that says what the event is about: its identity if it has no eventId. */
   subject: keyof Data & string;
+  /** What it adds to which counter of its user. */
   effect(data: InferAll<Data>): CounterChanges;
 };
 
@@ -56,23 +53,9 @@ export const CONSUMED = {
   }),
 };
 
+/** The same by the type that a message says it has. */
+export const CONSUMED_BY_TYPE: Record<string, ConsumedContract> = CONSUMED;
+
 export type ConsumedEventType = keyof typeof CONSUMED;
-export type ConsumedEvents = { [Type in ConsumedEventType]: InferAll<(typeof CONSUMED)[Type]["data"]> };
 
 export const CONSUMED_TOPICS = [...new Set(Object.values(CONSUMED).map(({ topic }) => topic))];
-
-/** A consumed event as `stats.apply` takes it: `key` is its identity in processed_events. */
-export type CountedEvent = {
-  key: string;
-  topic: string;
-  userId: string;
-  eventType: ConsumedEventType;
-  /** fileSize in bytes, or completedCandidates; 0 for an event that carries no amount */
-  amount: number;
-  /** The event's own id and correlation, for the events that follow from it. */
-  causationId?: string;
-  correlationId?: string;
-  /** The span in which it was read, if it came with a trace of its own. */
-  traceparent?: string;
-};
-export type Outcome = "applied" | "duplicate" | "deleted-user" | "unknown-user";

@@ -1,10 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import { isStorable, UUID } from "../../lib/contract/fields.ts";
+import { isStorable, toParams, UUID } from "../../lib/contract/fields.ts";
+import { VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
+import type { CountedEvent } from "../stats/stats.contract.ts";
 import type { DeadLetterCode } from "./dead-letter.ts";
-import type { ConsumedEventType, CountedEvent } from "./ingest.contract.ts";
-import { CONSUMED } from "./ingest.contract.ts";
+import { CONSUMED_BY_TYPE } from "./ingest.contract.ts";
 
 /** How a consumed message is read (contract 7, "Consumed"): pure, from its bytes to the event that is counted. */
 
@@ -14,6 +15,16 @@ export type Reading =
   | { kind: "dead"; code: DeadLetterCode; message: string };
 
 type Fields = Record<string, unknown>;
+
+const validator = new Validator(VALIDATOR_OPTIONS);
+
+/** The validation of each type's data. The subject is left to `keyOf`: an event with an id needs none. */
+const CHECKS = new Map(
+  Object.entries(CONSUMED_BY_TYPE).map(([eventType, { data, subject }]) => {
+    const { [subject]: _subject, ...others } = data;
+    return [eventType, validator.compile({ ...toParams(others), $$strict: false })];
+  }),
+);
 
 const skip: Reading = { kind: "skip" };
 const dead = (message: string, code: DeadLetterCode = "VALIDATION_ERROR"): Reading => ({
@@ -88,17 +99,20 @@ export function readEvent(topic: string, envelope: unknown): Reading {
   if (!isObject(envelope)) return dead("The message is no JSON object", "INVALID_JSON");
   const { eventType } = envelope;
   if (typeof eventType !== "string" || eventType === "") return dead("eventType is missing");
-  if (!isConsumed(eventType) || CONSUMED[eventType].topic !== topic) return skip;
+  const contract = Object.hasOwn(CONSUMED_BY_TYPE, eventType) ? CONSUMED_BY_TYPE[eventType] : undefined;
+  if (contract?.topic !== topic) return skip;
 
   const data = isObject(envelope.data) ? envelope.data : envelope.payload;
   if (!isObject(data)) return dead("data is missing");
   const userId = envelope.userId ?? data.userId;
   if (typeof userId !== "string" || !UUID.test(userId)) return dead("userId must be a UUID");
-  const amount = amountOf(eventType, data);
-  if (amount === undefined) return dead(`${AMOUNT[eventType]} must be an integer from 0 to 2^53-1`);
-  const key = keyOf(topic, eventType, envelope, data);
-  if (key === undefined) return dead(`eventId or ${SUBJECT[eventType]} must be a text or a number`);
-  const event = { key, topic, userId: userId.toLowerCase(), eventType, amount, ...origin(envelope) };
+  const faults = CHECKS.get(eventType)?.(data);
+  if (Array.isArray(faults))
+    return dead(faults.map(({ field, message }) => `${field} ${message}`).join("; "));
+  const key = keyOf(topic, eventType, envelope.eventId, data[contract.subject]);
+  if (key === undefined) return dead(`eventId or ${contract.subject} must be a text or a number`);
+  const add = contract.effect(data);
+  const event = { key, topic, userId: userId.toLowerCase(), eventType, add, ...origin(envelope) };
   return { kind: "event", event };
 }
 
@@ -117,32 +131,6 @@ function origin({ eventId, metadata }: Fields): Pick<CountedEvent, "causationId"
 const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const isConsumed = (eventType: string): eventType is ConsumedEventType => Object.hasOwn(CONSUMED, eventType);
-
-/** The field with the amount, for the types that add one. */
-const AMOUNT: Record<ConsumedEventType, string | undefined> = {
-  "interview.created": undefined,
-  "interview.completed": "completedCandidates",
-  "media.uploaded": "fileSize",
-  "media.deleted": "fileSize",
-};
-
-/** The field that identifies the event's subject: the event's key if it has no id. */
-const SUBJECT: Record<ConsumedEventType, string> = {
-  "interview.created": "interviewId",
-  "interview.completed": "interviewId",
-  "media.uploaded": "fileId",
-  "media.deleted": "fileId",
-};
-
-/** 0 for a type without an amount; undefined for an amount that does not fit. */
-function amountOf(eventType: ConsumedEventType, data: Fields): number | undefined {
-  const field = AMOUNT[eventType];
-  if (field === undefined) return 0;
-  const amount = data[field];
-  return typeof amount === "number" && Number.isSafeInteger(amount) && amount >= 0 ? amount : undefined;
-}
-
 const MAX_KEY = 255; // characters of processed_events.event_id
 const MAX_CARRIED = 1_000; // characters of an id that is passed on
 
@@ -150,19 +138,14 @@ const MAX_CARRIED = 1_000; // characters of an id that is passed on
  * The event's identity, `<topic>:<id>`: ids are unique per topic only. Without an id it is the type and the subject.
  * The SHA-256 stands for an id that is too long for the column. Undefined if there is neither id nor subject.
  */
-function keyOf(
-  topic: string,
-  eventType: ConsumedEventType,
-  envelope: Fields,
-  data: Fields,
-): string | undefined {
-  const eventId = asText(envelope.eventId);
-  const subject = asText(data[SUBJECT[eventType]]);
+function keyOf(topic: string, eventType: string, id: unknown, about: unknown): string | undefined {
+  const eventId = asText(id);
+  const subject = asText(about);
   if (eventId === undefined || subject === undefined) return undefined;
-  const id = eventId || (subject && `${eventType}:${subject}`);
-  if (!id) return undefined;
-  const key = `${topic}:${id}`;
-  return key.length <= MAX_KEY ? key : `${topic}:${createHash("sha256").update(id).digest("hex")}`;
+  const identity = eventId || (subject && `${eventType}:${subject}`);
+  if (!identity) return undefined;
+  const key = `${topic}:${identity}`;
+  return key.length <= MAX_KEY ? key : `${topic}:${createHash("sha256").update(identity).digest("hex")}`;
 }
 
 /** A text or a number as text, "" if there is none, undefined if it is anything else. */

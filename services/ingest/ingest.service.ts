@@ -8,7 +8,7 @@ import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import type { Message } from "./dead-letter.ts";
-import { CONSUMED, CONSUMED_TOPICS } from "./ingest.contract.ts";
+import { CONSUMED_BY_TYPE, CONSUMED_TOPICS } from "./ingest.contract.ts";
 import { nativeMessage } from "./ingest.rules.ts";
 import { ingest } from "./ingest.ts";
 import { retryWaiting } from "./retry.ts";
@@ -45,7 +45,7 @@ type Methods = {
 
 /** The consumed events, emitted natively by other Moleculer services: as an envelope or as bare data (contract 7). */
 const listeners = Object.fromEntries(
-  Object.entries(CONSUMED).map(([eventType, { topic }]) => [
+  Object.entries(CONSUMED_BY_TYPE).map(([eventType, { topic }]) => [
     eventType,
     function (this: Methods, ctx: Context) {
       const value = nativeMessage(eventType, ctx.params);

@@ -2,6 +2,7 @@ import type { Transaction } from "sequelize";
 import { deadLetterTopic } from "../../lib/contract/events.ts";
 import { query, transaction } from "../../models/database.ts";
 import { enqueue, wakeRelay } from "../../models/outbox.ts";
+import type { CountedEvent } from "../stats/stats.contract.ts";
 import {
   type DeadLetter,
   type DeadLetterCode,
@@ -9,7 +10,6 @@ import {
   type NewDeadLetter,
   toDeadLetterRecord,
 } from "./dead-letter.ts";
-import type { CountedEvent } from "./ingest.contract.ts";
 import { inParts } from "./isolate.ts";
 
 /** Dead letters that are stored in one transaction: it ends well within the statement limit. */

@@ -1,8 +1,8 @@
 import type { Service } from "moleculer";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
+import type { CountedEvent, Outcome } from "../stats/stats.contract.ts";
 import { countEvents } from "./count.ts";
 import { type DeadLetterCode, storable } from "./dead-letter.ts";
-import type { CountedEvent, Outcome } from "./ingest.contract.ts";
 import { readMessage } from "./ingest.rules.ts";
 import {
   claimDue,

@@ -4,7 +4,7 @@ import { transaction } from "../../models/database.ts";
 import { enqueue, toRecord, wakeRelay } from "../../models/outbox.ts";
 import { quotaEvents } from "../../models/quota.rules.ts";
 import { forgetUsers } from "../../models/user-row.ts";
-import type { CountedEvent, Outcome } from "../ingest/ingest.contract.ts";
+import type { CountedEvent, Outcome } from "./stats.contract.ts";
 import { sumByUser } from "./stats.rules.ts";
 import { addToCounters, insertProcessed, lockUsers } from "./stats.store.ts";
 

@@ -16,12 +16,30 @@ import {
   uuid,
   versioned,
 } from "../../lib/contract/fields.ts";
-import type { CountedEvent, Outcome } from "../ingest/ingest.contract.ts";
 
 /** Counters and quotas (contract 1, 2, 7 and 12). */
 
 const id = uuid();
 const ada = { id: "7c9e6679-7425-40de-944b-e07fc1f90ae7" };
+
+export type Counter = "interviewsCreated" | "interviewsActive" | "candidatesTotal" | "storageUsed";
+/** What is added to which counter. */
+export type CounterChanges = Partial<Record<Counter, number>>;
+
+/** A consumed event as `stats.apply` takes it: `key` is its identity in processed_events. */
+export type CountedEvent = {
+  key: string;
+  topic: string;
+  userId: string;
+  eventType: string;
+  add: CounterChanges;
+  /** The event's own id and correlation, for the events that follow from it. */
+  causationId?: string;
+  correlationId?: string;
+  /** The span in which it was read, if it came with a trace of its own. */
+  traceparent?: string;
+};
+export type Outcome = "applied" | "duplicate" | "deleted-user" | "unknown-user";
 
 export const Stats = object(
   {

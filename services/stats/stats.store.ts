@@ -1,8 +1,8 @@
 import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
-import { type Counter, HIGHEST, type UserRow } from "../../models/user.ts";
-import type { CountedEvent } from "../ingest/ingest.contract.ts";
+import { HIGHEST, type UserRow } from "../../models/user.ts";
+import type { CountedEvent, Counter } from "./stats.contract.ts";
 import type { Totals } from "./stats.rules.ts";
 
 /** The consumer's name in processed_events (contract 5). */

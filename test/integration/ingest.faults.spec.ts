@@ -187,8 +187,8 @@ test("ids of 900 characters in 1,500 events make calls that Kafka takes", async 
       key: `media-events:${crypto.randomUUID()}`,
       topic: "media-events",
       userId: id,
-      eventType: "media.uploaded" as const,
-      amount: 1,
+      eventType: "media.uploaded",
+      add: { storageUsed: 1 },
       causationId: `${n}`.padStart(900, "\u20ac"),
     },
   }));

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { call } from "../../lib/contract/call.ts";
-import type { CountedEvent } from "../../services/ingest/ingest.contract.ts";
-import type { Stats } from "../../services/stats/stats.contract.ts";
+import type { CountedEvent, Stats } from "../../services/stats/stats.contract.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
@@ -237,7 +236,7 @@ describe("a batch of stats.apply", () => {
     topic: "media-events",
     userId,
     eventType: "media.uploaded",
-    amount: 1,
+    add: { storageUsed: 1 },
     ...more,
   });
 
@@ -262,10 +261,10 @@ describe("a batch of stats.apply", () => {
     const { id } = await createUser(service);
     const max = Number.MAX_SAFE_INTEGER;
     const steps: CountedEvent[] = [
-      counted(id, newId(), { amount: max }),
-      counted(id, newId(), { amount: 2 }),
+      counted(id, newId(), { add: { storageUsed: max } }),
+      counted(id, newId(), { add: { storageUsed: 2 } }),
     ];
-    const back: CountedEvent = counted(id, newId(), { amount: max, eventType: "media.deleted" });
+    const back = counted(id, newId(), { add: { storageUsed: -max }, eventType: "media.deleted" });
     await call(service.broker, "stats.apply", { events: [...steps, back] });
     expect(await rowOf(service, id)).toMatchObject({ storage_used: 2 });
   });

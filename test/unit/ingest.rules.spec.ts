@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { ConsumedEventType, CountedEvent } from "../../services/ingest/ingest.contract.ts";
+import type { ConsumedEventType } from "../../services/ingest/ingest.contract.ts";
 import { CONSUMED } from "../../services/ingest/ingest.contract.ts";
 import { nativeMessage, readEvent, readMessage } from "../../services/ingest/ingest.rules.ts";
+import type { CountedEvent } from "../../services/stats/stats.contract.ts";
 
 const userId = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 const DATA = {
@@ -65,6 +66,31 @@ describe.each(TYPES)("%s", (type) => {
     const other = topicOf(type) === "media-events" ? "interview-events" : "media-events";
     expect(readMessage(other, Buffer.from(JSON.stringify(envelope(type))))).toEqual({ kind: "skip" });
   });
+});
+
+test("each consumed event adds to the counters what contract 7 says", () => {
+  const add = (type: ConsumedEventType, data: object) => read(type, envelope(type, { data })).add;
+  expect(add("interview.created", { interviewId: 1 })).toEqual({ interviewsCreated: 1, interviewsActive: 1 });
+  expect(add("interview.completed", { interviewId: 1, completedCandidates: 7 })).toEqual({
+    interviewsActive: -1,
+    candidatesTotal: 7,
+  });
+  expect(add("media.uploaded", { fileId: 1, fileSize: 5 })).toEqual({ storageUsed: 5 });
+  expect(add("media.deleted", { fileId: 1, fileSize: 5 })).toEqual({ storageUsed: -5 });
+});
+
+test("a dead letter names the field that does not fit its declaration", () => {
+  const data = { fileId: "f", fileSize: -1 };
+  expect(readEvent("media-events", envelope("media.uploaded", { data }))).toEqual({
+    kind: "dead",
+    code: "VALIDATION_ERROR",
+    message: expect.stringContaining("fileSize"),
+  });
+});
+
+test("fields that are not declared are ignored", () => {
+  const data = { ...DATA["media.uploaded"], mimeType: "image/png", tags: [null] };
+  expect(read("media.uploaded", envelope("media.uploaded", { data })).add).toEqual({ storageUsed: 1024 });
 });
 
 describe("an event's key", () => {
@@ -162,7 +188,9 @@ test("an amount is any integer from 0 to 2^53 - 1", () => {
   fc.assert(
     fc.property(fc.maxSafeNat(), (fileSize) => {
       const data = { fileId: "f", fileSize };
-      expect(read("media.uploaded", envelope("media.uploaded", { data })).amount).toBe(fileSize);
+      expect(read("media.uploaded", envelope("media.uploaded", { data })).add).toEqual({
+        storageUsed: fileSize,
+      });
     }),
   );
 });
@@ -277,7 +305,7 @@ describe("an event that is emitted natively", () => {
     const data = { fileId: 7259876543210987653n, fileSize: 5n };
     expect(native("media.uploaded", { userId, ...data })).toMatchObject({
       kind: "event",
-      event: { key: "media-events:media.uploaded:7259876543210987653", amount: 5 },
+      event: { key: "media-events:media.uploaded:7259876543210987653", add: { storageUsed: 5 } },
     });
   });
 

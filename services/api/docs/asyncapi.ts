@@ -14,7 +14,7 @@ import {
 } from "../../../lib/contract/fields.ts";
 import { type JsonSchema, toJsonSchema } from "../../../lib/contract/json-schema.ts";
 import { PUBLISHED } from "../../contracts.ts";
-import { CONSUMED, CONSUMED_TOPICS, type ConsumedContract } from "../../ingest/ingest.contract.ts";
+import { CONSUMED_BY_TYPE, CONSUMED_TOPICS } from "../../ingest/ingest.contract.ts";
 import { ADA } from "../../users/users.contract.ts";
 
 /** The events on Kafka as AsyncAPI 3.0, generated from their contracts. */
@@ -101,45 +101,43 @@ const eventId = optional(
   described("Any text; without one the event is identified by its subject", anyText()),
 );
 
-const theirs = Object.entries<ConsumedContract>(CONSUMED as never).map(
-  ([name, { summary, data, example }]): Message => {
-    const title = titleOf(name);
-    const common = { eventId, eventType: exactly(name) };
-    const current = { ...common, userId: uuid(), timestamp: optional(time()) };
-    const older = { ...common, timestamp: optional({ type: "number", schema: { description: "ms" } }) };
-    return {
-      name,
+const theirs = Object.entries(CONSUMED_BY_TYPE).map(([name, { summary, data, example }]): Message => {
+  const title = titleOf(name);
+  const common = { eventId, eventType: exactly(name) };
+  const current = { ...common, userId: uuid(), timestamp: optional(time()) };
+  const older = { ...common, timestamp: optional({ type: "number", schema: { description: "ms" } }) };
+  return {
+    name,
+    title,
+    summary,
+    payload: {
+      $id: `urn:user-service:event:${title}`,
       title,
-      summary,
-      payload: {
-        $id: `urn:user-service:event:${title}`,
-        title,
-        anyOf: [
-          withField(open(`${title}Event`, current), "data", open(`${title}Data`, data)),
-          withField(
-            open(`${title}OlderEvent`, older),
-            "payload",
-            open(`${title}Payload`, { ...data, userId: uuid() }),
-          ),
-        ],
-      },
-      examples: [
-        { name: "envelope", payload: { eventId: "evt-1", eventType: name, ...AT, data: example } },
-        {
-          name: "older",
-          payload: {
-            eventId: "evt-1",
-            eventType: name,
-            timestamp: Date.parse(AT.timestamp),
-            version: "1.0",
-            source: "a-neighbour",
-            payload: { userId: AT.userId, ...example },
-          },
-        },
+      anyOf: [
+        withField(open(`${title}Event`, current), "data", open(`${title}Data`, data)),
+        withField(
+          open(`${title}OlderEvent`, older),
+          "payload",
+          open(`${title}Payload`, { ...data, userId: uuid() }),
+        ),
       ],
-    };
-  },
-);
+    },
+    examples: [
+      { name: "envelope", payload: { eventId: "evt-1", eventType: name, ...AT, data: example } },
+      {
+        name: "older",
+        payload: {
+          eventId: "evt-1",
+          eventType: name,
+          timestamp: Date.parse(AT.timestamp),
+          version: "1.0",
+          source: "a-neighbour",
+          payload: { userId: AT.userId, ...example },
+        },
+      },
+    ],
+  };
+});
 
 const deadLetter: Message = {
   name: "dead-letter",
@@ -170,7 +168,7 @@ const deadLetter: Message = {
   ),
 };
 
-const topicOf = ({ name }: Message) => CONSUMED[name as keyof typeof CONSUMED].topic;
+const topicOf = ({ name }: Message) => CONSUMED_BY_TYPE[name]?.topic;
 
 /** Each topic: what this service does there, and with which messages. */
 const TOPICS = [
