@@ -70,6 +70,14 @@ export type Envelope<Type extends keyof Events = keyof Events> = {
 /** The \`data\` of the events that the service consumes. */
 export type ConsumedEvents = ${block(events(CONSUMED_BY_TYPE))};
 
+/** Whom a consumed event is about, and its own id; without one, an event is known by its type and its file or interview. */
+export type ConsumedEventIds = { userId: string; eventId?: string | number };
+
+/** What a consumed event may be if a Moleculer service emits it, by its name: its data with the ids, or an envelope. */
+export type NativeEvents = {
+  [Type in keyof ConsumedEvents]: ConsumedEventIds & (ConsumedEvents[Type] | { data: ConsumedEvents[Type] });
+};
+
 ${await readFile(join(ROOT, "lib/contract/failures.ts"), "utf8")}
 /** Moleculer's \`ctx\` or \`broker\`. */
 export type Caller = { call(action: string, params: never, options?: never): PromiseLike<unknown> };

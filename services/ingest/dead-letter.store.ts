@@ -1,3 +1,4 @@
+import { countRows } from "../../models/count-rows.ts";
 import { query } from "../../models/database.ts";
 
 /** The statements of the operator commands for dead letters. */
@@ -49,9 +50,8 @@ export async function discardDeadLetters(ids: number[]): Promise<number[]> {
   return (await query<{ id: number }>({ name: "discard-dead-letters", text }, [ids])).map(({ id }) => id);
 }
 
-/** The number of those that are retried automatically, or of those that were given up. */
-export async function countDeadLetters(state: "waiting" | "given up"): Promise<number> {
-  const text = "SELECT count(*)::float8 AS count FROM dead_letters WHERE (retry_at IS NULL) = $1";
-  const [row] = await query<{ count: number }>({ name: "count-dead-letters", text }, [state === "given up"]);
-  return row?.count ?? 0;
-}
+/** The number of those that are retried automatically, or of those that were given up; up to 100,000. */
+export const countDeadLetters = (state: "waiting" | "given up"): Promise<number> =>
+  state === "waiting"
+    ? countRows("count-waiting", "dead_letters WHERE retry_at IS NOT NULL")
+    : countRows("count-given-up", "dead_letters WHERE retry_at IS NULL");

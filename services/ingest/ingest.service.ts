@@ -15,12 +15,12 @@ import { retryWaiting } from "./retry.ts";
 
 sharedGaugeOf(
   "user_service_dead_letters_waiting",
-  "Dead letters that are retried: their user may be about to sign up",
+  "Dead letters that are retried, as their user may be about to sign up; up to 100,000",
   () => countDeadLetters("waiting"),
 );
 sharedGaugeOf(
   "user_service_dead_letters_given_up",
-  "Dead letters that were given up: handle them with npm run dlq",
+  "Dead letters that were given up and that need a person, npm run dlq; up to 100,000",
   () => countDeadLetters("given up"),
 );
 const consumerLag = new Gauge({

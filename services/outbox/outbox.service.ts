@@ -15,7 +15,7 @@ import { runLane } from "./relay.ts";
 
 sharedGaugeOf(
   "user_service_outbox_lag_seconds",
-  "Age of the oldest record that waits for its turn to be published, 0 if there is none",
+  "Age of the oldest record that waits for its turn to be published, of the first 1,000 keys; 0 if there is none",
   outboxAge,
 );
 sharedGaugeOf(

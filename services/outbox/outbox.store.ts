@@ -1,4 +1,5 @@
 import type { Transaction } from "sequelize";
+import { countRows } from "../../models/count-rows.ts";
 import { query } from "../../models/database.ts";
 
 /** A committed record that is to be published; `value` as it was enqueued. */
@@ -78,29 +79,39 @@ export async function commitWithoutWaiting(tx: Transaction): Promise<void> {
   await query({ name: "commit-without-waiting", text: "SET LOCAL synchronous_commit = off" }, [], tx);
 }
 
-/** Records that wait for their turn: neither set aside nor held behind such a record. */
-const IN_TURN = `set_aside_at IS NULL AND NOT EXISTS (
-  SELECT 1 FROM outbox AS earlier
-  WHERE earlier.set_aside_at IS NOT NULL AND earlier.topic = outbox.topic AND earlier.key = outbox.key)`;
+/** Of how many keys the metrics look at the first record: a look at all records would take as long as there are many. */
+const KEYS = 1_000;
 
-/** Returns the age in seconds of the oldest record that waits for its turn, or 0 if there is none. */
+/**
+ * Returns the age in seconds of the oldest record that waits for its turn, or 0 if there is none. With more than 1,000
+ * keys it is the oldest of the first 1,000; if all of those wait behind a record that is set aside, of these.
+ */
 export async function outboxAge(): Promise<number> {
-  const text = `SELECT extract(epoch FROM now() - created_at)::float8 AS age FROM outbox WHERE ${IN_TURN} ORDER BY id LIMIT 1`;
-  const [row] = await query<{ age: number }>({ name: "outbox-age", text }, []);
+  const byKey = `topic, coalesce(key, '') COLLATE "C"`;
+  const text = `
+    WITH RECURSIVE first AS (
+      (SELECT topic, key, created_at, 1 AS place FROM outbox WHERE set_aside_at IS NULL ORDER BY ${byKey}, id LIMIT 1)
+      UNION ALL
+      SELECT next.*, place + 1 FROM first, LATERAL (
+        SELECT topic, key, created_at FROM outbox
+        WHERE set_aside_at IS NULL AND (${byKey}) > (first.topic, coalesce(first.key, '') COLLATE "C")
+        ORDER BY ${byKey}, id LIMIT 1
+      ) AS next WHERE place < $1
+    ), oldest AS (
+      SELECT min(created_at) FILTER (WHERE NOT EXISTS (
+        SELECT FROM outbox AS earlier
+        WHERE earlier.set_aside_at IS NOT NULL AND earlier.topic = first.topic AND earlier.key = first.key
+      )) AS in_turn, min(created_at) FILTER (WHERE place = $1) IS NOT NULL AS more, min(created_at) AS at_all FROM first
+    )
+    SELECT extract(epoch FROM now() - coalesce(in_turn, CASE WHEN more THEN at_all END))::float8 AS age FROM oldest`;
+  const [row] = await query<{ age: number | null }>({ name: "outbox-age", text }, [KEYS]);
   return row?.age ?? 0;
 }
 
-/** Counting more would take longer than a scrape of the metrics may. */
-const COUNTED = 100_000;
-
-const count = async (name: string, condition: string): Promise<number> => {
-  const text = `SELECT count(*)::float8 AS count FROM (SELECT FROM outbox WHERE ${condition} LIMIT ${COUNTED}) AS found`;
-  const [row] = await query<{ count: number }>({ name, text }, []);
-  return row?.count ?? 0;
-};
-
 /** Returns how many records wait to be published, held ones included, up to 100,000. */
-export const outboxLength = (): Promise<number> => count("outbox-length", "set_aside_at IS NULL");
+export const outboxLength = (): Promise<number> =>
+  countRows("outbox-length", "outbox WHERE set_aside_at IS NULL");
 
 /** Returns how many records are set aside, up to 100,000. */
-export const countSetAside = (): Promise<number> => count("count-set-aside", "set_aside_at IS NOT NULL");
+export const countSetAside = (): Promise<number> =>
+  countRows("count-set-aside", "outbox WHERE set_aside_at IS NOT NULL");

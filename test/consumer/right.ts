@@ -1,5 +1,5 @@
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
-import type { ActionError, ConsumedEvents, Envelope, User } from "user-service/contracts";
+import type { ActionError, ConsumedEvents, Envelope, NativeEvents, User } from "user-service/contracts";
 import { call } from "user-service/contracts";
 
 /** Another project's service, as it would use ours. */
@@ -22,3 +22,9 @@ export const findUser = (broker: ServiceBroker, id: string): Promise<User | unde
   });
 
 export const uploaded: ConsumedEvents["media.uploaded"] = { fileId: "file-1", fileSize: 1024 };
+
+export function emitUploaded(broker: ServiceBroker, userId: string): Promise<unknown> {
+  const bare: NativeEvents["media.uploaded"] = { userId, ...uploaded };
+  const envelope: NativeEvents["media.uploaded"] = { eventId: "event-1", userId, data: uploaded };
+  return Promise.all([bare, envelope].map((event) => broker.emit("media.uploaded", event)));
+}

@@ -1,5 +1,5 @@
 import type { ServiceBroker } from "moleculer";
-import type { ActionError, Envelope } from "user-service/contracts";
+import type { ActionError, Envelope, NativeEvents } from "user-service/contracts";
 import { call } from "user-service/contracts";
 
 /** Mistakes that must not compile. */
@@ -18,6 +18,8 @@ export async function mistakes(broker: ServiceBroker, event: Envelope<"user.dele
   (await call(broker, "users.get", { id: "1" })).password;
   // @ts-expect-error: of another event
   event.data.avatarUrl;
+  // @ts-expect-error: an event without its user
+  broker.emit("media.uploaded", { fileId: "1", fileSize: 1 } satisfies NativeEvents["media.uploaded"]);
   // @ts-expect-error: there is no such error
   return error.type === "USER_AWAY";
 }

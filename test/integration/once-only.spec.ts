@@ -36,27 +36,36 @@ const older = (eventType: string, userId: string, data: object, eventId: unknown
   payload: { userId, ...data },
 });
 
+/** What the exported types offer for native events: the bare data with the ids, or an envelope that is not complete. */
+const bare = (_eventType: string, userId: string, data: object) => ({ eventId: newId(), userId, ...data });
+const inPart = (_eventType: string, userId: string, data: object) => ({ eventId: newId(), userId, data });
+
 describe.each([
   ["today's envelope", today],
   ["the older envelope", older],
+  ["an envelope with the ids and the data only", inPart],
+  ["the form of bare data", bare],
 ])("in %s", (_form, envelope) => {
   test("each event counts once, emitted 5 times at once, and again later", async () => {
     const { id } = await createUser(service);
-    const all = [
-      envelope("interview.created", id, { interviewId: "i-1" }),
-      envelope("interview.created", id, { interviewId: "i-2" }),
-      envelope("interview.completed", id, { interviewId: "i-1", completedCandidates: 4 }),
-      envelope("media.uploaded", id, { fileId: "f-1", fileSize: 3000 }),
-      envelope("media.uploaded", id, { fileId: "f-2", fileSize: 72 }),
-      envelope("media.deleted", id, { fileId: "f-1", fileSize: 2000 }),
+    const all: [string, { eventId: unknown }][] = [
+      ["interview.created", envelope("interview.created", id, { interviewId: "i-1" })],
+      ["interview.created", envelope("interview.created", id, { interviewId: "i-2" })],
+      [
+        "interview.completed",
+        envelope("interview.completed", id, { interviewId: "i-1", completedCandidates: 4 }),
+      ],
+      ["media.uploaded", envelope("media.uploaded", id, { fileId: "f-1", fileSize: 3000 })],
+      ["media.uploaded", envelope("media.uploaded", id, { fileId: "f-2", fileSize: 72 })],
+      ["media.deleted", envelope("media.deleted", id, { fileId: "f-1", fileSize: 2000 })],
     ];
-    const everything = () => all.map((event) => emit(event.eventType, event));
+    const everything = () => all.map(([eventType, event]) => emit(eventType, event));
     await Promise.all([...everything(), ...everything(), ...everything(), ...everything(), ...everything()]);
     await Promise.all(everything().toReversed());
     const { interviewsCreated, interviewsActive, candidatesTotal, storageUsed } = await statsOf(id);
     expect([interviewsCreated, interviewsActive, candidatesTotal, storageUsed]).toEqual([2, 1, 4, 1072]);
     const where = "SELECT 1 FROM processed_events WHERE service_name = 'user-service' AND event_id LIKE $1";
-    for (const { eventId } of all)
+    for (const [, { eventId }] of all)
       expect(await service.database.sql(where, [`%:${eventId}`])).toHaveLength(1);
   });
 });

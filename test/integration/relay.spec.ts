@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
 import { sendByPartition } from "../../lib/kafka/send-in-order.ts";
 import type { Pending } from "../../services/outbox/outbox.store.ts";
@@ -13,6 +13,7 @@ const LANE: Lane = { topic: "user-events", lock: 42, batch: 5 };
 
 let database: TestDatabase;
 let runLane: typeof import("../../services/outbox/relay.ts").runLane;
+let outboxAge: () => Promise<number>;
 let retrySetAside: (selection: "all") => Promise<number[]>;
 let close: () => Promise<void>;
 beforeAll(async () => {
@@ -21,6 +22,7 @@ beforeAll(async () => {
   const { connectDatabase } = await import("../../lib/postgres/open-database.ts");
   await connectDatabase();
   ({ runLane } = await import("../../services/outbox/relay.ts"));
+  ({ outboxAge } = await import("../../services/outbox/outbox.store.ts"));
   ({ retrySetAside } = await import("../../services/outbox/set-aside.store.ts"));
   close = async () => (await import("../../models/database.ts")).sequelize.close();
 });
@@ -202,4 +204,51 @@ test("a lane reads its own topic only, and leaves it to another relay that is at
   });
   expect(inner.taken).toEqual([]);
   expect(outer.taken.map(({ key }) => key)).toEqual(["b"]);
+});
+
+describe("The age of the outbox", () => {
+  /** Enqueues a record that is so many seconds old. */
+  const enqueueOld = (topic: string, keys: (string | null)[], seconds: number) =>
+    database.sql(
+      `INSERT INTO outbox (topic, key, value, created_at)
+       SELECT $1, key, '{}', now() - $3 * interval '1 s' FROM unnest($2::text[]) AS rows (key)`,
+      [topic, keys, seconds],
+    );
+  const setAsideAll = () => database.sql("UPDATE outbox SET set_aside_at = now(), fault = 'X'");
+  /** In hours, rounded: so the time that a test takes does not matter. */
+  const age = async () => Math.round((await outboxAge()) / 3_600);
+
+  test("is 0 if nothing waits, and else that of the oldest record that waits, with a key or without", async () => {
+    expect(await age()).toBe(0);
+    await enqueueOld("user-events", ["b", "b", "a"], 3_600);
+    expect(await age()).toBe(1);
+    await enqueueOld("user-events", ["c"], 7_200);
+    expect(await age()).toBe(2);
+    await enqueueOld("media-events-dlq", [null, null], 10_800);
+    expect(await age()).toBe(3);
+  });
+
+  test("leaves out records that are set aside, and those held behind them on the same topic", async () => {
+    await enqueueOld("user-events", ["a", null], 36_000);
+    await setAsideAll();
+    await enqueueOld("user-events", ["a", "a"], 18_000);
+    expect(await age()).toBe(0);
+    await enqueueOld("user-events", ["b", null], 3_600);
+    expect(await age()).toBe(1);
+    await enqueueOld("media-events-dlq", ["a"], 7_200);
+    expect(await age()).toBe(2);
+  });
+
+  test("looks at 1,000 keys: if all of them are held, it is the age of these", async () => {
+    const keys = Array.from({ length: 1_001 }, (_, n) => `key-${1_000 + n}`);
+    await enqueueOld("user-events", keys.slice(0, 999), 1);
+    await setAsideAll();
+    await enqueueOld("user-events", keys.slice(0, 999), 36_000);
+    expect(await age()).toBe(0);
+    await enqueueOld("user-events", keys.slice(999, 1_000), 3_600);
+    expect(await age()).toBe(1);
+    await setAsideAll();
+    await enqueueOld("user-events", keys, 7_200);
+    expect(await age()).toBe(2);
+  });
 });
