@@ -3,11 +3,11 @@ import type { Access, Meta } from "./caller.ts";
 import type { Field, Fields, Infer, InferAll, InferAllGiven } from "./fields.ts";
 import { toParams } from "./fields.ts";
 
-/** An action as its contract declares it. Everything else is derived: validation, types, route, documents. */
+/** An action as its contract declares it. Validation, types, REST route and documents are derived from it. */
 export type ActionContract<Params extends Fields = Fields, Result extends Field = Field> = {
   /** The REST route, such as `GET /users/:id`; undefined if other services only call the action. */
   rest?: `${"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} /${string}`;
-  /** The status of a success, if it is not 200. "200 or 201": 201 if the action sets `meta.created`. */
+  /** The status of a success, if not 200. "200 or 201": 201 if the action sets `meta.created`. */
   status?: 201 | "200 or 201";
   access: Access;
   /** A repeat with the same `Idempotency-Key` has no second effect (contract 21): its handler uses `once`. */
@@ -18,25 +18,25 @@ export type ActionContract<Params extends Fields = Fields, Result extends Field 
   logAs?: string;
   /** The level of that line, if it is not "info". */
   logLevel?: "debug";
-  /** "public": for our own services only; the contract does not offer it to others. */
+  /** "public": for our own services; not offered to other teams. */
   visibility?: "public";
   retryPolicy?: ActionSchema["retryPolicy"];
-  /** What the documents say of it. */
+  /** For the OpenAPI document. */
   operationId?: string;
   summary: string;
-  /** Errors of its own, besides those that follow from its access and its params. */
+  /** Errors besides those that the access and the params imply. */
   errors?: readonly Error[];
-  /** A test executes it. */
+  /** A test runs this example. */
   example?: { params: InferAllGiven<Params>; result?: Infer<Result> };
 };
 export type ActionContracts = Record<string, ActionContract>;
 
-/** Declares an action. */
+/** Declares an action; the types of its params and its result are inferred. */
 export const action = <Params extends Fields, Result extends Field>(
   contract: ActionContract<Params, Result>,
 ): ActionContract<Params, Result> => contract;
 
-/** What the handler of an action gets. */
+/** The context that the handler of an action receives. */
 export type ActionContext<Contract extends ActionContract> = Context<InferAll<Contract["params"]>, Meta>;
 
 type Handlers<Contracts extends ActionContracts> = {
@@ -46,7 +46,7 @@ type Handlers<Contracts extends ActionContracts> = {
   ) => Infer<Contracts[Name]["result"]> | Promise<Infer<Contracts[Name]["result"]>>;
 };
 
-/** The actions of a service: a handler for each declared one, with the params and the result that it declares. */
+/** The actions of a service. The compiler checks each handler against the declared params and result. */
 export function implement<Contracts extends ActionContracts>(
   contracts: Contracts,
   handlers: Handlers<Contracts>,
@@ -61,7 +61,7 @@ export function implement<Contracts extends ActionContracts>(
   );
 }
 
-/** By the full name of each action, such as `users.get`: what its callers pass and get. */
+/** Maps the full name of each action, such as `users.get`, to its params and its result. */
 export type ActionTypes<Service extends string, Contracts extends ActionContracts> = {
   [Name in keyof Contracts & string as `${Service}.${Name}`]: {
     params: InferAllGiven<Contracts[Name]["params"]>;

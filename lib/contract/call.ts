@@ -5,8 +5,8 @@ type AllActions = Actions & InternalActions;
 type CallOptions = NonNullable<Parameters<Context["call"]>[2]>;
 
 /**
- * The one way from service to service: an action by its name, with its params and its result typed.
- * Rejects with the action's error, whose `type` says which (SPEC 12).
+ * Calls an action of another service by its name, with typed params and result. Rejects with the action's error, which
+ * is identified by its `type` (contract 12).
  */
 export function call<Name extends keyof AllActions>(
   ctx: Pick<Context, "call">,

@@ -12,11 +12,11 @@ const TypedError: new <Type extends keyof Failures>(
 ) => Errors.MoleculerClientError = MoleculerClientError;
 
 /**
- * Every error the service answers with on purpose (SPEC 3 and 12). `code` is the HTTP status; `code`, `type`
- * and `data` survive the way from node to node, the class does not: tell errors apart by `type`.
+ * Every error that the service returns on purpose (contract 3 and 12). `code` is the HTTP status. `code`, `type` and
+ * `data` are kept between nodes, the class is not: distinguish errors by `type`.
  */
 
-/** An answer names this many fields at most. */
+/** The maximum number of fields that one error lists. */
 export const DETAILS_MAX = 100;
 
 export class ValidationFailed extends TypedError<"VALIDATION_ERROR"> {
@@ -25,7 +25,7 @@ export class ValidationFailed extends TypedError<"VALIDATION_ERROR"> {
   }
 }
 
-/** A request that can't be read at all: broken JSON, another content type, a malformed form. */
+/** A request that cannot be read: broken JSON, another content type, a malformed form. */
 export class BadRequest extends MoleculerClientError {
   constructor(message: string) {
     super(message, 400, "BAD_REQUEST");
@@ -33,7 +33,7 @@ export class BadRequest extends MoleculerClientError {
 }
 
 export class Unauthorized extends TypedError<"UNAUTHORIZED"> {
-  /** `data` says what is wrong with a token, for the header WWW-Authenticate. */
+  /** `data` describes what is wrong with a token, for the header WWW-Authenticate. */
   constructor(message = "Authentication required", data?: Failures["UNAUTHORIZED"]["data"]) {
     super(message, 401, "UNAUTHORIZED", data);
   }
@@ -94,14 +94,14 @@ export class IdempotencyKeyReused extends TypedError<"IDEMPOTENCY_KEY_REUSED"> {
   }
 }
 
-/** The user's row does not have the version that the caller named (contract 20). */
+/** The user's row does not have the version that the caller sent (contract 20). */
 export class VersionConflict extends TypedError<"VERSION_CONFLICT"> {
   constructor() {
     super("Precondition failed: the user has changed", 412, "VERSION_CONFLICT");
   }
 }
 
-/** A request that is refused before its route is known: 400, 408, 413, 417 or 431. */
+/** A request that is refused before it is routed: 400, 408, 413, 417 or 431. */
 export class RequestRefused extends MoleculerClientError {
   constructor(status: number, message: string) {
     super(message, status, "REQUEST_REFUSED");
@@ -114,7 +114,7 @@ export class BodyTooLarge extends MoleculerClientError {
   }
 }
 
-/** The largest file that is taken for an avatar, in bytes. */
+/** The maximum size of an uploaded avatar file, in bytes. */
 export const AVATAR_LIMIT = 5 * 1024 * 1024;
 
 export class AvatarTooLarge extends TypedError<"AVATAR_TOO_LARGE"> {
@@ -129,7 +129,7 @@ export class UnsupportedImage extends TypedError<"UNSUPPORTED_IMAGE"> {
   }
 }
 
-/** Something the service stands on is out of reach or too slow for now; the same call may succeed later. */
+/** A dependency is unavailable or too slow now; the same call may succeed later. */
 export class DependencyUnavailable extends MoleculerRetryableError {
   constructor(dependency: string, message = `The ${dependency} is unavailable for now`) {
     super(message, 503, "DEPENDENCY_UNAVAILABLE", { dependency });

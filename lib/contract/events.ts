@@ -1,6 +1,6 @@
 import type { Fields, InferAll } from "./fields.ts";
 
-/** Events (contract 7): how they are declared, and the envelope around them. */
+/** How events are declared, and their envelope (contract 7). */
 
 /** An event as its contract declares it. */
 export type EventContract<Data extends Fields = Fields> = {
@@ -10,42 +10,42 @@ export type EventContract<Data extends Fields = Fields> = {
 };
 export type EventContracts = Record<string, EventContract>;
 
-/** Declares an event. */
+/** Declares an event; the type of its data is inferred. */
 export const event = <Data extends Fields>(contract: EventContract<Data>): EventContract<Data> => contract;
 
-/** By type: the `data` of the events. */
+/** Maps each event type to the type of its `data`. */
 export type EventTypes<Contracts extends EventContracts> = {
   [Type in keyof Contracts]: InferAll<Contracts[Type]["data"]>;
 };
 
-/** What an event says of its origin: the trace it belongs to, and the event that caused it. */
+/** The origin of an event: the trace it belongs to, and the event that caused it. */
 export type Cause = {
   correlationId: string;
   causationId?: string;
-  /** The span that it comes from; not part of the envelope. */
+  /** The span that publishes the event; not part of the envelope. */
   traceparent?: string;
 };
 
-/** Of the published events and of the API. */
+/** The version of the published events and of the API. */
 export const VERSION = "1.0.0";
 
-/** A trace id as W3C Trace Context wants it: 32 hex digits. */
+/** A trace id as W3C Trace Context defines it: 32 hex digits. */
 export const newTraceId = (): string => crypto.randomUUID().replaceAll("-", "");
 
 /** The topic of our own events. */
 export const USER_EVENTS = "user-events";
 
-/** The topic of the dead letters of a topic. */
+/** The name of a topic's dead-letter topic. */
 export const deadLetterTopic = (topic: string): string => `${topic}-dlq`;
 
-/** A correlation id from outside is used if it is 1 to 128 visible ASCII characters; else the trace id stands for it. */
+/** A caller's correlation id is used if it is 1 to 128 visible ASCII characters; otherwise the trace id is used. */
 const CORRELATION_ID = /^[\x21-\x7e]{1,128}$/;
 export const isCorrelationId = (id: unknown): id is string =>
   typeof id === "string" && CORRELATION_ID.test(id);
-/** A longer causation id from outside is left out; in characters. */
+/** In characters. A longer causation id is left out. */
 const CAUSATION_ID_LIMIT = 255;
 
-/** Wraps an event into the published envelope. The eventId is new on each call. */
+/** Wraps an event in the published envelope. Each call creates a new eventId. */
 export const toEnvelope = <Event extends { eventType: string; userId: string; data: object }>(
   { eventType, userId, data }: Event,
   { correlationId, causationId = "", traceparent }: Cause,

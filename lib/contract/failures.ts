@@ -1,7 +1,7 @@
-/** What is wrong with one field; `field` is dotted, such as `profile.fullName`. */
+/** What is wrong with one field; `field` is a dotted path such as `profile.fullName`. */
 export type FieldError = { field: string; message: string };
 
-/** What an action rejects with, by `type`. */
+/** The errors that actions reject with, by `type`. */
 export type Failures = {
   VALIDATION_ERROR: { code: 400; data: FieldError[] };
   UNAUTHORIZED: { code: 401; data?: { invalidToken: string } };

@@ -4,19 +4,19 @@ import { Fault, type Format, fault } from "./formats/fault.ts";
 import type { RuleError } from "./validator.ts";
 
 /**
- * The fields that contracts are made of. A field is declared once, as the rule that fastest-validator checks; its
- * TypeScript type and its JSON Schema (json-schema.ts) follow from it.
+ * The fields that contracts consist of. A field is declared once, as the rule that fastest-validator checks; its
+ * TypeScript type and its JSON Schema (json-schema.ts) are derived from it.
  */
 
 declare const TYPES: unique symbol;
 
-/** A schema in the words of JSON Schema 2020-12, as OpenAPI 3.1 and AsyncAPI 3.0 take it. */
+/** A schema in JSON Schema 2020-12, which OpenAPI 3.1 and AsyncAPI 3.0 use. */
 export type JsonSchema = { [keyword: string]: unknown };
 
-/** `Value` is the type once validated, `Given` the type of what a caller passes. */
+/** `Value` is the type after validation, `Given` the type that a caller passes. */
 export type Field<Value = unknown, Given = Value> = {
   type: string;
-  /** What the rule itself does not say, as JSON Schema. */
+  /** JSON Schema keywords for what the rule does not express. */
   schema?: JsonSchema;
   optional?: boolean;
   nullable?: boolean;
@@ -27,7 +27,7 @@ export type Field<Value = unknown, Given = Value> = {
 export type Fields = Record<string, Field>;
 
 type Simplify<Type> = { [Key in keyof Type]: Type[Key] } & {};
-/** What may be undefined may be left out. */
+/** Makes the properties that may be undefined optional. */
 type Shape<Types> = Simplify<
   { [Key in keyof Types as undefined extends Types[Key] ? never : Key]: Types[Key] } & {
     [Key in keyof Types as undefined extends Types[Key] ? Key : never]?: Types[Key];
@@ -35,9 +35,9 @@ type Shape<Types> = Simplify<
 >;
 type Types<Of> = NonNullable<Of extends { readonly [TYPES]?: infer Both } ? Both : never>;
 
-/** The type of a field once validated. */
+/** The type of a field after validation. */
 export type Infer<Of extends Field> = (Types<Of> & { value: unknown })["value"];
-/** The type of what a caller passes for a field. */
+/** The type that a caller passes for a field. */
 export type InferGiven<Of extends Field> = (Types<Of> & { given: unknown })["given"];
 /** The same for an object of fields. */
 export type InferAll<Of extends Fields> = Shape<{ [Key in keyof Of]: Infer<Of[Key]> }>;
@@ -48,7 +48,7 @@ type Check = (value: unknown, errors: RuleError[]) => unknown;
 const checked =
   (check: (value: string) => unknown): Check =>
   (value, errors) => {
-    if (typeof value !== "string") return value; // null or missing, or refused already
+    if (typeof value !== "string") return value; // null or missing, or already refused
     const result = check(value);
     if (!(result instanceof Fault)) return result;
     errors.push({ type: "custom", message: result.message });
@@ -62,29 +62,29 @@ const required = (schema: JsonSchema, check: (value: string) => unknown): Field<
   custom: checked(check),
 });
 
-/** The same field, which may be left out. Null stays refused if it was. */
+/** The same field, but optional. Null stays refused if it was. */
 export const optional = <Value, Given>(
   field: Field<Value, Given>,
 ): Field<Value | undefined, Given | undefined> =>
   ({ ...field, optional: true }) as Field<Value | undefined, Given | undefined>;
 
-/** The same field, which may be left out: then it has this value. */
+/** The same field, but optional with a default value. */
 export const withDefault = <Value, Given>(
   field: Field<Value, Given>,
   value: Value,
 ): Field<Value, Given | undefined> => ({ ...field, default: value }) as Field<Value, Given | undefined>;
 
-/** The same field, which may be null. */
+/** The same field, but nullable. */
 export const nullable = <Value>(field: Field<Value>): Field<Value | null> =>
   ({ ...field, nullable: true }) as Field<Value | null>;
 
-/** The same fields, of which each may be left out. */
+/** The same fields, all optional. */
 export const partial = <Of extends Fields>(fields: Of) =>
   Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, optional(field)])) as {
     [Key in keyof Of]: Field<Infer<Of[Key]> | undefined>;
   };
 
-/** The same fields as a result shows them: what may be left out is null instead. */
+/** The same fields as they are in results: an optional one is null instead of missing. */
 export const asResult = <Of extends Fields>(fields: Of) =>
   Object.fromEntries(
     Object.entries(fields).map(([name, field]) => [name, { ...field, optional: false }]),
@@ -92,13 +92,13 @@ export const asResult = <Of extends Fields>(fields: Of) =>
     [Key in keyof Of]: Field<Exclude<Infer<Of[Key]>, undefined>>;
   };
 
-/** The same field with more to say in the documents. */
+/** The same field with a description for the documents. */
 export const described = <Value, Given>(
   description: string,
   field: Field<Value, Given>,
 ): Field<Value, Given> => ({ ...field, schema: { ...field.schema, description } });
 
-/** PostgreSQL's text takes no NUL, and UTF-8 no lone surrogate (contract 4). */
+/** PostgreSQL cannot store NUL in a text, and UTF-8 cannot encode lone surrogates (contract 4). */
 export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
 
 /** Trims, and checks the length in code points. Returns the text to store, or the fault. */
@@ -119,7 +119,7 @@ export const text = (min: number, max: number, format = asGiven, schema: JsonSch
     return text instanceof Fault ? text : format(text);
   });
 
-/** A text that may be left out or null, in a format; `""` is null. */
+/** A text that may be missing or null, in a format; `""` becomes null. */
 export const optionalText = (max: number, format = asGiven): Field<string | null | undefined> => ({
   type: "string",
   optional: true,
@@ -131,17 +131,17 @@ export const optionalText = (max: number, format = asGiven): Field<string | null
   }),
 });
 
-/** An e-mail address, as given; `emailKey` is what it is compared by (contract 4). */
+/** An e-mail address as given; it is compared by `emailKey` (contract 4). */
 export const email = (): Field<string> => text(1, 255, toEmailAddress, { format: "email" });
 
-/** The form of a UUID (RFC 9562), of any version. */
+/** A UUID (RFC 9562) of any version. */
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** A UUID, in lower case, so that one user has one id as a key in memory too. */
+/** A UUID, converted to lower case: a user then has one id everywhere, also as a key in memory. */
 export const uuid = (): Field<string> =>
   required({ format: "uuid" }, (value) => (UUID.test(value) ? value.toLowerCase() : fault("must be a UUID")));
 
-/** An integer; `convert` takes digits from a query string too. */
+/** An integer; `convert` also accepts digits from a query string. */
 export const integer = (min: number, max: number, options: { convert?: boolean } = {}): Field<number> => ({
   type: "number",
   integer: true,
@@ -162,10 +162,10 @@ export const oneOf = <const Values extends readonly string[]>(values: Values): F
   values,
 });
 
-/** A text of any form, as results and events hold it. */
+/** A text without restrictions, for results and events. */
 export const anyText = (): Field<string> => ({ type: "string", nullable: false });
 
-/** A point in time as a result shows it: ISO 8601, in UTC, with ms. */
+/** A time in a result: ISO 8601 in UTC, with milliseconds. */
 export const time = (): Field<string> => ({
   type: "string",
   nullable: false,
@@ -174,10 +174,10 @@ export const time = (): Field<string> => ({
 
 export const url = (): Field<string> => ({ type: "string", nullable: false, schema: { format: "uri" } });
 
-/** An image as the stream of an action; null if the caller already has it. */
+/** An image, returned by an action as a stream; null if the caller already has it. */
 export const image = (): Field<Readable | null> => ({ type: "image" });
 
-/** An object of these fields and no others. `name` makes it a named schema of the documents. */
+/** An object of exactly these fields. `name` makes it a named schema in the documents. */
 export const object = <Of extends Fields>(props: Of, name?: string): Field<InferAll<Of>, InferAllGiven<Of>> =>
   ({ type: "object", nullable: false, strict: true, props, ...(name && { schemaName: name }) }) as Field<
     InferAll<Of>,
@@ -194,8 +194,8 @@ export const list = <Value>(items: Field<Value>): Field<Value[]> =>
   ({ type: "array", nullable: false, items }) as Field<Value[]>;
 
 /**
- * An action's params, as fastest-validator takes them: these fields and no others. Each rule is copied, as the
- * validator takes the second use of one object for a recursion and skips its check.
+ * An action's params for fastest-validator: exactly these fields. Each rule is copied, because the validator treats the
+ * second use of an object as a recursion and skips its check.
  */
 export const toParams = (fields: Fields) => ({ ...copied(fields), $$strict: true });
 

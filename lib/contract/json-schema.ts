@@ -2,11 +2,11 @@ import type { Field, Fields, JsonSchema } from "./fields.ts";
 
 export type { JsonSchema };
 
-/** Where the named schemas of a document are: a reference to one, or the schema itself. */
+/** Returns the reference to a named schema in a document, or undefined to write the schema inline. */
 type Refer = (name: string) => string | undefined;
 const inline: Refer = () => undefined;
 
-/** A field as JSON Schema. `refer` gives the address of a named schema, if the document has one for it. */
+/** A field as JSON Schema. `refer` returns the reference to a named schema if the document has it. */
 export function toJsonSchema(field: Field, refer = inline): JsonSchema {
   const address = typeof field.schemaName === "string" ? refer(field.schemaName) : undefined;
   if (address) return { $ref: address };
@@ -24,10 +24,10 @@ export function toJsonSchema(field: Field, refer = inline): JsonSchema {
   };
 }
 
-/** Clients are generated with 32-bit integers unless the document says otherwise. */
+/** Code generators use 32-bit integers unless the document says otherwise. */
 const MAX_INT32 = 2 ** 31 - 1;
 
-/** An object of these fields and no others, as JSON Schema. */
+/** An object of exactly these fields, as JSON Schema. */
 export function toObjectSchema(fields: Fields, refer = inline): JsonSchema {
   const isRequired = (field: Field) => !field.optional && field.default === undefined;
   const required = Object.entries(fields)

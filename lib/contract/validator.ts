@@ -2,10 +2,13 @@ import untyped from "fastest-validator";
 import { DETAILS_MAX } from "./errors.ts";
 import type { FieldError } from "./failures.ts";
 
-/** The package types its ES build, Node loads the CommonJS one, whose export is the class itself. */
+/** The package's types describe its ES build, but Node loads the CommonJS build, which exports the class itself. */
 export const Validator = untyped as unknown as typeof untyped.default;
 
-/** One rule set for the broker's params and for consumed events. Null is a value: each field declares whether it takes it. */
+/**
+ * Validation options for actions' params and for consumed events. Null is a value: each field declares whether it
+ * accepts it.
+ */
 export const VALIDATOR_OPTIONS = {
   useNewCustomCheckerFunction: true,
   considerNullAsAValue: true,
@@ -23,12 +26,12 @@ export const VALIDATOR_OPTIONS = {
   },
 };
 
-/** fastest-validator's own form of an error. */
+/** An error as fastest-validator returns it. */
 export type RuleError = { type: string; field?: string; message?: string; actual?: unknown };
 
 /**
- * fastest-validator's errors in the form of contract 3, one for each unknown field.
- * The offending value is left out: it may be anything, and it is nobody else's business.
+ * Converts fastest-validator's errors to the form of contract 3, one for each unknown field. The offending values are
+ * left out, as they may be personal data.
  */
 export function toDetails(errors: RuleError[]): FieldError[] {
   return errors.flatMap(({ type, field = "", message = "is not valid", actual }) => {

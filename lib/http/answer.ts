@@ -5,12 +5,14 @@ import { CORRELATION_ID, echoCorrelationId } from "./correlation.ts";
 import { toErrorResponse } from "./error-response.ts";
 import { PROBLEM_JSON, toProblem, wantsProblem } from "./problem.ts";
 
-/** How long the rest of a request is read and ignored after its answer, in ms: closing at once could lose the answer. */
+/**
+ * How long the rest of a request is read and ignored after its answer, in ms: closing at once could lose the answer.
+ */
 const LINGER = 1_000;
 
 type Incoming = IncomingMessage & { originalUrl?: string; $ctx?: { requestID: string | null } };
 
-/** Answers with JSON; HEAD gets the same headers. If an answer has begun already, the connection is closed. */
+/** Sends JSON; HEAD gets the same headers. If an answer has already begun, the connection is closed instead. */
 export function sendJson(
   req: Incoming,
   res: ServerResponse,
@@ -27,8 +29,8 @@ export function sendJson(
 }
 
 /**
- * Answers with an error in the form of contract 3, or as RFC 9457 if the caller asks for it (contract 22), the fields of
- * `besides` first. Returns the status.
+ * Sends an error in the form of contract 3, or of RFC 9457 if the caller asks for it (contract 22), after the fields of
+ * `besides`. Returns the status.
  */
 export function sendError(req: Incoming, res: ServerResponse, error: unknown, besides: object = {}): number {
   const [path = ""] = (req.originalUrl ?? req.url ?? "").split("?", 1);
@@ -41,7 +43,7 @@ export function sendError(req: Incoming, res: ServerResponse, error: unknown, be
   return status;
 }
 
-/** Answers with an error on a connection that has no request, and closes it. */
+/** Sends an error on a connection that has no request, and closes the connection. */
 export function writeError(socket: Duplex, error: unknown, at: { path: string; traceId: string }): void {
   const { status, headers, body } = toErrorResponse(error, { ...at, now: new Date() });
   const json = JSON.stringify(body);

@@ -1,24 +1,24 @@
 import { AVATAR_LIMIT, RequestRefused } from "../contract/errors.ts";
 
-/** How fast a request has to arrive. */
+/** Time limits for the arrival of a request. */
 
-/** The slowest line on which an upload succeeds, in bytes per second. */
+/** The slowest connection on which an upload succeeds, in bytes per second. */
 const UPLOAD_RATE = 65_536;
 
-/** In ms. An upload has as long as its size takes on a slow line, but must not pause for long. */
+/** In ms. An upload may take as long as its size needs on a slow connection, but must not pause for long. */
 export const ARRIVE_WITHIN = {
   headers: 10_000,
   body: 20_000,
   upload: { silence: 10_000, whole: 30_000 + (AVATAR_LIMIT / UPLOAD_RATE) * 1_000 },
 };
 
-/** Emitted by the stream of an upload, on the same node, if the client leaves before it is answered. */
+/** Emitted by an upload's stream, on the same node, if the client disconnects before it gets an answer. */
 export const CLIENT_LEFT = "client-left";
 
 export const tooLate = (): RequestRefused => new RequestRefused(408, "The request did not arrive in time");
 
 /**
- * Resolves with `reading`.
+ * Resolves with the result of `reading`.
  * @throws RequestRefused (408) if it takes longer than `ms`
  */
 export async function arriveWithin<Result>(ms: number, reading: Promise<Result>): Promise<Result> {
@@ -28,8 +28,8 @@ export async function arriveWithin<Result>(ms: number, reading: Promise<Result>)
 }
 
 /**
- * Calls `onLate` once if no byte arrives for `silence` ms, or if the end takes longer than `whole` ms.
- * `progress` is to be called when bytes arrive, `stop` at the end.
+ * Calls `onLate` once if no byte arrives for `silence` ms, or if the upload takes longer than `whole` ms. Call
+ * `progress` when bytes arrive, and `stop` at the end.
  */
 export function watchArrival(limits: { silence: number; whole: number }, onLate: () => void) {
   const timers = [limits.silence, limits.whole].map((ms) => setTimeout(late, ms));

@@ -6,7 +6,7 @@ import { isCorrelationId } from "../contract/events.ts";
 
 export const CORRELATION_ID = "x-correlation-id";
 
-/** Sets the header on the answer: the caller's id, or the trace id if there is none or it is invalid. */
+/** Sets the answer's header: the caller's id, or the trace id if there is none or it is invalid. */
 export function echoCorrelationId({ headers }: IncomingMessage, res: ServerResponse, traceId: string): void {
   const given = headers[CORRELATION_ID];
   res.setHeader(CORRELATION_ID, isCorrelationId(given) ? given : traceId);

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Failures, FieldError } from "../contract/failures.ts";
 
-/** Every error that leaves the service, in the one form of contract 3, with its code (contract 22). */
+/** Converts every error to the one form of contract 3, with its code (contract 22). */
 
 export type ErrorBody = {
   statusCode: number;
@@ -17,10 +17,10 @@ type Answer = { status: number; code: string; headers: Record<string, string>; b
 
 export const ERROR_CODE = "x-error-code";
 
-/** What an error carries from node to node; its class does not survive the way. */
+/** What an error keeps between nodes; its class is lost. */
 type Carried = { code?: unknown; type?: unknown; message?: string; data?: unknown };
 
-/** Errors that are meant for the client (lib/contract/errors.ts). */
+/** Errors whose message is meant for the client (lib/contract/errors.ts). */
 const PUBLIC = new Set([
   "VALIDATION_ERROR",
   "BAD_REQUEST",
@@ -42,7 +42,7 @@ const PUBLIC = new Set([
   "DEPENDENCY_UNAVAILABLE",
 ]);
 
-/** Moleculer's own errors for a node that is unavailable or too slow. */
+/** Moleculer's errors for a node that is unavailable or too slow. */
 const UNAVAILABLE = new Set([
   "SERVICE_NOT_FOUND",
   "SERVICE_NOT_AVAILABLE",
@@ -54,7 +54,7 @@ const UNAVAILABLE = new Set([
   "QUEUE_FULL",
 ]);
 
-/** The answer to an error; nothing of the cause of an error that is not public gets out. */
+/** The answer to an error. It shows nothing of an error that is not meant for the client. */
 export function toErrorResponse(error: unknown, at: { path: string; traceId: string; now: Date }): Answer {
   const { status, code, message, data } = toPublic((error ?? {}) as Carried);
   return {
@@ -92,6 +92,6 @@ function headersOf(status: number, code: string, data: unknown): Record<string, 
   return isForNow ? { "Retry-After": "1" } : {};
 }
 
-/** RFC 6750, 3: without a token there is nothing to say about it. */
+/** RFC 6750, 3: without a token, the challenge contains no error. */
 const challengeOf = (data: Failures["UNAUTHORIZED"]["data"]): string =>
   data ? `Bearer error="invalid_token", error_description="${data.invalidToken}"` : "Bearer";

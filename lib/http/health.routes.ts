@@ -25,7 +25,7 @@ export const ready: Handler = (req, res) =>
     (error) => sendError(req, res, error),
   );
 
-/** Sends the metrics of this process, and those of `others` behind them. */
+/** Sends the metrics of this process, followed by those of `others`. */
 export const metricsWith =
   (others: () => Promise<string>): Handler =>
   async (_req, res) => {
@@ -36,7 +36,7 @@ export const metricsWith =
 
 export const metrics = metricsWith(async () => "");
 
-/** A listener for these paths, which take GET and HEAD. */
+/** A listener for these paths, which accept GET and HEAD. */
 export const listenerFor =
   (routes: Record<string, Handler>): RequestListener =>
   (req, res) => {
@@ -50,7 +50,7 @@ export const listenerFor =
     else handler(req, res).catch((error) => sendError(req, res, error));
   };
 
-/** On the gateway. */
+/** The gateway's routes. */
 export const HEALTH_ROUTES = {
   "GET /health": health,
   "GET /health/live": live,

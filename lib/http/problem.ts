@@ -4,12 +4,12 @@ import type { ErrorBody } from "./error-response.ts";
 
 export const PROBLEM_JSON = "application/problem+json";
 
-/** The type is named in the Accept header, and not with `q=0`; a wildcard does not name it. */
+/** The Accept header names the type, without `q=0`. A wildcard does not name it. */
 const NAMED = /(^|,)\s*application\/problem\+json\s*(;(?!\s*q=0(\.0*)?\s*(,|$))|,|$)/i;
 
 export const wantsProblem = (accept = ""): boolean => NAMED.test(accept);
 
-/** The same error in the other form. `code` is its type, such as `USER_NOT_FOUND`. */
+/** Converts an error to problem details. `code` is its type, such as `USER_NOT_FOUND`. */
 export const toProblem = (
   code: string,
   { statusCode, message, error, path, traceId, details }: ErrorBody,

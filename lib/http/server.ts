@@ -9,11 +9,11 @@ import { sendError, writeError } from "./answer.ts";
 import { ARRIVE_WITHIN, tooLate } from "./arrival.ts";
 import { pathIn, toOriginForm } from "./target.ts";
 
-/** The HTTP server of both ports. It also answers what Node refuses before there is a request (contract 3). */
+/** The HTTP server of both ports. It also answers requests that Node's parser refuses (contract 3). */
 
-/** A connection on which nothing moves for so long is closed, in ms: its client does not read the answer. */
+/** A connection without traffic for this time is closed, in ms: its client does not read the answer. */
 const SILENCE = 120_000;
-/** A connection on which more requests wait is closed: 1,000 of them take 7 MB. */
+/** A connection with more waiting requests is closed: 1,000 of them take 7 MB. */
 const PIPELINED_MAX = 100;
 
 type Exchange = { req: IncomingMessage; res: ServerResponse };
@@ -54,7 +54,7 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
   }
 
   function onClientError(fault: Fault, socket: Duplex & { bytesRead?: number }): void {
-    if (failed.has(socket)) return; // Node parses on while the answer is written
+    if (failed.has(socket)) return; // Node's parser goes on while the answer is written
     failed.add(socket);
     if (fault.code === "ECONNRESET" || socket.bytesRead === 0) {
       socket.destroy();
@@ -81,7 +81,7 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
 
   const options: http.ServerOptions = {
     headersTimeout: ARRIVE_WITHIN.headers,
-    // for uploads, with time to answer before Node closes the connection; readers of other bodies have a limit of their own
+    // for uploads, with time to answer before Node closes the connection; other bodies have a limit of their own
     requestTimeout: ARRIVE_WITHIN.headers + ARRIVE_WITHIN.upload.whole,
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: config.http.keepAliveMs,
@@ -104,7 +104,7 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
   });
   server.timeout = SILENCE;
 
-  /** Handles one request of a connection at a time: thousands of pipelined ones could block all other clients. */
+  /** Handles one request of a connection at a time: thousands of pipelined requests could block all other clients. */
   function handle(req: IncomingMessage, res: ServerResponse): void {
     req.url = toOriginForm(req.url ?? "");
     if (req.httpVersion === "1.1" && req.headers.host === undefined)

@@ -3,11 +3,11 @@ import { openOnce } from "../runtime/tasks.ts";
 import { connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
 
 export type TopicAdmin = {
-  /** Creates those topics that are missing. */
+  /** Creates the missing topics. */
   create(topics: string[]): Promise<void>;
-  /** How many records of the topics the group has yet to consume, by partition. */
+  /** How many records the group has not consumed yet, by topic and partition. */
   lag(topics: string[]): Promise<{ topic: string; partition: number; records: number }[]>;
-  /** Whether Kafka answers just now. */
+  /** Whether Kafka answers now. */
   check(): Promise<boolean>;
   close(): Promise<void>;
 };
@@ -15,19 +15,19 @@ export type TopicAdmin = {
 const PARTITIONS = 3;
 
 /**
- * How often a service creates the topics that it uses and that are missing, in ms: so one that was deleted comes back
- * before records for it are set aside (relay.rules.ts), and without it Kafka may refuse the consumer its other topics.
+ * How often a service creates missing topics that it uses, in ms. A deleted topic is recreated before records for it
+ * are set aside (relay.rules.ts), and Kafka may refuse the consumer its other topics while one is missing.
  */
 export const CREATE_TOPICS_EVERY = 10_000;
 
-/** Opens no connection before the first use. */
+/** Connects on first use. */
 export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
   const admin = openOnce(async () =>
     connected((await loadClient(config, warn)).admin({ retry: SHORT_RETRY })),
   );
   return {
     async create(topics) {
-      // with a client that has used none of them: kafkajs (2.2) cannot even list topics if one that it used is deleted
+      // a new client: kafkajs (2.2) cannot even list topics if one that the client used was deleted
       const client = await connected((await loadClient(config, warn)).admin({ retry: SHORT_RETRY }));
       try {
         const existing = await client.listTopics();

@@ -1,18 +1,15 @@
 import type { Admin, Kafka, Producer } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 
-/** kafkajs, which carries the domain topics. Nothing outside this folder knows which client that is. */
+/** The kafkajs client, which handles the domain topics. No code outside this folder depends on it. */
 
-/** Reports a warning of the client as one line. */
+/** Logs a warning of the client, as one line. */
 export type Warn = (message: string) => void;
 
-/**
- * How long a request is retried, in ms. The callers retry by themselves, and the relay holds a lock meanwhile: so not
- * for long.
- */
+/** In ms. Short, because the callers retry by themselves and the relay holds a lock meanwhile. */
 export const SHORT_RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 2 };
 
-/** Loads the client only if Kafka is used: that takes a tenth of a second. */
+/** Loads the library on first use, because that takes 0.1 s. */
 export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka> {
   const { Kafka, logLevel } = await import("kafkajs");
   silenceTimeoutWarning();
@@ -20,7 +17,7 @@ export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka
     clientId: config.clientId,
     brokers: config.brokers,
     ssl: config.ssl,
-    sasl: config.sasl as never, // kafkajs tells mechanisms apart by type, we by value
+    sasl: config.sasl as never, // its types need the mechanism as a literal
     connectionTimeout: 2_000,
     requestTimeout: 5_000,
     enforceRequestTimeout: true,
@@ -37,7 +34,7 @@ export async function connected<Client extends Producer | Admin>(client: Client)
   return client;
 }
 
-/** kafkajs computes a delay below zero at times, which Node 24 warns of once; it is harmless (measured). */
+/** kafkajs sometimes computes a negative delay, about which Node 24 warns once; it is harmless (measured). */
 function silenceTimeoutWarning(): void {
   const emit = process.emitWarning;
   process.emitWarning = ((warning: string | Error, ...rest: never[]) => {

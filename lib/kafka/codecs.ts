@@ -4,9 +4,9 @@ import { collectRecords, varint } from "./cut-records.ts";
 import { unpackLz4, unpackSnappy } from "./unpack.ts";
 
 /**
- * Registers the codecs that kafkajs lacks, for reading: Snappy, LZ4 and ZSTD. GZIP is replaced too, as kafkajs unpacks
- * a batch of any size into memory. A batch that cannot be unpacked becomes records that say so: each is dead-lettered,
- * and the partition goes on.
+ * Registers decompression for the codecs that kafkajs lacks: Snappy, LZ4 and ZSTD. GZIP is replaced too, because
+ * kafkajs unpacks a batch of any size into memory. A batch that cannot be unpacked becomes records that say so: each is
+ * dead-lettered, and the partition continues.
  */
 export async function registerCodecs(): Promise<void> {
   const {
@@ -24,7 +24,7 @@ export async function registerCodecs(): Promise<void> {
   }
 }
 
-/** More records than batches have in practice; kafkajs reads as many as the batch says. */
+/** More than a batch has in practice; kafkajs reads as many records as the batch header says. */
 const UNREADABLE = 100_000;
 
 /** Records at consecutive offsets whose value says that the batch cannot be unpacked. */

@@ -17,9 +17,9 @@ export type ConsumedRecord = {
 
 export type TopicConsumer = {
   /**
-   * Passes the topics' records on, a partition's in order. A batch is done when `onBatch` resolves; if it rejects, the
-   * batch is read again. The group begins at the earliest record. After a crash of the client, for whatever reason, a
-   * new client is created with back-off. Resolves after close().
+   * Passes the topics' records to `onBatch`, in order per partition. A batch is done when `onBatch` resolves; if it
+   * rejects, the batch is read again. The group begins at the earliest record. After any crash of the client, a new one
+   * is created with back-off. Resolves after close().
    */
   consume(topics: string[], onBatch: (records: ConsumedRecord[]) => Promise<void>): Promise<void>;
   close(): Promise<void>;
@@ -27,14 +27,14 @@ export type TopicConsumer = {
 
 const PARTITIONS_AT_ONCE = 3;
 
-/** In ms. A member that died is missed after so long; one that processes a large batch sends heartbeats meanwhile. */
+/** In ms. A dead member is removed after the session timeout; heartbeats continue while a large batch is processed. */
 const SESSION = { sessionTimeout: 6_000, heartbeatInterval: 1_500 };
-/** In ms. A consumer that tried for `maxRetryTime` waits no longer between tries, and never gives up. */
+/** In ms. The delay between attempts grows to `maxRetryTime`. The consumer never gives up. */
 const CONSUMER_RETRY = { initialRetryTime: 200, maxRetryTime: 5_000, retries: Number.MAX_SAFE_INTEGER };
-/** In ms, before a new client is created after a crash. */
+/** In ms. The delay before a new client is created after a crash. */
 const CRASH_BACKOFF = { first: 500, last: 10_000 };
 
-/** Opens no connection before consume(). */
+/** Connects in consume(). */
 export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => {
@@ -68,10 +68,10 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
     await Promise.all([registerCodecs(), limitHeaders()]);
     const consumer = (await loadClient(config, warn)).consumer({
       groupId: config.groupId,
-      maxWaitTimeInMs: 500, // a stop takes as long
-      metadataMaxAge: 30_000, // partitions that are added are read after as long
+      maxWaitTimeInMs: 500, // also the longest delay of a stop
+      metadataMaxAge: 30_000, // new partitions are read after at most this time
       ...SESSION,
-      // the client restarts itself after some crashes only: so a new one is created after each
+      // the client restarts itself only after some crashes, so a new one is created after each
       retry: { ...CONSUMER_RETRY, restartOnFailure: async () => false },
     });
     const crashed = new Promise<never>((_resolve, reject) => {
@@ -91,15 +91,15 @@ async function start(
   topics: string[],
   onBatch: (records: ConsumedRecord[]) => Promise<void>,
 ): Promise<void> {
-  heard("topics"); // from now on records, or empty fetches, are expected
+  heard("topics"); // from now on records or empty fetches are expected
   consumer.on(consumer.events.FETCH, () => heard("topics"));
   await consumer.connect();
   await consumer.subscribe({ topics, fromBeginning: true });
   await consumer.run({
     partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
-    autoCommitThreshold: 1, // else the end of an aborted transaction is not committed, and counts as lag
+    autoCommitThreshold: 1, // otherwise the end of an aborted transaction is not committed and counts as lag
     async eachBatch({ batch, heartbeat }) {
-      const beat = () => heartbeat().catch(() => {}); // the end of the batch reports what is wrong
+      const beat = () => heartbeat().catch(() => {}); // the end of the batch reports any error
       const beating = setInterval(beat, SESSION.heartbeatInterval);
       await onBatch(recordsOf(batch)).finally(() => clearInterval(beating));
     },

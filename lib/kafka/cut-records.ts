@@ -1,10 +1,10 @@
-/** Bytes of a record's value that are read: Kafka's own limit of a record is 1 MiB by default. */
+/** The maximum number of bytes of a value that are read: Kafka's default limit for a record is 1 MiB. */
 export const MAX_VALUE = 1024 * 1024;
 
-/** Bytes that a batch may unpack to before its large records are cut, and the total of values after that. */
+/** The unpacked size, in bytes, above which the large records of a batch are cut. */
 export const MAX_BATCH = 16 * 1024 * 1024;
 
-/** Bytes of a record that are looked at: a value that is too long, with all that stands before it. */
+/** The maximum number of bytes of a record that are inspected: a value that is too long, and everything before it. */
 const MAX_HEAD = MAX_VALUE + 64 * 1024;
 
 /**
@@ -30,10 +30,10 @@ export async function collectRecords(chunks: AsyncIterable<Buffer> | Iterable<Bu
   return Buffer.concat(cutter ? cutter.records : whole);
 }
 
-/** Takes bytes in any portions; `records` is what is left of each record so far. */
+/** Accepts chunks of any size; `records` holds what is kept of each record so far. */
 function createCutter() {
   const records: Buffer[] = [];
-  let pending = Buffer.alloc(0); // the bytes of a record that is not complete
+  let pending = Buffer.alloc(0); // the bytes of an incomplete record
   let skipping = 0; // bytes of a cut record that are still to come
   let room = 4 * MAX_BATCH;
 
@@ -64,7 +64,7 @@ function createCutter() {
   };
 }
 
-/** A record with the same position, without key and headers, and with as much of its value as is kept. */
+/** A record at the same offset, without key and headers, and with the part of its value that is kept. */
 function cutRecord(body: Buffer, room: number): Buffer {
   const time = readVarint(body, 1);
   const offset = time && readVarint(body, time.end);
@@ -77,7 +77,7 @@ function cutRecord(body: Buffer, room: number): Buffer {
   return Buffer.concat([varint(Buffer.concat(cut).length), ...cut]);
 }
 
-/** A zigzag varint at a position, and where it ends; undefined if it is not complete. */
+/** Reads a zigzag varint and returns its value and end, or undefined if it is incomplete. */
 function readVarint(bytes: Buffer, at: number): { value: number; end: number } | undefined {
   let value = 0n;
   for (let index = at; index < bytes.length && index < at + 10; index++) {

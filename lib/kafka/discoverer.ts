@@ -1,17 +1,17 @@
 import { Discoverers } from "moleculer";
 
-/** In seconds. Our nodes send a heartbeat each second, so that one that dies is noticed within 5. */
+/** In seconds. Our nodes send a heartbeat every second, so that a dead node is noticed within 5. */
 export const HEARTBEAT = { interval: 1, timeout: 2 };
 
-/** Moleculer's default: a node with stock settings sends a heartbeat only every 10 seconds. In seconds. */
+/** In seconds. Moleculer's default: a node with stock settings sends a heartbeat every 10 seconds only. */
 const STOCK_TIMEOUT = 30;
 
-/** What a node of ours says in its metadata: the others may call it dead after so many seconds of silence. */
+/** A node's published metadata: the seconds of silence after which it counts as dead. */
 export type NodeMetadata = { heartbeatTimeout?: number };
 
 /**
- * Moleculer's discoverer, with a timeout per node. The stock one applies the timeout of the local node to every other
- * node: a foreign node with a slower heartbeat would be dropped between two of them, and lose events and uploads.
+ * Moleculer's discoverer, with a timeout per node. The stock one applies the local node's timeout to all other nodes: a
+ * foreign node with slower heartbeats would be dropped between two of them, and would lose events and uploads.
  */
 export class Discoverer extends Discoverers.Local {
   override checkRemoteNodes(): void {

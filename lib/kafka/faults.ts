@@ -1,9 +1,9 @@
 /**
- * What an error of Kafka means for the records that were being sent. This is the only place that decides it.
+ * What a Kafka error means for the records that were being sent. Only this file decides it.
  *
- * - `record`: Kafka refuses this record for good; others may pass.
+ * - `record`: Kafka refuses this record for good; others may succeed.
  * - `topic`: Kafka refuses every record of the topic until somebody changes the topic or its permissions.
- * - `later`: nothing is wrong with the records: the same request may succeed later.
+ * - `later`: nothing is wrong with the records, and the same request may succeed later.
  */
 export type Fault = { scope: "record" | "topic" | "later"; name: string };
 
@@ -14,16 +14,16 @@ const TOPIC = new Set([
   "INVALID_REQUIRED_ACKS",
 ]);
 
-/** kafkajs does not call these retriable, but they concern the connection or the whole cluster and no record. */
+/** kafkajs does not call these retriable, but they concern the connection or the whole cluster, not a record. */
 const CLUSTER =
   /^(BROKER_NOT_AVAILABLE|CLUSTER_AUTHORIZATION_FAILED|UNSUPPORTED_|ILLEGAL_SASL|SASL_|SECURITY_DISABLED)/;
 
-/** Errors of the program that one record causes, such as a value that cannot be encoded. */
+/** Exceptions in our process that one record causes, such as a value that cannot be encoded. */
 const PROGRAM = /^(RangeError|ReferenceError|SyntaxError|TypeError)$/;
 
 type KafkaError = { name?: string; type?: string; retriable?: boolean; cause?: unknown };
 
-/** Classifies an error of kafkajs, which may wrap the one that Kafka answered with in several others. */
+/** Classifies an error of kafkajs, which may wrap Kafka's own error several times. */
 export function faultOf(error: unknown): Fault {
   for (let at = error as KafkaError | undefined; at; at = at.cause as KafkaError | undefined) {
     const { name = "Error", type, retriable } = at;

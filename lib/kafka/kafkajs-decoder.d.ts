@@ -1,5 +1,5 @@
 declare module "kafkajs/src/protocol/decoder.js" {
-  /** Reads the parts of a response of Kafka one after the other. */
+  /** Reads the parts of a Kafka response in sequence. */
   export default class Decoder {
     constructor(bytes: Buffer);
     readVarInt(): number;

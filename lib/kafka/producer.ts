@@ -4,7 +4,7 @@ import { openOnce } from "../runtime/tasks.ts";
 import { connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
 import { type Produced, sendByPartition } from "./send-in-order.ts";
 
-/** A record to be produced; records of one key stay in order. */
+/** A record to send; records with the same key stay in order. */
 export type ProducedRecord = {
   key: string | null;
   value: string;
@@ -13,23 +13,23 @@ export type ProducedRecord = {
 
 export type TopicProducer = {
   /**
-   * Sends records to the topic, in order per key. Returns what became of each, and never rejects. All in-sync replicas
-   * have what is published. Takes at most about 25 s, if Kafka does not answer.
+   * Sends records to the topic, in order per key, and returns the outcome of each. Never rejects. A published record is
+   * on all in-sync replicas. Takes about 25 s at most if Kafka does not answer.
    */
   produce<Item extends ProducedRecord>(records: Item[]): Promise<Produced<Item>>;
   close(): Promise<void>;
 };
 
-/** In ms. No further batch is sent after `within`. The partitions of a topic are asked for again after `partitions`. */
+/** In ms. After `within`, no further batch is sent. The topic's partitions are looked up again after `partitions`. */
 const LIMIT = { within: 8_000, partitions: 60_000 };
 
 type Partitions = PartitionerArgs["partitionMetadata"];
 type Client = { producer: Producer; admin: Admin; partitionOf(args: PartitionerArgs): number };
 
 /**
- * A producer for one topic: a kafkajs client that knew several would fail for all of them when one is deleted. Opens no
- * connection before the first record. Each request goes to one partition: kafkajs reports an error for a whole request
- * only, so with several partitions it would be unknown which of them have taken their part.
+ * A producer for one topic, because a kafkajs client with several topics fails for all of them when one is deleted. It
+ * connects on the first record. Each request goes to one partition, because kafkajs reports errors per request: with
+ * several partitions it would be unknown which of them stored their records.
  */
 export function openProducer(config: KafkaConfig, topic: string, warn: Warn): TopicProducer {
   const client = openOnce(() => openClient(config, warn));

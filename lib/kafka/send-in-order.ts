@@ -1,6 +1,9 @@
 import { faultOf } from "./faults.ts";
 
-/** What became of records. Those in neither list were not sent, or may not have arrived: they are to be sent again. */
+/**
+ * The outcome of sending records. A record in neither list was not sent or may not have arrived, and must be sent
+ * again.
+ */
 export type Produced<Item> = {
   published: Item[];
   /** Refused for good, with the name of Kafka's error. */
@@ -13,9 +16,9 @@ export type Produced<Item> = {
 const BATCH_BYTES = 700_000;
 
 /**
- * Sends the records of one partition in order. Kafka takes or refuses a batch as a whole: a batch with a record that it
- * refuses is halved until that record is alone. Later records of the same key are then left out, so that the order of
- * the key is kept. N records of which R are refused take at most about R × 2 log2(N) requests.
+ * Sends the records of one partition in order. Kafka accepts or refuses a batch as a whole: a refused batch is halved
+ * until the bad record is alone. Later records of the same key are then held back, so that the key's order is kept. N
+ * records of which R are refused take at most about R × 2 log2(N) requests.
  *
  * @param send sends one batch to one partition, and resolves when Kafka has it
  * @param isLate whether the time for this attempt is over: asked before each batch but the first
@@ -48,7 +51,7 @@ export async function sendInOrder<Item extends { key: string | null; value: stri
   return { published, refused };
 }
 
-/** Sends records of several partitions, those of one partition in order and the partitions at the same time. */
+/** Sends the records of several partitions: in order within a partition, the partitions in parallel. */
 export async function sendByPartition<Item extends { key: string | null; value: string }>(
   records: Item[],
   partitionOf: (record: Item) => number,
@@ -71,7 +74,7 @@ const inHalves = <Item>(batch: Item[]): Item[][] => {
   return [batch.slice(0, middle), batch.slice(middle)];
 };
 
-/** The records in order, cut so that Kafka takes each batch. A record above the limit is a batch of its own. */
+/** Splits records, in order, into batches that Kafka accepts. A record above the limit is a batch of its own. */
 function inBatches<Item extends { value: string }>(records: Item[]): Item[][] {
   const batches: Item[][] = [];
   let room = 0;

@@ -5,7 +5,7 @@ import { DependencyUnavailable } from "../contract/errors.ts";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { heard, silenceOf } from "../runtime/listening.ts";
 
-/** A packet that waits to be sent, with the promise of its sender. */
+/** A packet that waits to be sent, and the promise of its sender. */
 type QueuedPacket = {
   message: { topic: string; value: Buffer; partition: 0 };
   resolve(): void;
@@ -14,11 +14,11 @@ type QueuedPacket = {
 
 /** Kafka refuses a batch above its message.max.bytes, 1 MiB by default. Streams of uploads reach it (measured). */
 const BATCH = { bytes: 700_000, packets: 500 };
-/** While Kafka is unavailable, no more than this waits to be sent. Beyond it a call fails at once. */
+/** The maximum that waits while Kafka is unavailable. Above it, calls fail at once. */
 const MAX_WAITING_BYTES = 16 * 2 ** 20;
 /**
- * In ms: after how much silence a consumer is recreated (a working one receives the node's own heartbeats each second),
- * how often that is checked, and how long creating one may take.
+ * In ms: the silence after which a consumer is recreated (a working one receives the node's own heartbeat every
+ * second), how often this is checked, and the time limit for recreating it.
  */
 const REVIVE = { silence: 6_000, every: 500, patience: 10_000 };
 /** In ms. A request to Kafka must end before the timeout of a call (moleculer.config.ts). */
@@ -31,16 +31,16 @@ const PATIENCE = {
 };
 /** A packet may be a call, and a call that is sent twice is executed twice. */
 const SEND_ONCE = { retries: 0 };
-/** How often packets that cannot be read are reported, in ms. */
+/** How often unreadable packets are reported, in ms. */
 const REPORT_EVERY = 60_000;
-/** Joining its group takes as long as the broker's group.initial.rebalance.delay.ms, 3 s by default. */
+/** Joining the group takes as long as the broker's group.initial.rebalance.delay.ms, 3 s by default. */
 const JOIN_PATIENCE = { requestTimeout: 10_000 };
 
 /**
  * Moleculer's Kafka transporter with four changes. Packets that wait while others are being sent go out together (group
- * commit: 8 times the calls per second at 256 in flight, measured on Kafka 4.1). A consumer whose stream failed or fell
+ * commit: 8 times the calls per second at 256 in flight, measured on Kafka 4.1). A consumer whose stream failed or went
  * silent is recreated (the stock one receives nothing more after an outage). A node starts while Kafka is unavailable
- * (the stock one opens no port). Packets of another serializer are reported with their sender.
+ * (the stock one opens no port). Packets with another serializer are reported with their sender.
  */
 export class KafkaTransporter extends Transporters.Kafka {
   declare producer: Producer<Buffer, Buffer, Buffer, Buffer> | null;
@@ -68,11 +68,11 @@ export class KafkaTransporter extends Transporters.Kafka {
   }
 
   /**
-   * Moleculer retries until Kafka is available. The node's start does not wait for it: the node can answer alone, and
-   * joins the cluster later.
+   * Moleculer retries until Kafka is available. The start does not wait for that: the node can answer alone and joins
+   * the cluster later.
    */
   override async connect(): Promise<void> {
-    heard("cluster"); // silence counts from now on
+    heard("cluster"); // silence is measured from now on
     try {
       await super.connect();
     } catch (error) {
@@ -82,7 +82,7 @@ export class KafkaTransporter extends Transporters.Kafka {
     }
   }
 
-  /** Resolves when Kafka has the packet. @throws DependencyUnavailable if too much waits already */
+  /** Resolves when Kafka has the packet. @throws DependencyUnavailable if too much is waiting */
   override send(
     _topic: string,
     data: Buffer,
@@ -125,18 +125,20 @@ export class KafkaTransporter extends Transporters.Kafka {
     return this.#waiting.splice(0, count);
   }
 
-  /** Creates the topics of this node, and reads them for as long as the node lives. */
+  /** Creates the topics of this node, and reads them until it stops. */
   override async makeSubscriptions(subscriptions: { cmd: string; nodeID?: string }[]): Promise<void> {
     this.#topics = subscriptions.map(({ cmd, nodeID }) => this.getTopicName(cmd, nodeID));
     const existing = (await this.admin?.listTopics()) ?? [];
     const missing = this.#topics.filter((name) => !existing.includes(name));
-    if (missing.length > 0) await this.admin?.createTopics({ topics: missing }).catch(() => {}); // another node was faster
+    if (missing.length > 0) await this.admin?.createTopics({ topics: missing }).catch(() => {}); // another node created them first
     await this.waitForTopicsReady(this.#topics);
     await this.#consume();
     this.#watchdog ??= setInterval(() => this.#revive(), REVIVE.every).unref();
   }
 
-  /** Reads from the end of the topics: packets of an earlier run are of no use. So offsets are rarely committed. */
+  /**
+   * Reads from the end of the topics, because packets from before are useless. Offsets are therefore rarely committed.
+   */
   async #consume(): Promise<void> {
     const groupId = `${this.broker.instanceID}-${Date.now()}`;
     const consumer = new Consumer({ ...this.#connection, ...JOIN_PATIENCE, groupId });
@@ -147,7 +149,7 @@ export class KafkaTransporter extends Transporters.Kafka {
       mode: "latest",
       maxWaitTime: 500,
     });
-    if (this.consumer !== consumer) return close(consumer); // it took so long that another one replaced it
+    if (this.consumer !== consumer) return close(consumer); // it took so long that it was replaced
     this.#broken = false;
     heard("cluster");
     stream.on("data", ({ topic, value }) => {
@@ -160,7 +162,7 @@ export class KafkaTransporter extends Transporters.Kafka {
     });
   }
 
-  /** Recreates a consumer whose stream failed or fell silent, until one receives packets again. */
+  /** Recreates a consumer whose stream failed or went silent, until it receives packets again. */
   async #revive(): Promise<void> {
     const silent = silenceOf("cluster") > REVIVE.silence;
     if (this.#reviving || !(this.#broken || silent)) return;
@@ -171,7 +173,7 @@ export class KafkaTransporter extends Transporters.Kafka {
     this.#reviving = false;
   }
 
-  /** Handles a packet, or reports that it cannot be read: then its sender uses another serializer. */
+  /** Handles a packet, or reports that it cannot be read because its sender uses another serializer. */
   override async incomingMessage(cmd: string, data?: Buffer): Promise<void> {
     const packet = data && this.#read(cmd, data);
     if (packet) await this.messageHandler(cmd, packet);
@@ -203,7 +205,7 @@ export class KafkaTransporter extends Transporters.Kafka {
   }
 }
 
-/** Closes a consumer that is no longer used; its errors do not matter. */
+/** Closes a consumer that is no longer used, ignoring errors. */
 const close = (consumer: { close(force: boolean): Promise<void> } | null): void =>
   void consumer?.close(true).catch(() => {});
 

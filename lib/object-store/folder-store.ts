@@ -6,7 +6,7 @@ import type { ObjectStore, StoredObject } from "./object-store.types.ts";
 
 /** A local folder as an object store: for a single node and for development. */
 export function folderStore(folder: string): ObjectStore {
-  /** Unfinished files; no object's name begins with a dot. */
+  /** Unfinished files; object names never start with a dot. */
   const drafts = join(folder, ".drafts");
   const pathOf = (name: string) => join(folder, name);
 
@@ -52,7 +52,7 @@ export function folderStore(folder: string): ObjectStore {
 
   async function* listBelow(name: string, isWanted: (name: string) => boolean): AsyncIterable<StoredObject> {
     const found = await ifThere(stat(pathOf(name)));
-    if (!found) return; // removed meanwhile
+    if (!found) return; // removed in the meantime
     if (found.isFile()) {
       if (isWanted(name)) yield { name, modifiedAt: found.mtime };
       return;
@@ -60,7 +60,7 @@ export function folderStore(folder: string): ObjectStore {
     for (const child of await namesIn(pathOf(name))) yield* listBelow(`${name}/${child}`, isWanted);
   }
 
-  /** Removes an empty folder below ours, and its parents if they are empty then. */
+  /** Removes a folder below ours if it is empty, and then its parents in the same way. */
   async function removeEmpty(path: string): Promise<void> {
     try {
       for (let empty = path; empty !== folder; empty = dirname(empty)) await rmdir(empty);
@@ -70,7 +70,7 @@ export function folderStore(folder: string): ObjectStore {
   }
 }
 
-/** Removes the draft of a process that was killed. Another process may still be writing a young one. */
+/** Removes the draft of a process that was killed. A recent draft may still be in use by another process. */
 async function removeIfOld(path: string): Promise<void> {
   const draft = await ifThere(stat(path));
   if (draft && Date.now() - draft.mtimeMs > ABANDONED) await rm(path, { force: true });
@@ -78,7 +78,7 @@ async function removeIfOld(path: string): Promise<void> {
 
 const ABANDONED = 3_600_000; // ms
 
-/** In the order of object names: a folder's slash counts. */
+/** Sorted as object names: a folder sorts with its slash. */
 async function namesIn(path: string): Promise<string[]> {
   const names = (await ifThere(readdir(path))) ?? [];
   return names.filter((name) => !name.startsWith(".")).toSorted((a, b) => (`${a}/` < `${b}/` ? -1 : 1));

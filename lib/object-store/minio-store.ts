@@ -6,19 +6,25 @@ import { DependencyUnavailable } from "../contract/errors.ts";
 import type { MinioConfig } from "../runtime/config.ts";
 import type { ObjectStore } from "./object-store.types.ts";
 
-/** How long the store may be silent, while connecting too, before it counts as unavailable; in ms. */
+/** How long the store may be silent, also while connecting, before it counts as unavailable; in ms. */
 const SILENCE = 2_000;
 
-/** Larger than our objects, in bytes: with a slow client, the connection to the store would become silent. */
+/** In bytes, larger than our objects: otherwise a slow client would make the connection to the store time out. */
 const READ_AHEAD = 2 ** 21;
 
-/** A bucket of MinIO, or of any other S3, as an object store. It connects on first use. If no region is configured, the server is asked. */
+/**
+ * A bucket of MinIO or any other S3 as an object store. It connects on first use. If no region is configured, the
+ * server is asked for it.
+ */
 export function minioStore(config: MinioConfig): ObjectStore {
   const { bucket } = config;
   let { region } = config;
   let client: Promise<Client> | undefined;
 
-  /** No fault is the caller's: wrong credentials, a missing bucket, a full disk, a server that hangs. */
+  /**
+   * Every error means that the store is unavailable, since none is the caller's fault: wrong credentials, a missing
+   * bucket, a full disk, a server that hangs.
+   */
   const ask = async <Value>(question: (client: Client) => Promise<Value>): Promise<Value> => {
     try {
       client ??= connect({ ...config, region });
@@ -80,7 +86,7 @@ export function minioStore(config: MinioConfig): ObjectStore {
   };
 }
 
-/** The library is loaded on first use, as this takes half a second. */
+/** Loads the library on first use, because that takes half a second. */
 async function connect(config: MinioConfig): Promise<Client> {
   const { Client } = await import("minio");
   const { request, Agent } = config.useSSL ? https : http;
@@ -98,17 +104,17 @@ async function connect(config: MinioConfig): Promise<Client> {
         return req.on("timeout", () => req.destroy(new Error("The object store does not answer")));
       },
     } as unknown as typeof http,
-    retryOptions: { disableRetry: true }, // the caller waits, and gets Retry-After
+    retryOptions: { disableRetry: true }, // the caller is waiting, and is answered with Retry-After
   });
 }
 
 type S3Error = Error & { code?: string; region?: string };
 
-/** The region of a server that refuses requests which are signed for another one. */
+/** The region that a server names when it refuses a request signed for another region. */
 const regionNamedBy = ({ code, region }: S3Error): string | undefined =>
   code === "AuthorizationHeaderMalformed" ? region : undefined;
 
-/** Another node may have created it a moment ago. */
+/** Another node may have created it at the same time. */
 function unlessOurs(error: S3Error): void {
   if (error.code !== "BucketAlreadyOwnedByYou") throw error;
 }

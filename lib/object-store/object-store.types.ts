@@ -4,8 +4,8 @@ import type { Readable } from "node:stream";
 export type StoredObject = { name: string; modifiedAt: Date };
 
 /**
- * Stores bytes under names, which are paths that the service makes. An object is stored whole or not at all.
- * Every method throws DependencyUnavailable, within 3 s, if the store is unavailable.
+ * Stores bytes under names, which are paths chosen by the service. An object is stored completely or not at all. Every
+ * method throws DependencyUnavailable, within 3 s, if the store is unavailable.
  */
 export type ObjectStore = {
   /** Creates the bucket or folder if it is missing and closes it to others. Resolves with a warning to log, if any. */
@@ -13,9 +13,9 @@ export type ObjectStore = {
   /** Resolves if objects can be stored now. */
   check(): Promise<void>;
   put(name: string, bytes: Buffer, contentType: string): Promise<void>;
-  /** The bytes and their number, or undefined if there is no object of that name. */
+  /** The bytes and their number, or undefined if there is no object with that name. */
   get(name: string): Promise<{ body: Readable; length: number } | undefined>;
-  /** The objects whose names begin with `prefix` and come after `after`, in the order of their names. */
+  /** The objects whose names start with `prefix` and come after `after`, in the order of their names. */
   list(from: { prefix?: string; after?: string }): AsyncIterable<StoredObject>;
   /** Removes objects. A missing one is no error. */
   remove(names: string[]): Promise<void>;

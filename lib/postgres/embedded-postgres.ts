@@ -18,15 +18,15 @@ import { PostgresServer } from "./postgres-server.ts";
 
 /** How to reach the server, and how to stop it. */
 export type EmbeddedPostgres = {
-  /** The folder of its Unix socket: it does not listen on the network. */
+  /** The folder of its Unix socket; it does not listen on the network. */
   host: string;
   port: number;
   user: string;
   password: string;
   database: string;
   /**
-   * Resolves when the server is down; after 8 s it is forced. One that a sibling process launched goes on.
-   * May be called again.
+   * Resolves when the server is down; it is killed after 8 s. A server that another process started keeps running. May
+   * be called again.
    */
   stop(): Promise<void>;
 };
@@ -34,18 +34,18 @@ export type EmbeddedPostgres = {
 const USER = "app";
 const PORT = 5432;
 
-/** A socket's path may have 103 bytes on macOS, and 107 on Linux. */
+/** The path of a socket may have 103 bytes on macOS and 107 on Linux. */
 const LONGEST_SOCKET_PATH = 103;
 
 /**
- * Starts PostgreSQL, or shares the one that a sibling process started on the same folder. It is started again
- * whenever it dies before stop(), and follows this process into death. It never keeps this process alive.
+ * Starts PostgreSQL, or shares the one that a sibling process started on the same folder. It is restarted if it dies
+ * before stop(), and stops when this process dies. It never keeps this process alive.
  *
- * @param options.dataDir where everything is kept; made when missing. When root starts it where PostgreSQL's
- *   account cannot enter, a folder below /var/lib/user-service takes its place
- * @param options.database the database to connect to; created when missing
- * @param options.settings PostgreSQL's settings, by name, for example `{ fsync: "off" }`
- * @throws Error when there are no binaries for this system, or PostgreSQL does not start
+ * @param options.dataDir where everything is stored; created if missing. If root starts it and PostgreSQL's account
+ *   cannot enter this folder, a folder below /var/lib/user-service is used instead
+ * @param options.database the database to connect to; created if missing
+ * @param options.settings PostgreSQL's settings by name, for example `{ fsync: "off" }`
+ * @throws Error if there are no binaries for this system, or PostgreSQL does not start
  */
 export async function startEmbeddedPostgres(options: {
   dataDir: string;
@@ -79,10 +79,10 @@ export async function startEmbeddedPostgres(options: {
   return { ...connection, database, stop: () => server.stop() };
 }
 
-/** Chooses a folder for everything and an account for PostgreSQL that can enter it. */
+/** Chooses the folder for everything, and an account for PostgreSQL that can enter it. */
 async function chooseHome(dataDir: string): Promise<{ home: string; account: Account }> {
   await mkdir(dataDir, { recursive: true });
-  const wanted = await realpath(dataDir); // one name for siblings that come by different links
+  const wanted = await realpath(dataDir); // the same name for siblings that use different links
   const account = await chooseAccount(wanted);
   const canEnter = await succeeds("/bin/sh", ["-c", 'cd "$0"', wanted], account);
   if (canEnter) return { home: wanted, account };
@@ -93,7 +93,9 @@ async function chooseHome(dataDir: string): Promise<{ home: string; account: Acc
   return { home: elsewhere, account: await chooseAccount(elsewhere) };
 }
 
-/** Chooses us, unless we are root, whom PostgreSQL refuses: then the cluster's owner, postgres or nobody. */
+/**
+ * The current user, unless that is root, which PostgreSQL refuses: then the owner of the cluster, postgres or nobody.
+ */
 async function chooseAccount(home: string): Promise<Account> {
   const us = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   if (us.uid !== 0) return us;
@@ -111,7 +113,7 @@ async function chooseAccount(home: string): Promise<Account> {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** A cluster and the password to it appear together or not at all. */
+/** Creates a cluster together with its password, or neither. */
 async function provideCluster(home: string, binaries: string, account: Account): Promise<string> {
   const cluster = path.join(home, "cluster");
   await createWhole(cluster, account, async (draft) => {
@@ -120,7 +122,7 @@ async function provideCluster(home: string, binaries: string, account: Account):
     await writeFile(passwordFile, randomBytes(24).toString("hex"), { mode: 0o600, flush: true });
     await chown(passwordFile, account.uid, account.gid);
     const access = ["--username", USER, "--pwfile", passwordFile, "--auth", "scram-sha-256"];
-    // The built-in locale orders text the same on every system and in every version.
+    // The built-in locale sorts text in the same way on every system and in every version.
     const language = [
       "--encoding=UTF8",
       "--locale=C",
@@ -132,14 +134,14 @@ async function provideCluster(home: string, binaries: string, account: Account):
   return cluster;
 }
 
-/** The cluster's folder, or one in /tmp when its path is too long for a socket. */
+/** The cluster's folder, or one in /tmp if its path is too long for a socket. */
 async function provideSocketFolder(cluster: string, account: Account): Promise<string> {
   const socket = path.join(cluster, `.s.PGSQL.${PORT}`);
   if (Buffer.byteLength(socket) <= LONGEST_SOCKET_PATH) return cluster;
 
   const folder = `/tmp/user-service-${fingerprint(cluster)}`;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const { uid } = await lstat(folder); // everybody may make one there, even a link to elsewhere
+  const { uid } = await lstat(folder); // anybody may create it, even as a link to elsewhere
   if (uid !== account.uid && uid !== process.getuid?.()) throw new Error(`${folder} belongs to someone else`);
   await chown(folder, account.uid, account.gid);
   return folder;
@@ -153,14 +155,14 @@ function fingerprint(text: string): string {
 async function provideDatabase(connection: pg.ClientConfig, database: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const client = new pg.Client({ ...connection, database: "postgres" });
-    client.on("error", () => {}); // the query's promise tells as well
+    client.on("error", () => {}); // the query rejects too
     try {
       await client.connect();
       const { rowCount } = await client.query("SELECT FROM pg_database WHERE datname = $1", [database]);
       if (rowCount === 0) await client.query(`CREATE DATABASE ${client.escapeIdentifier(database)}`);
       return;
     } catch (error) {
-      // A sibling creates it too, or its server, which we share, just goes down: soon there is one again.
+      // A sibling creates it too, or is just shutting down the server that we share: retry.
       if (attempt === 10) throw error;
       await sleep(200);
     } finally {

@@ -8,14 +8,14 @@ import { config } from "../runtime/config.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { isPooledByTransaction } from "./transaction-pooler.ts";
 
-/** A reason to end the start; `message` is the one line shown to the operator. */
+/** Why the node must not start; `message` is the one line shown to the operator. */
 export class StartRefused extends Error {}
 
 const RETRY_EVERY = 1_000; // ms
 
 let embedded: EmbeddedPostgres | undefined;
 
-/** Where the database is: the one that DATABASE_HOST names, or one that is started here. */
+/** Returns the database that DATABASE_HOST names, or starts an embedded one. */
 export async function locateDatabase(): Promise<Target> {
   const { host, port, name, user, password, schema, ssl } = config.database;
   if (host) return { host, port, user, password, database: name, schema, ssl: ssl || undefined };
@@ -27,7 +27,7 @@ export async function locateDatabase(): Promise<Target> {
   return { ...address, schema };
 }
 
-/** Locates the database and has every query go there; opens no connection yet. */
+/** Locates the database and directs all queries to it. Opens no connection yet. */
 export async function connectDatabase(): Promise<Target> {
   const target = await locateDatabase();
   const { host = "", port = 5432, user: username = "", password, database = "" } = target;
@@ -36,9 +36,8 @@ export async function connectDatabase(): Promise<Target> {
 }
 
 /**
- * Makes the database ready for use. If it is unavailable, it is tried again in the background: meanwhile the node is
- * live and not ready (contract 5). `ready` is called once, `waiting` after each attempt that failed, `fatal` if trying
- * again would not help.
+ * Prepares the database. If it is unavailable, this is retried in the background: meanwhile the node is live and not
+ * ready (contract 5). `ready` is called once, `waiting` after each failed attempt, `fatal` if retrying would not help.
  */
 export async function openDatabase(on: {
   ready(): void;
@@ -65,7 +64,7 @@ export async function openDatabase(on: {
   if (!(await attempt())) keepTrying().catch(on.fatal);
 }
 
-/** Ends every connection, then the PostgreSQL that was started here. After the last query. */
+/** Closes all connections and then the embedded PostgreSQL. Call it after the last query. */
 export async function closeDatabase(): Promise<void> {
   await sequelize.close();
   await embedded?.stop();
@@ -75,12 +74,12 @@ async function prepare(target: Target): Promise<void> {
   const { schema: _, ...connection } = target;
   if (await isPooledByTransaction(connection))
     throw new StartRefused(
-      "DATABASE_HOST, DATABASE_PORT: there is a pooler in transaction mode, which shares our sessions: use its session mode, or PostgreSQL's own port",
+      "DATABASE_HOST, DATABASE_PORT: this is a connection pooler in transaction mode: use session mode, or connect to PostgreSQL itself",
     );
   await demandMigrated(target);
 }
 
-/** Migrates; in production it only checks: whoever deploys runs the migrations (contract 5). */
+/** Migrates. In production it only checks: the deployment runs the migrations (contract 5). */
 async function demandMigrated(target: Target): Promise<void> {
   if (!config.production) return void (await migrateUp(target));
   const pending = await pendingMigrations(target);
@@ -88,7 +87,7 @@ async function demandMigrated(target: Target): Promise<void> {
   throw new StartRefused(`Migrations are pending (npm run migration:run): ${pending.join(", ")}`);
 }
 
-/** What PostgreSQL refuses for good when the node starts, by its SQLSTATE, and the variables to look at. */
+/** Permanent errors at start, by SQLSTATE, with the variables to check. */
 const REFUSALS: Record<string, string> = {
   "28P01": "DATABASE_USER, DATABASE_PASSWORD: the database refuses them",
   "28000": "DATABASE_USER: the database refuses this user",

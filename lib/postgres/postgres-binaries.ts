@@ -5,19 +5,19 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
 
-/** PostgreSQL's programs, as npm installed them, made to run. */
+/** PostgreSQL's programs as npm installed them. */
 
 /** The system account that a program runs as. */
 export type Account = { uid: number; gid: number };
 
-/** What PostgreSQL's programs see: their output and a new cluster do not depend on the user's language. */
+/** The environment of PostgreSQL's programs: their output and a new cluster do not depend on the user's language. */
 export const programEnv = { PATH: process.env.PATH, TZ: "UTC", LC_ALL: "C" };
 
 /**
  * Finds the PostgreSQL that npm installed for a platform.
  *
  * @returns the folder with its `bin`, `lib` and `share`
- * @throws Error when there is none, in one line that names DATABASE_HOST
+ * @throws Error if there is none, in one line that names DATABASE_HOST
  */
 export function findBinaries(platform: string = process.platform, arch: string = process.arch): string {
   try {
@@ -31,12 +31,12 @@ export function findBinaries(platform: string = process.platform, arch: string =
 }
 
 /**
- * Makes the binaries run for an account: where npm put them, else from a copy.
+ * Makes the binaries executable for an account: where npm put them, or else in a copy.
  *
  * @param installed what findBinaries() returned
- * @param home where a copy may go; the account can enter it
+ * @param home the folder for a copy; the account can enter it
  * @returns the folder with binaries that run
- * @throws Error when they do not run on this system
+ * @throws Error if they do not run on this system
  */
 export async function provideBinaries(installed: string, home: string, account: Account): Promise<string> {
   await addLinks(installed);
@@ -59,7 +59,7 @@ async function addLinks(binaries: string): Promise<void> {
   const links: { source: string; target: string }[] = JSON.parse(list);
   for (const { source, target } of links) {
     const link = path.join(binaries, path.relative("native", target));
-    await symlink(path.basename(source), link).catch(() => {}); // there already, or read-only: canRun() tells
+    await symlink(path.basename(source), link).catch(() => {}); // it exists, or the folder is read-only: canRun() decides
   }
 }
 
@@ -69,15 +69,15 @@ async function canRun(binaries: string, account: Account): Promise<boolean> {
 }
 
 /**
- * Runs a program to its end.
+ * Runs a program until it exits.
  *
- * @throws Error with what it wrote to stderr, when it fails
+ * @throws Error with its stderr if it fails
  */
 export async function run(program: string, args: string[], account: Account): Promise<void> {
   await promisify(execFile)(program, args, { ...account, cwd: "/", env: programEnv });
 }
 
-/** Runs a program to its end; tells whether it did well. */
+/** Runs a program until it exits; returns whether it succeeded. */
 export async function succeeds(program: string, args: string[], account: Account): Promise<boolean> {
   return run(program, args, account).then(
     () => true,
@@ -86,10 +86,10 @@ export async function succeeds(program: string, args: string[], account: Account
 }
 
 /**
- * Creates a folder whole or not at all, unless it exists: it is filled under another name, then renamed, so
- * that neither a kill half way nor a sibling doing the same leaves half a folder.
+ * Creates a folder completely or not at all, unless it exists. It is filled under another name and then renamed, so
+ * that neither a kill nor a sibling leaves half a folder.
  *
- * @param fill puts the content into the empty folder it is given, which belongs to the account
+ * @param fill fills the empty folder it is given, which belongs to the account
  * @throws what `fill` throws, unless a sibling was faster
  */
 export async function createWhole(
@@ -108,7 +108,7 @@ export async function createWhole(
       if (!existsSync(folder)) throw error;
     }
   }
-  await removeAll(draftPrefix); // of attempts that were killed, or came second
+  await removeAll(draftPrefix); // drafts of attempts that were killed or came second
 }
 
 async function removeAll(prefix: string): Promise<void> {
@@ -116,6 +116,6 @@ async function removeAll(prefix: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const entry = path.join(parent, name);
     if (!entry.startsWith(prefix)) continue;
-    await rm(entry, { recursive: true, force: true }).catch(() => {}); // still written to: next time
+    await rm(entry, { recursive: true, force: true }).catch(() => {}); // still in use: removed next time
   }
 }

@@ -4,12 +4,12 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Account, programEnv } from "./postgres-binaries.ts";
 
-/** A running PostgreSQL server, looked after: it is started again when it dies, and goes when we go. */
+/** A supervised PostgreSQL server: it is restarted when it dies, and stops with this process. */
 
 export type ServerOptions = {
   /** The folder of PostgreSQL's programs. */
   binaries: string;
-  /** The data folder, made by initdb. */
+  /** The data folder, created by initdb. */
   data: string;
   /** The folder for the Unix socket. */
   socketFolder: string;
@@ -26,16 +26,16 @@ const STOP_PATIENCE_MS = 8_000;
 /** How many launches may fail, within about 5 s, before start() gives up. */
 const PATIENT_LAUNCHES = 6;
 
-/** Higher than any that Linux and macOS give. */
+/** Higher than any process id on Linux and macOS. */
 const IMPOSSIBLE_PID = "4194305";
 
 /**
- * Becomes PostgreSQL, and leaves a watchdog that asks it to shut down when the pipe on stdin closes: the
- * system closes it when Node dies, even by kill -9.
+ * Becomes PostgreSQL, and leaves a watchdog that requests its shutdown when the pipe on stdin closes: the system closes
+ * it when Node dies, even by kill -9.
  */
 const LAUNCH = `exec 3<&0 </dev/null; ( (cat <&3; kill -INT $$) >/dev/null 2>&1 & ); exec "$0" "$@" 3<&-`;
 
-/** The one server of a data folder: ours, or a sibling's that we share and replace when it goes. */
+/** The server of a data folder: ours, or a sibling's, which we share and replace when it stops. */
 export class PostgresServer {
   readonly #options: ServerOptions;
   #process: ChildProcess | undefined;
@@ -48,10 +48,10 @@ export class PostgresServer {
   }
 
   /**
-   * Resolves when the server accepts connections, however long it recovers from a crash. From then on it is
-   * kept up until stop().
+   * Resolves when the server accepts connections, however long its crash recovery takes. From then on it is restarted
+   * when it dies, until stop().
    *
-   * @throws Error when it cannot be launched
+   * @throws Error if it cannot be launched
    */
   async start(): Promise<void> {
     this.#timer = setInterval(() => this.#keepUp(), LOOK_EVERY_MS).unref();
@@ -63,7 +63,7 @@ export class PostgresServer {
     }
   }
 
-  /** Resolves when the server is down, if it is ours; a sibling's goes on. May be called again. */
+  /** Resolves when our server is down; a sibling's keeps running. May be called again. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     const server = this.#process;
@@ -74,7 +74,7 @@ export class PostgresServer {
     clearTimeout(force);
   }
 
-  /** Launches the server when there is none; tells whether it is ready. */
+  /** Launches the server if there is none. Returns whether it is ready. */
   #keepUp(): boolean {
     const server = this.#find();
     if (server?.isReady) this.#launchesInARow = 0;
@@ -101,7 +101,7 @@ export class PostgresServer {
     try {
       this.#process = launch(this.#options);
     } catch {
-      // The disk is full, say: the next launch may do better.
+      // For example, the disk is full: the next launch may succeed.
     }
   }
 }
@@ -111,9 +111,9 @@ function launch({ binaries, data, socketFolder, logFile, account, settings }: Se
   freeLock(path.join(socketFolder, ".s.PGSQL.5432.lock"), data);
 
   const flags = Object.entries({
-    unix_socket_directories: `"${socketFolder}"`, // a list: quoted, a comma in a name is a comma
+    unix_socket_directories: `"${socketFolder}"`, // a list: in quotes, a comma in a path is no separator
     listen_addresses: "", // nothing on the network, and no port to choose
-    log_min_messages: "log", // a statement's error may hold a person's data, and reaches its caller anyway
+    log_min_messages: "log", // a failed statement may contain personal data, and its caller gets the error anyway
     ...settings,
   }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 
@@ -126,15 +126,15 @@ function launch({ binaries, data, socketFolder, logFile, account, settings }: Se
     stdio: ["pipe", log, log],
   });
   closeSync(log);
-  server.on("error", () => {}); // no process to be had: the next launch may do better
+  server.on("error", () => {}); // no process could be created: the next launch may succeed
   server.unref();
   return server;
 }
 
 /**
- * Frees a lock file that would mislead PostgreSQL: the server that wrote it is dead, but its process id is
- * taken, by another program since or by a zombie; or it died before it wrote anything. The rest of the file
- * stays: by it PostgreSQL sees whether connections of the dead server are still at work on the data.
+ * Invalidates the process id in a lock file that would mislead PostgreSQL: the server that wrote it is dead, but its id
+ * now belongs to another program or to a zombie; or it died before it wrote anything. The rest of the file stays,
+ * because it shows PostgreSQL whether connections of the dead server still work on the data.
  */
 function freeLock(lockFile: string, data: string): void {
   const content = readIfThere(lockFile);
@@ -160,7 +160,7 @@ function servesData(pid: number, data: string): boolean {
   return commandLine(pid).includes(data);
 }
 
-/** Empty for a process that does not exist, or is a zombie. */
+/** Empty if the process does not exist or is a zombie. */
 function commandLine(pid: number): string {
   if (existsSync("/proc/self/cmdline")) return readIfThere(`/proc/${pid}/cmdline`) ?? "";
   return spawnSync("ps", ["-ww", "-o", "command=", "-p", `${pid}`], { encoding: "utf8" }).stdout ?? "";

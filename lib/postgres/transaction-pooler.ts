@@ -3,9 +3,9 @@ import pg from "pg";
 const ROUNDS = 5;
 
 /**
- * Whether a pooler that assigns a server connection per transaction (PgBouncer's `pool_mode = transaction`) is between
- * us and PostgreSQL: then two clients take turns on one server process. It breaks what a session keeps: the search
- * path, time limits, prepared statements.
+ * Whether there is a pooler between us and PostgreSQL that assigns a server connection per transaction (PgBouncer's
+ * `pool_mode = transaction`): two clients then take turns on one server process. It breaks the state of a session: the
+ * search path, time limits, prepared statements.
  *
  * @throws what pg throws if the database is unavailable
  */
@@ -13,7 +13,7 @@ export async function isPooledByTransaction(connection: pg.ClientConfig): Promis
   const clients = [1, 2].map(
     () => new pg.Client({ connectionTimeoutMillis: 2_000, query_timeout: 3_000, ...connection }),
   );
-  for (const client of clients) client.on("error", () => {}); // the query under way rejects with it
+  for (const client of clients) client.on("error", () => {}); // the current query rejects with it
   try {
     for (const client of clients) await client.connect();
     const usedBy = new Map<number, pg.Client>();

@@ -50,7 +50,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
     dataDir: values.DATA_DIR,
     logLevel: values.LOG_LEVEL,
-    /** Loki, which gets the log lines too. Not set: they go to the standard output only. */
+    /** Loki, which also gets the log lines. Not set: they go to the standard output only. */
     lokiHost: values.LOKI_HOST,
     /** Not set: nothing is traced. */
     tracing: values.JAEGER_ENDPOINT && readTracing(values.JAEGER_ENDPOINT, values.TRACE_SAMPLE),
@@ -73,11 +73,14 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       /** Not set: the service signs development tokens itself. */
       issuer: values.AUTH_ISSUER,
       jwksUrl: values.AUTH_JWKS_URL ?? `${values.AUTH_ISSUER}/protocol/openid-connect/certs`,
-      /** A token must be meant for one of these. */
+      /** A token needs at least one of these audiences. */
       audiences: values.AUTH_AUDIENCE,
       internalToken: values.INTERNAL_TOKEN,
     }),
-    /** How long a user's row may be served from memory, in ms. Writes of other nodes are not seen for as long, so a cluster caches only if this is set. */
+    /**
+     * How long a user's row may be served from memory, in ms. Other nodes' writes are not seen in that time, so a
+     * cluster caches only if this is set.
+     */
     userCacheMs: 1000 * (values.USER_CACHE_SECONDS ?? (values.KAFKA_BROKERS ? 0 : 60)),
   });
 }
@@ -96,7 +99,7 @@ const readMinio = (values: Values, endPoint: string) =>
     region: values.MINIO_REGION,
   });
 
-/** Where spans are sent, in which form, and which share of the traces that begin here. */
+/** Where spans are sent, in which form, and the share of the traces starting here that is recorded. */
 export type Tracing = ReturnType<typeof readTracing>;
 
 function readTracing(endpoint: string, sample: number) {
@@ -107,7 +110,7 @@ function readTracing(endpoint: string, sample: number) {
   });
 }
 
-/** One cluster for the transporter and the topics alike. */
+/** One Kafka cluster for both the transporter and the topics. */
 export type KafkaConfig = ReturnType<typeof readKafka>;
 
 function readKafka(values: Values, brokers: string[]) {
@@ -133,5 +136,5 @@ function readOrExit(): Config {
   }
 }
 
-/** The configuration of this process. An invalid environment ends the process here, with one line. */
+/** The configuration of this process. If the environment is invalid, the process prints one line and exits. */
 export const config: Config = readOrExit();

@@ -1,17 +1,17 @@
 import { isIP } from "node:net";
 
-/** The services a node can run, by the names that SERVICES takes (contract 8). */
+/** The services that a node can run, as named in SERVICES (contract 8). */
 export const SERVICE_NAMES = ["api", "users", "stats", "avatars", "outbox", "ingest"] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
-/** A fault in the environment: `message` is the one line shown to the operator. */
+/** An invalid environment; `message` is the one line shown to the operator. */
 export class ConfigError extends Error {}
 
-/** A variable of the environment. */
+/** An environment variable. */
 type Variable<Value> = {
-  /** The value of a text that is trimmed and not empty; undefined if the text is not valid. */
+  /** Converts a trimmed, non-empty text; undefined if it is not valid. */
   parse: (text: string) => Value | undefined;
-  /** Which values are allowed, for the operator. */
+  /** The allowed values, as shown to the operator. */
   allowed: string;
   /** The value if the variable is not set. */
   fallback: Value;
@@ -86,7 +86,7 @@ const url = (): Variable<string | undefined> => ({
   fallback: undefined,
 });
 
-/** A list of values of one form, separated by commas. */
+/** A comma-separated list. */
 const listOf = <Item, Fallback extends Item[] | undefined = undefined>(
   item: Pick<Variable<Item | undefined>, "parse" | "allowed">,
   fallback?: Fallback,
@@ -163,7 +163,7 @@ export const VARIABLES = {
 
 type Variables = typeof VARIABLES;
 
-/** The environment, checked; a variable that is not set and has no default is undefined. */
+/** The checked environment; a variable that is not set and has no default is undefined. */
 export type Values = { [Name in keyof Variables]: Variables[Name]["fallback"] };
 
 /**
@@ -181,7 +181,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Values {
   return Object.fromEntries(entries) as Values;
 }
 
-/** A value as a message may contain it: on one line, without secrets, not even those in an address. */
+/** A value as a message may show it: on one line, without secrets, also inside an address. */
 const shown = (text: string, { secret }: Variable<unknown>): string =>
   secret ? "its value" : JSON.stringify(text.replace(/\/\/.*@/s, "//***@"));
 

@@ -16,11 +16,11 @@ export type Health = {
   kafka: { status: "connected" | "disconnected" | "embedded"; broker: string | null };
 };
 
-/** Why the node should get no requests; empty if it is ready. */
+/** Why the node must not get requests; empty if it is ready. */
 type Missing = "start" | "database" | "services" | "stop";
 const missing = new Set<Missing>(["start", "database"]);
 
-/** The node starts, waits for its database or for the services that it calls, or stops. */
+/** Marks the node as not ready: it starts, waits for its database or for services that it calls, or stops. */
 export function notReady(reason: Missing): void {
   missing.add(reason);
 }
@@ -28,7 +28,7 @@ export function nowReady(reason: Missing): void {
   missing.delete(reason);
 }
 
-/** The database as this node sees it; one that takes no writes is disconnected. */
+/** The database as this node sees it; a read-only one counts as disconnected. */
 export async function databaseHealth(): Promise<Health["database"]> {
   const status = await ping().then(
     () => "connected" as const,
@@ -57,10 +57,10 @@ export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> 
   return { status, timestamp: new Date().toISOString(), database, kafka };
 }
 
-/** To be called when the node stops. */
+/** Call it when the node stops. */
 export const closeHealth = async (): Promise<void> => kafka?.close();
 
-/** @throws DependencyUnavailable if the node should get no requests now; it says why */
+/** @throws DependencyUnavailable with the reason if the node must not get requests now */
 export async function demandReady(): Promise<void> {
   if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
   if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");

@@ -4,17 +4,17 @@ import { closeDatabase, openDatabase, StartRefused } from "../postgres/open-data
 import { config } from "./config.ts";
 import { closeHealth, notReady, nowReady } from "./health.ts";
 
-/** The whole stop, in ms (contract 6). */
+/** The time limit for the whole stop, in ms (contract 6). */
 const STOP_WITHIN = 9_500;
 
-/** How long other nodes need to handle a packet after Kafka has it; in ms. */
+/** How long other nodes need to handle a packet once Kafka has it, in ms. */
 const HEARD_WITHIN = 500;
 
 type Gateway = { drain(): Promise<void> };
 
 /**
- * How a node starts and stops. The database opens first and closes last. On stopping, the gateway answers the requests
- * that it accepted before anything that it needs is closed.
+ * How a node starts and stops. The database opens first and closes last. On a stop, the gateway answers the requests
+ * that it accepted before anything they need is closed.
  */
 export const Lifecycle: Middleware = {
   name: "Lifecycle",
@@ -47,7 +47,7 @@ export const Lifecycle: Middleware = {
 
 /**
  * Publishes this node's services to the cluster at once and waits until the others have handled it. Moleculer publishes
- * them half a second later: a deployment that stops the previous node as soon as this one is ready would leave none.
+ * them half a second later: a deployment that stops the previous node as soon as this one is ready would leave a gap.
  */
 async function introduce(broker: ServiceBroker): Promise<void> {
   const { discoverer } = broker.registry as unknown as { discoverer: { sendLocalNodeInfo(): Promise<void> } };
@@ -55,13 +55,13 @@ async function introduce(broker: ServiceBroker): Promise<void> {
   await sleep(HEARD_WITHIN);
 }
 
-/** Prints one line for what the operator can fix, and the whole error for anything else. */
+/** Prints one line for an error that the operator can fix, and the whole error otherwise. */
 function endStart(error: Error): never {
   console.error(error instanceof StartRefused ? error.message : error);
   process.exit(1);
 }
 
-/** The first signal stops the node in order, a second one ends it at once. */
+/** The first signal stops the node in order, a second one at once. */
 function onSignal(broker: ServiceBroker): void {
   let stopping = false;
   const stop = async () => {

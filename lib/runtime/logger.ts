@@ -2,8 +2,8 @@ import { type DestinationStream, type LogFn, type Logger, type LoggerOptions, pi
 import { config } from "./config.ts";
 
 /**
- * Moleculer's own modules log little of use below warnings, and at debug they log what must not be logged (contract 10).
- * So does moleculer-web. Our services log at LOG_LEVEL.
+ * Moleculer's own modules log little of use below warnings, and at debug they log data that must not be logged
+ * (contract 10). So does moleculer-web. Our services log at LOG_LEVEL.
  */
 const FRAMEWORK = [
   "broker",
@@ -28,7 +28,7 @@ export const LEVELS: Record<string, string> = {
 /** In ms. A line is sent within a second. A stop waits for the last lines for at most `within`. */
 const SEND = { every: 1_000, within: 2_000 };
 
-/** Loki's names of our levels. */
+/** Loki's names for our levels. */
 const LOKI_LEVELS = {
   trace: "debug",
   debug: "debug",
@@ -38,7 +38,7 @@ const LOKI_LEVELS = {
   fatal: "critical",
 };
 
-/** Pretty on a terminal. */
+/** Pretty-printed on a terminal. */
 const output = (): DestinationStream =>
   process.stdout.isTTY
     ? pino.transport({
@@ -47,7 +47,10 @@ const output = (): DestinationStream =>
       })
     : pino.destination(1);
 
-/** Sends from a thread of its own, which keeps the lines of some seconds at most: a slow or unavailable Loki costs nothing here. */
+/**
+ * Sends from a separate thread, which buffers a few seconds of lines at most: a slow or unavailable Loki does not slow
+ * down the service.
+ */
 const loki = (host: string): DestinationStream =>
   pino.transport({
     target: "pino-loki",
@@ -74,7 +77,7 @@ const options: LoggerOptions = {
   timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
   formatters: { level: (level) => ({ level }) },
   serializers: { err: withoutValues },
-  level: "trace", // each module has its own
+  level: "trace", // each module has its own level
 };
 const root = pino(options, destination);
 const frameworkRoot = pino({ ...options, hooks: { logMethod: keepArguments } }, destination);
@@ -86,9 +89,9 @@ export function createLogger(level: string, { nodeID, mod }: { nodeID: string; m
 }
 
 /**
- * Moleculer's own modules log as a console does, with further arguments behind the text: pino would drop them. Strings,
- * numbers and lists of them are appended to the text, and an error is logged as one. Other objects are left out, as they
- * may hold personal data.
+ * Moleculer's own modules log like a console, with further arguments after the text, which pino would drop. Strings,
+ * numbers and lists of them are appended to the text, and an error is logged as such. Other objects are left out, as
+ * they may hold personal data.
  */
 export function keepArguments(this: Logger, args: Parameters<LogFn>, log: LogFn): void {
   const [first, ...more]: unknown[] = args;
@@ -98,7 +101,7 @@ export function keepArguments(this: Logger, args: Parameters<LogFn>, log: LogFn)
   else log.call(this, err ? { err } : {}, [first, ...texts].join(" "));
 }
 
-/** Keeps only what holds no values: PostgreSQL's `detail` and Sequelize's `parameters` hold e-mails. */
+/** Keeps only fields without values: PostgreSQL's `detail` and Sequelize's `parameters` hold e-mails. */
 function withoutValues(error: Error & { code?: unknown; type?: unknown; cause?: unknown }): object {
   const { name, message, code, type, stack, cause } = error;
   return { name, message, code, type, stack, ...(cause instanceof Error && { cause: withoutValues(cause) }) };

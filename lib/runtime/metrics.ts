@@ -5,7 +5,7 @@ import { config } from "./config.ts";
 /** What `/metrics` exposes (contract 6). Counters count from the start of the process. */
 export const registry = new Registry();
 collectDefaultMetrics({ register: registry });
-// gauges that are named like counters; each is the sum of another gauge
+// gauges named like counters; each is the sum of another gauge
 for (const what of ["handles", "requests", "resources"])
   registry.removeSingleMetric(`nodejs_active_${what}_total`);
 
@@ -40,7 +40,7 @@ export const eventsPublished = new Counter({
 });
 export const eventsConsumed = new Counter({
   name: "user_service_events_consumed_total",
-  help: "Events received from other services, by what became of them",
+  help: "Events received from other services, by outcome",
   labelNames: ["topic", "outcome"],
   registers,
 });
@@ -52,13 +52,13 @@ export const deadLetters = new Counter({
 });
 export const httpResponses = new Counter({
   name: "user_service_http_responses_total",
-  help: "HTTP requests that were answered or refused, by status; 499 if the client left before the answer",
+  help: "HTTP requests answered or refused, by status; 499 if the client left before the answer",
   labelNames: ["status"],
   registers,
 });
 export const jwksFetches = new Counter({
   name: "user_service_jwks_fetches_total",
-  help: "Times that the realm was asked for its signing keys, by result: ok, failed",
+  help: "Requests for the realm's signing keys, by result: ok, failed",
   labelNames: ["result"],
   registers,
 });
@@ -71,19 +71,19 @@ export const actionDuration = new Histogram({
 });
 const avatarStages = new Histogram({
   name: "user_service_avatar_stage_duration_seconds",
-  help: "Time an avatar spent in a stage of its way, waiting for its turn included: receive, decode, encode, store",
+  help: "Time an avatar spent in a processing stage, waiting included: receive, decode, encode, store",
   labelNames: ["stage"],
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   registers,
 });
 const storageUsed = new Gauge({
   name: "user_service_storage_used_bytes",
-  help: "Storage used, by the users who changed most recently",
+  help: "Storage used, of the most recently changed users",
   labelNames: ["userId"],
   registers,
 });
 
-/** The gauge keeps the most recently changed users only: with one for each user it would grow without bound. */
+/** The gauge keeps only the most recently changed users: with a series for each user it would grow without bound. */
 const recentUsers = new LRUCache<string, true>({
   max: Math.max(1, config.metricsUsersMax),
   dispose: (_, userId) => storageUsed.remove(userId),
@@ -105,7 +105,7 @@ export const timeStage = <Result>(
   return work.finally(() => end());
 };
 
-/** A gauge that is read at each scrape; NaN if it cannot be read. */
+/** A gauge that is read on each scrape; NaN if it cannot be read. */
 export function gaugeOf(name: string, help: string, read: () => number | Promise<number>): void {
   new Gauge({
     name,
@@ -121,10 +121,10 @@ export function gaugeOf(name: string, help: string, read: () => number | Promise
   });
 }
 
-/** How long a figure that takes a query is shared by all scrapers, in ms. */
+/** How long a figure that takes a query is shared by all scrapes, in ms. */
 const SHARED_FOR = 5_000;
 
-/** A gauge for a figure that is expensive to read: scrapes within 5 s share one reading, also one that failed. */
+/** A gauge for a figure that is expensive to read: scrapes within 5 s share one reading, even a failed one. */
 export function sharedGaugeOf(name: string, help: string, read: () => Promise<number>): void {
   let reading: Promise<number> | undefined;
   let startedAt = Number.NEGATIVE_INFINITY;

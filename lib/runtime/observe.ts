@@ -3,8 +3,8 @@ import { isDatabaseError } from "../../models/database.errors.ts";
 import { actionDuration } from "./metrics.ts";
 
 /**
- * For each action of this node: its rate, errors and duration, the log line that it declares with `logAs`, and a line
- * for each failure that is not the caller's.
+ * Records the rate, errors and duration of each action of this node, and logs each success (if it declares `logAs`) and
+ * each failure that is not the caller's fault.
  */
 export const Observe: Middleware = {
   name: "Observe",

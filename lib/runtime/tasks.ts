@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Work that runs beside the requests: opened once, retried until it succeeds, or repeated. */
+/** Background work: opened once, retried until it succeeds, or repeated. */
 
-/** Opens on first use and shares the result. A failure is not kept: the next use tries again. */
+/** Opens on first use and shares the result. A failure is not kept: the next use retries. */
 export function openOnce<Value>(open: () => Promise<Value>) {
   let opened: Promise<Value> | undefined;
   return {
@@ -45,8 +45,8 @@ export async function retryUntilDone<Result>(
 }
 
 /**
- * Runs `work` now and then `everyMs` after each run ended, until `signal` aborts: so it never overlaps itself. A run
- * that fails is reported and does not end the others. Resolves after the last run.
+ * Runs `work` now, and again `everyMs` after each run has ended, until `signal` aborts: it never overlaps itself. A
+ * failed run is reported, and the next one still runs. Resolves after the last run.
  */
 export async function repeat(
   work: () => Promise<unknown>,

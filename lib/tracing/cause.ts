@@ -4,8 +4,8 @@ import type { Cause } from "../contract/events.ts";
 import { traceparentOf } from "./trace-context.ts";
 
 /**
- * The cause of what an action does: the caller's own id (contract 21), or the trace of the call, which Moleculer carries
- * as the requestID.
+ * The cause of what an action does: the caller's own id (contract 21), or the trace id, which Moleculer passes on as
+ * requestID.
  */
 export const causeOf = (ctx: Pick<Context<unknown, Meta>, "id" | "requestID" | "meta">): Cause => ({
   correlationId: ctx.meta.correlationId ?? ctx.requestID ?? ctx.id,

@@ -5,18 +5,21 @@ import { encodeJaeger } from "./jaeger-thrift.ts";
 import { encodeOtlp } from "./otlp.ts";
 import { toSpanId, toTraceId } from "./trace-context.ts";
 
-/** JAEGER_ENDPOINT says by its path what is spoken there (SPEC 8). */
+/** The path of JAEGER_ENDPOINT selects the encoding (contract 8). */
 const ENCODINGS: Record<Tracing["form"], Encoding> = {
   "/api/traces": encodeJaeger,
   "/v1/traces": encodeOtlp,
 };
 
-/** What is sent in one request, and what may wait; past it spans are dropped. */
+/** The number of spans per request, and the number that may wait; further spans are dropped. */
 const SPANS = { batch: 512, waiting: 4_096 };
-/** In ms. A stop waits for the last batch no longer than this. */
+/** In ms. A stop waits for the last batch for at most `within`. */
 const SEND = { every: 1_000, within: 2_000 };
 
-/** Sends recorded spans to the collector, in the background. One that is down or slow costs the spans, and nothing else. */
+/**
+ * Sends recorded spans to the collector, in the background. If it is down or slow, spans are lost and nothing else is
+ * affected.
+ */
 export class CollectorExporter extends TracerExporters.Base {
   readonly #config: Tracing;
   #waiting: Finished[] = [];
@@ -61,7 +64,7 @@ export class CollectorExporter extends TracerExporters.Base {
     }
   }
 
-  /** Resolves with what went wrong, or nothing. */
+  /** Resolves with the fault, if any. */
   async #post(spans: Finished[]): Promise<string | undefined> {
     const { endpoint, form } = this.#config;
     const { contentType, encode } = ENCODINGS[form];
@@ -82,7 +85,7 @@ export class CollectorExporter extends TracerExporters.Base {
   }
 }
 
-/** Nothing of the params, the result or an error's text: they hold what belongs to people. */
+/** Params, results and error texts are left out: they hold personal data. */
 function toFinished({ id, parentID, name, type, startTime, duration, tags, error }: Span, traceId: string) {
   const { type: fault, code } = (error ?? {}) as { type?: string; code?: number };
   const shown = { ...tags, "error.type": fault, "error.code": code };

@@ -1,4 +1,4 @@
-/** A finished span on its way to a collector. Times are in ms since 1970. */
+/** A finished span to be sent. Times are in ms since 1970. */
 export type Finished = {
   traceId: string;
   spanId: string;
@@ -11,7 +11,7 @@ export type Finished = {
   tags: [name: string, value: string][];
 };
 
-/** Spans as a body, and its Content-Type. */
+/** Converts spans to a request body, and names its Content-Type. */
 export type Encoding = {
   contentType: string;
   encode(process: Record<string, string>, spans: Finished[]): Buffer | string;

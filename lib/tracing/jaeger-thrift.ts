@@ -1,8 +1,8 @@
 import type { Encoding, Finished } from "./collector.types.ts";
 
 /**
- * Jaeger's `Batch` (jaeger.thrift) in Thrift's binary protocol, by hand: the one package that speaks it, jaeger-client,
- * is archived. A struct is its fields and a stop; a field is its type, its number and its value.
+ * Jaeger's `Batch` (jaeger.thrift) in Thrift's binary protocol, written by hand: the only package for it,
+ * jaeger-client, is archived. A struct is its fields and a stop byte; a field is its type, its number and its value.
  */
 
 const TYPE = { i32: 8, i64: 10, string: 11, struct: 12, list: 15 };

@@ -3,15 +3,15 @@ import type { Context, Middleware, Service, ServiceBroker, Span } from "molecule
 import { config } from "../runtime/config.ts";
 import { readTraceparent } from "./trace-context.ts";
 
-/** The spans of this node, made by Moleculer's tracer: of its calls and events, and of what those do. */
+/** The spans of this node, created by Moleculer's tracer: its calls and events, and their queries. */
 
 type Call = Context & { tracing?: boolean | null };
 
 const recorded = new AsyncLocalStorage<Span>();
 
 /**
- * A span for each action and listener, in the place of Moleculer's own middleware: that one makes a span of every call
- * and then drops most. Where nobody decided yet, `sample` is the share that is recorded.
+ * Creates a span for each action and listener, instead of Moleculer's own middleware, which creates one for every call
+ * and then drops most. If the caller did not decide whether the trace is recorded, `sample` is the share that is.
  */
 export const callSpans = (sample: number): Middleware => ({
   name: "CallSpans",
@@ -47,11 +47,14 @@ function startSpanOf(ctx: Call, name: string, type: "action" | "event", sample: 
   return ctx.startSpan(name, { id, type, traceID: requestID, parentID, sampled: true });
 }
 
-/** Starts the span of a request that the gateway received; who answers it finishes the span. */
+/** Starts the span of a request that the gateway received; the code that answers it ends the span. */
 export const startRequestSpan = (ctx: Call, name: string): Span | undefined =>
   config.tracing ? startSpanOf(ctx, name, "action", config.tracing.sample) : undefined;
 
-/** Notes a query that has just taken `ms`, below the call that made it. `name` says which statement, never its values. */
+/**
+ * Records a query that has just taken `ms`, below the call that made it. `name` identifies the statement and holds no
+ * values.
+ */
 export function noteQuery(name: string, ms: number): void {
   const parent = recorded.getStore();
   if (!parent) return;
@@ -61,7 +64,10 @@ export function noteQuery(name: string, ms: number): void {
   span.finish(now);
 }
 
-/** Starts a span below one elsewhere, a record's `traceparent`; undefined where that trace is not recorded. */
+/**
+ * Starts a span below one of another process, given as a record's `traceparent`; undefined if that trace is not
+ * recorded.
+ */
 export function startSpanBelow(
   broker: Pick<ServiceBroker, "tracer" | "isTracingEnabled">,
   traceparent: string | null | undefined,

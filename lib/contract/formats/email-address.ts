@@ -3,12 +3,12 @@ import { isVisible } from "./visible.ts";
 
 const ADDRESS = /^[^\s@"(),:;<>[\\\]]+@[^\s@"(),:;<>[\\\].]+(\.[^\s@"(),:;<>[\\\].]+)+$/u;
 
-/** A word that mixes Latin letters with Cyrillic or Greek ones, as no language does: it imitates another word. */
+/** A word that mixes Latin letters with Cyrillic or Greek ones, which no language does: it imitates another word. */
 const MIXED = /\p{sc=Latn}\p{M}*[\p{sc=Cyrl}\p{sc=Grek}]|[\p{sc=Cyrl}\p{sc=Grek}]\p{M}*\p{sc=Latn}/u;
 
 /**
- * A character that is another form of others: full width, a ligature, the Kelvin sign (RFC 8264, 9.17 disallows these
- * in identifiers), or İ, the one letter whose lower case is two characters.
+ * A character that is a variant of others: full width, a ligature, the Kelvin sign (RFC 8264, 9.17 disallows these in
+ * identifiers), or İ, the only letter whose lower case is two characters.
  */
 const isVariant = (character: string): boolean =>
   character.normalize("NFKC") !== character || [...character.toLowerCase()].length > 1;

@@ -1,4 +1,4 @@
-/** Why a text does not have a format. `message` completes "the field …" and never contains the text itself. */
+/** Why a text is not valid. `message` completes "the field …" and never contains the text itself. */
 export class Fault {
   readonly message: string;
   constructor(message: string) {
@@ -6,8 +6,8 @@ export class Fault {
   }
 }
 
-/** A format: takes a trimmed, non-empty text and returns the text to store, or the reason to refuse it. */
+/** A format: takes a trimmed, non-empty text and returns the text to store, or why it is refused. */
 export type Format = (text: string) => string | Fault;
 
-/** Reports that a text does not have a format. */
+/** Creates a fault. */
 export const fault = (message: string): Fault => new Fault(message);

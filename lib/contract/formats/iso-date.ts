@@ -1,12 +1,12 @@
 import { type Fault, fault } from "./fault.ts";
 
-/** ISO 8601 as RFC 3339 restricts it; the time may be left out, and so may its seconds and its zone. */
+/** ISO 8601 as restricted by RFC 3339; the time, its seconds and its zone are optional. */
 export const ISO_DATE =
   /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
 
 /**
- * A moment in UTC, in milliseconds, as `Date.toISOString()` writes it. Without a time it is midnight; without a zone,
- * UTC. A date that no calendar has (30 February, 24:00) is refused: Date moves it to another day.
+ * A time in UTC with milliseconds, as `Date.toISOString()` writes it. Without a time it is midnight; without a zone,
+ * UTC. A date that does not exist (30 February, 24:00) is refused, because `Date` would move it to another day.
  */
 export function toUtcDate(text: string): string | Fault {
   const [, day, minutes = "00:00", seconds = ":00", fraction = "", zone = "Z"] = ISO_DATE.exec(text) ?? [];
@@ -17,7 +17,7 @@ export function toUtcDate(text: string): string | Fault {
 
 const NOT_A_DATE = fault("must be an ISO 8601 date");
 
-/** Undefined for what is no date, and for the year 0, which PostgreSQL does not have. */
+/** Undefined for an invalid date, and for the year 0, which PostgreSQL does not have. */
 function isoOf(text: string): string | undefined {
   const date = new Date(text);
   return date.getUTCFullYear() >= 1 ? date.toISOString() : undefined;

@@ -1,6 +1,6 @@
 import { type Fault, fault } from "./fault.ts";
 
-/** The irregular tags of RFC 5646 (2.2.8, a closed list) that Intl does not take, with their preferred values. */
+/** The irregular tags of RFC 5646 (2.2.8, a closed list) that Intl does not accept, with their preferred values. */
 const GRANDFATHERED = new Map(
   Object.entries({
     "en-gb-oed": "en-GB-oxendict",
@@ -32,8 +32,8 @@ const EXTENDED = /^(?:ar|kok|lv|ms|sgn|sw|uz|zh)-([a-z]{3})(?=-|$)/i;
 const PRIVATE_USE = /^x(-[a-z0-9]{1,8})+$/i;
 
 /**
- * A BCP 47 tag in canonical form (RFC 5646, 4.5): `EN-us` is `en-US`. Intl takes Unicode's subset of these tags; what
- * RFC 5646 has besides is extended languages (`zh-yue` is `yue`), grandfathered tags and private use.
+ * A BCP 47 tag in canonical form (RFC 5646, 4.5): `EN-us` becomes `en-US`. Intl accepts Unicode's subset of these tags;
+ * RFC 5646 also has extended languages (`zh-yue` becomes `yue`), grandfathered tags and private use.
  */
 export function toLanguage(text: string): string | Fault {
   const grandfathered = GRANDFATHERED.get(text.toLowerCase());

@@ -2,9 +2,9 @@ import { createRequire } from "node:module";
 import { type Fault, fault } from "./fault.ts";
 
 /**
- * The names come from the IANA database itself (the package `tzdata`), links included. Intl is no source for them: it
- * accepts names that only ICU knows (`IST`, `SystemV/AST4`), and its own list leaves the links out.
- * `Factory` is IANA's placeholder for a machine whose zone was never set.
+ * The names come from the IANA database itself (the package `tzdata`), links included. Intl cannot be used: it accepts
+ * names that only ICU knows (`IST`, `SystemV/AST4`), and its own list lacks the links. `Factory` is IANA's placeholder
+ * for a machine whose zone was never set.
  */
 const { zones } = createRequire(import.meta.url)("tzdata") as { zones: Record<string, unknown> };
 const NAMES = new Map(

@@ -1,7 +1,7 @@
-/** Controls, format characters, line separators, and letters that are drawn as nothing (Hangul fillers, blank Braille). */
+/** Controls, format characters, line separators, and letters that render as blank (Hangul fillers, blank Braille). */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u2800\u3164\uffa0]/u;
 
-/** A text of these alone shows nothing: spaces, variation selectors, fillers. */
+/** A text that consists of these is blank: spaces, variation selectors, fillers. */
 const BLANK = /^[\p{Default_Ignorable_Code_Point}\p{Z}]*$/u;
 
 /** Scripts whose words are written with zero-width joiners and non-joiners (RFC 5892, A.1 and A.2). */
@@ -11,7 +11,7 @@ const JOINED_LETTERS = new RegExp(`([${JOINING_LETTERS}])[\u200c\u200d](?=[\\p{L
 const JOINED_EMOJI =
   /(\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f)\u200d(?=\p{Extended_Pictographic})/gu;
 
-/** Whether every character of a single line can be seen, apart from spaces and the joiners that writing needs. */
+/** Whether every character of a line is visible, apart from spaces and the joiners that a script needs. */
 export function isVisible(line: string): boolean {
   const rest = line.replace(JOINED_LETTERS, "$1").replace(JOINED_EMOJI, "$1");
   return !INVISIBLE.test(rest) && !BLANK.test(rest);
