@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { closeDatabase, locateDatabase } from "../lib/postgres/open-database.ts";
 import { migrateDown, migrateUp } from "../migrations/migrate.ts";
 
-/** `npm run migration:run`, `migration:revert` and `migration:generate -- Name` (SPEC 11). */
+/** `npm run migration:run`, `migration:revert` and `migration:generate -- Name` (contract 11). */
 
 const TEMPLATE = `import type { Migration } from "./migrate.ts";
 
@@ -12,7 +12,7 @@ export const up: Migration = ({ context: { sql } }) => sql("");
 export const down: Migration = ({ context: { sql } }) => sql("");
 `;
 
-/** A new migration, named by the moment (UTC) and what it does. Returns its path. */
+/** Creates a migration, named by the current time (UTC) and its purpose. Returns its path. */
 async function generate(name = "migration"): Promise<string> {
   const moment = new Date().toISOString().slice(0, 19).replace(/[-:]/g, ".");
   const words = name.replace(/([a-z0-9])([A-Z])/g, "$1-$2").replace(/[^a-zA-Z0-9]+/g, "-");
@@ -21,7 +21,7 @@ async function generate(name = "migration"): Promise<string> {
   return path;
 }
 
-/** On the database that the service would use, the embedded one included. */
+/** Migrates the database that the service would use, including the embedded one. */
 async function migrate(work: typeof migrateUp): Promise<string[]> {
   try {
     return await work(await locateDatabase());
@@ -39,9 +39,9 @@ const COMMANDS: Record<string, (argument?: string) => Promise<string | string[]>
 const [command = "", argument] = process.argv.slice(2);
 try {
   const done = [(await COMMANDS[command]?.(argument)) ?? []].flat();
-  console.log(done.length > 0 ? done.join("\n") : "nothing to do");
+  console.log(done.length > 0 ? done.join("\n") : "Nothing to do");
 } catch (error) {
-  // the cause alone: what umzug adds to it may hold the connection's password
+  // only the cause: umzug's message may contain the connection's password
   const { message, cause } = error as Error;
   console.error(cause instanceof Error ? cause.message : message);
   process.exitCode = 1;

@@ -1,5 +1,5 @@
 const { isTTY } = process.stderr;
 
-/** Says on stderr what is being done: one line that changes on a terminal, a line each elsewhere. */
+/** Shows progress on stderr: one line that changes on a terminal, otherwise a new line each time. */
 export const progress = (text: string): unknown =>
   process.stderr.write(isTTY ? `\r\u001b[K${text}` : `${text}\n`);

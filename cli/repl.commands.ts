@@ -4,7 +4,7 @@ import { DLQ_USAGE, operateDeadLetters } from "../services/ingest/dead-letter.op
 import { countSetAside, outboxAge, outboxLength } from "../services/outbox/outbox.store.ts";
 import { OUTBOX_USAGE, operateOutbox } from "../services/outbox/set-aside.operate.ts";
 
-/** What the REPL knows beside Moleculer's own commands (`nodes`, `call users.get --id …`). */
+/** The REPL's commands besides Moleculer's own (`nodes`, `call users.get --id …`). */
 
 type Command = {
   command: string;
@@ -25,9 +25,9 @@ const COMMANDS: Command[] = [
   },
   {
     command: "watch <event>",
-    description: "Shows events as they come: user.created, or user.** for all that are like it",
+    description: "Shows events as they are published: user.created, or user.** for all of them",
     action: async (broker, { event = "" }) => {
-      const group = `watch-${broker.nodeID}`; // a group of its own: it takes no event from anyone
+      const group = `watch-${broker.nodeID}`; // its own group, so that no listener loses an event to it
       const handler = ({ params }: Context) => console.dir(params, { depth: null });
       broker.createService({ name: "watch", events: { [event]: { group, handler } } });
     },
@@ -49,7 +49,7 @@ const COMMANDS: Command[] = [
   },
 ];
 
-/** A command's fault is one line: the REPL would print all of the error. */
+/** Prints only the message of a command's error: the REPL would print the whole error. */
 const sayingFaults = ({ action, ...rest }: Command): Command => ({
   ...rest,
   action: (broker, args) => action(broker, args).catch((error: Error) => console.error(error.message)),
@@ -58,4 +58,4 @@ const sayingFaults = ({ action, ...rest }: Command): Command => ({
 export const REPL_OPTIONS = {
   delimiter: "user-service $",
   customCommands: COMMANDS.map(sayingFaults),
-} as unknown as ReplOptions; // its own types have the arguments as a list
+} as unknown as ReplOptions; // its types declare the arguments as a list

@@ -4,10 +4,10 @@ import { config } from "../lib/runtime/config.ts";
 import brokerOptions from "../moleculer.config.ts";
 
 /**
- * `npm run repl`: a node of its own in the cluster that KAFKA_BROKERS names. Where there is none, it runs the services
- * that can be called itself, on the database that `npm start` has.
+ * `npm run repl`: a separate node in the cluster of KAFKA_BROKERS. Without Kafka it runs the callable services itself,
+ * on the database that `npm start` uses.
  */
-const nodeID = `repl-${hostname()}`; // stable, as Kafka's topics are named by it
+const nodeID = `repl-${hostname()}`; // stable, because Kafka's topics contain it
 const broker = new ServiceBroker({ ...(await brokerOptions()), nodeID, created: undefined });
 if (!config.kafka)
   for (const name of ["users", "stats", "avatars"])

@@ -1,8 +1,8 @@
 import type { Migration } from "./migrate.ts";
 
 /**
- * SPEC 5. Uniqueness holds among users that are not deleted, so that a person who left can sign up again.
- * TIMESTAMPTZ(3): what is stored is what JSON shows, and a page's cursor is exact.
+ * Contract 5. E-mails and Keycloak ids are unique among users that are not deleted, so that a person who left can sign
+ * up again. TIMESTAMPTZ(3) stores exactly what JSON shows, so that a page's cursor is exact.
  */
 export const up: Migration = async ({ context: { sql } }) => {
   await sql(`

@@ -1,6 +1,6 @@
 import type { Migration } from "./migrate.ts";
 
-/** SPEC 5: the events that were counted, so that each counts once. */
+/** Contract 5: the events that were counted, so that each counts once. */
 export const up: Migration = async ({ context: { sql } }) => {
   await sql(`
     CREATE TABLE processed_events (
@@ -12,10 +12,10 @@ export const up: Migration = async ({ context: { sql } }) => {
       CONSTRAINT unique_event_per_service UNIQUE (event_id, service_name)
     )
   `);
-  // rows live for 30 days: the ids may start over
+  // rows live for 30 days, so the ids may start again
   await sql("ALTER SEQUENCE processed_events_id_seq CYCLE");
   await sql("CREATE INDEX idx_processed_events_event_id ON processed_events (event_id)");
-  // for the purge: rows come in order of time, so a BRIN index of a few pages finds the old ones
+  // for the purge: rows are in order of time, so a BRIN index of a few pages finds the old ones
   await sql("CREATE INDEX idx_processed_events_processed_at ON processed_events USING brin (processed_at)");
 };
 

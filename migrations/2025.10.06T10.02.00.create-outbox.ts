@@ -1,6 +1,9 @@
 import type { Migration } from "./migrate.ts";
 
-/** Records that are committed and yet to be published; a published one is deleted. JSON, not JSONB: it goes out as it came in. */
+/**
+ * Committed records that are not published yet; a published one is deleted. JSON instead of JSONB keeps the text as it
+ * is.
+ */
 export const up: Migration = ({ context: { sql } }) =>
   sql(`
     CREATE TABLE outbox (

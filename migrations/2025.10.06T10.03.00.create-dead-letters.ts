@@ -1,8 +1,8 @@
 import type { Migration } from "./migrate.ts";
 
 /**
- * Consumed events that could not be counted: those that wait for their user (retry_at), and those given up (retry_at null).
- * The event is kept as the bytes that came: JSONB and TEXT refuse NUL and lone surrogates.
+ * Consumed events that could not be counted: retry_at is set if they wait for their user, and null if they are
+ * dead-lettered. The event is kept as the original bytes, because JSONB and TEXT refuse NUL and lone surrogates.
  * Partition and offset are null for an event that was emitted natively.
  */
 export const up: Migration = async ({ context: { sql } }) => {

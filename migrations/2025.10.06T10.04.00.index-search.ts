@@ -1,8 +1,8 @@
 import type { Migration } from "./migrate.ts";
 
 /**
- * Search for a part of a text by trigrams. The extension may be there already, in any schema; it is trusted, so the
- * owner of a database may create it. Without it, a search reads the table, within its time limit.
+ * An index of trigrams for the search by a part of a text. The extension may already exist in any schema; it is
+ * trusted, so the owner of a database may create it. Without it, a search scans the table, within its time limit.
  */
 export const up: Migration = ({ context: { sql } }) =>
   sql(`

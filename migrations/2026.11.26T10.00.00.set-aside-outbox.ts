@@ -1,7 +1,7 @@
 import type { Migration } from "./migrate.ts";
 
 /**
- * A record that Kafka refuses for good is set aside, with the reason, and the later records of its key and topic wait
+ * A record that Kafka refuses for good is set aside with the reason, and the later records of its key and topic wait
  * behind it. The relay reads a topic key by key, so the index is in that order. Collation "C" makes it independent of
  * the database's locale.
  */

@@ -2,9 +2,9 @@ import { emailKey } from "../lib/contract/email.ts";
 import type { Migration } from "./migrate.ts";
 
 /**
- * Uniqueness of e-mails on a rule of our own, the one of lib/contract/email.ts, and no longer on `lower`, which depends
- * on the database's locale: in C it leaves "Ä" as it is, and the Turkish one turns "I" into a dotless i. The contract's
- * index keeps its name. A change of the rule takes a new migration.
+ * E-mails are unique by the rule of lib/contract/email.ts and no longer by `lower`, which depends on the database's
+ * locale: in C it leaves "Ä" unchanged, and the Turkish one turns "I" into a dotless i. The index keeps the name that
+ * contract 5 requires. A change of the rule needs a new migration.
  */
 export const up: Migration = async ({ context: { sql } }) => {
   const [{ server_encoding: encoding }] = (await sql("SHOW server_encoding")).rows;
@@ -35,7 +35,10 @@ async function index(sql: Sql, key: string): Promise<void> {
   await sql(`CREATE INDEX idx_users_email_id ON users (${key}, id) WHERE deleted_at IS NULL`);
 }
 
-/** All characters whose key is one other character, and those keys, for translate(): letters with case are below U+20000. */
+/**
+ * All characters whose key is one other character, with their keys, for translate(). Letters with case are below
+ * U+20000.
+ */
 function singleLetters(): { letters: string; keys: string } {
   const pairs = Array.from({ length: 0x20000 }, (_, code) => code)
     .filter((code) => code < 0xd800 || code > 0xdfff)
@@ -45,7 +48,7 @@ function singleLetters(): { letters: string; keys: string } {
   return { letters: pairs.map(({ letter }) => letter).join(""), keys: pairs.map(({ key }) => key).join("") };
 }
 
-/** @throws Error with the ids of users whose e-mails are now the same: who merges them decides which one stays */
+/** @throws Error with the ids of users whose e-mails are now the same: the operator decides which ones to keep */
 async function refuseDuplicates(sql: Sql): Promise<void> {
   const { rows } = await sql(`
     SELECT string_agg(id::text, ' = ') AS ids FROM users WHERE deleted_at IS NULL

@@ -1,8 +1,8 @@
 import type { Migration } from "./migrate.ts";
 
 /**
- * The ids of processed events become BIGINT: an INTEGER sequence wraps after 25 hours at 23,600 events/s.
- * A dead letter that waits for its user keeps the event as it is counted, so that a retry does not read the message.
+ * The ids of processed events become BIGINT: an INTEGER sequence wraps after 25 hours at 23,600 events/s. A dead letter
+ * that waits for its user also keeps the parsed event, so that a retry does not parse the message again.
  */
 export const up: Migration = async ({ context: { sql } }) => {
   await sql("ALTER TABLE processed_events ALTER COLUMN id TYPE BIGINT");

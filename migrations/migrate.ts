@@ -1,31 +1,31 @@
 import pg from "pg";
 import { type InputMigrations, MigrationError, Umzug } from "umzug";
 
-/** What a migration gets: SQL, in the one transaction that all migrations of a run share. The schema is the search path. */
+/** A migration gets SQL in the one transaction that all migrations of a run share. The schema is the search path. */
 export type MigrationContext = { sql(text: string, values?: unknown[]): Promise<pg.QueryResult> };
 export type Migration = (params: { context: MigrationContext }) => Promise<unknown>;
 
-/** Where to migrate: pg's connection settings, and the schema that all tables live in. */
+/** The database to migrate: pg's connection settings, and the schema of all tables. */
 export type Target = pg.ClientConfig & { schema: string };
 
-/** Serializes the migrations of all nodes on one database; any constant would do. */
+/** Serializes the migrations of all nodes on one database; the number is arbitrary. */
 const LOCK = 8_300_301;
 
-/** Runs what is pending; two nodes that start at once migrate once. Returns the names of what it ran. */
+/** Runs the pending migrations and returns their names. If two nodes start at once, each migration runs once. */
 export const migrateUp = (target: Target): Promise<string[]> =>
   withUmzug(target, async (umzug) => (await umzug.up()).map(({ name }) => name));
 
-/** Reverts the newest migration. Returns its name in a list, or none. */
+/** Reverts the newest migration. Returns a list with its name, or an empty list. */
 export const migrateDown = (target: Target): Promise<string[]> =>
   withUmzug(target, async (umzug) => (await umzug.down()).map(({ name }) => name));
 
-/** The names of the migrations that have not run; changes nothing. */
+/** The names of the pending migrations; changes nothing. */
 export const pendingMigrations = (target: Target): Promise<string[]> =>
   withUmzug(target, async (umzug) => (await umzug.pending()).map(({ name }) => name), "READ ONLY");
 
 /**
- * One connection, one transaction, one lock: a run is done whole or not at all, whatever dies.
- * @throws what PostgreSQL refused, with the migration's name in the message
+ * One connection, one transaction, one lock: a run is done completely or not at all, even if the process dies.
+ * @throws PostgreSQL's error, with the migration's name in the message
  */
 async function withUmzug<Result>(
   { schema, ...connection }: Target,
@@ -33,7 +33,7 @@ async function withUmzug<Result>(
   mode = "READ WRITE",
 ): Promise<Result> {
   const client = new pg.Client({ connectionTimeoutMillis: 2_000, ...connection });
-  client.on("error", () => {}); // the query under way rejects with it
+  client.on("error", () => {}); // the current query rejects with it
   await client.connect();
   try {
     await client.query(`BEGIN ${mode}`);
@@ -52,7 +52,7 @@ async function withUmzug<Result>(
   }
 }
 
-/** CREATE SCHEMA IF NOT EXISTS demands the right to create also if the schema exists: so look first. */
+/** CREATE SCHEMA IF NOT EXISTS requires the right to create even if the schema exists, so this checks first. */
 async function ensureSchema(client: pg.Client, schema: string): Promise<void> {
   const { rowCount } = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);
   if (rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`);
@@ -72,7 +72,7 @@ const createUmzug = (context: MigrationContext) =>
     logger: undefined,
   });
 
-/** The names are without extension, so that the sources and the build agree on what has run. */
+/** Names without extension are the same in the sources and in the build. */
 const migrationFiles: InputMigrations<MigrationContext> = {
   glob: ["2*.{ts,js}", { cwd: import.meta.dirname, ignore: "**/*.d.ts" }],
   resolve: ({ name, path }) => {

@@ -4,14 +4,14 @@ import { UserNotFound } from "../lib/contract/errors.ts";
 import type { UserRow } from "../models/user.ts";
 import { findUser } from "../models/user-row.ts";
 
-/** For the handler of an action with `access: "owner"`: the user whose `id` was given, as the access check read it. */
+/** For the handler of an action with `access: "owner"`: the user with the given `id`, as read by the access check. */
 export const userOf = (ctx: Pick<Context, "locals">): UserRow => ctx.locals.user;
 
 type Checked = Context<{ id: string; keycloakId: string }, Meta, { user?: UserRow }>;
 
 /**
- * Each action declares who may call it, and here it is enforced: inside the action, on the validated params that it
- * got, whoever sent them (SPEC 12). Order: caller, existence (404), ownership (403).
+ * Enforces the access that each action declares, inside the action and on its validated params, whoever calls it
+ * (contract 12). Order: caller, existence (404), ownership (403).
  */
 export async function checkAccess(ctx: Checked): Promise<void> {
   const access = ctx.action?.access as Access;
@@ -25,7 +25,7 @@ export async function checkAccess(ctx: Checked): Promise<void> {
   ctx.locals.user = user;
 }
 
-/** An action that forgot to say who may call it stops the start. */
+/** An action that does not declare its access prevents the start. */
 function demandDeclarations(schema: Partial<ServiceSchema>): void {
   for (const [name, action] of Object.entries(schema.actions ?? {}))
     if (typeof action === "object" && !action.access)

@@ -4,11 +4,14 @@ import SequelizeAdapter from "moleculer-db-adapter-sequelize";
 import type { FindOptions, Model, ModelStatic, Order, WhereOptions } from "sequelize";
 import { sequelize } from "../models/database.ts";
 
-/** What a service with this mixin reads through: moleculer-db's adapter. Writes go through stores, in a transaction. */
+/**
+ * The adapter of moleculer-db, which a service with this mixin uses to read. Writes go through stores, in a
+ * transaction.
+ */
 export type Reader<Entity> = {
   adapter: {
     findOne(options: FindOptions): Promise<Entity | null>;
-    /** At most `limit` entities; `sort` in Sequelize's own form, which can name expressions too. */
+    /** At most `limit` entities; `sort` is in Sequelize's own form, which can also name expressions. */
     find(filter: { query: WhereOptions; sort: Order; limit: number }): Promise<Entity[]>;
   };
 };
@@ -21,8 +24,9 @@ type Adapter = {
 const Base = SequelizeAdapter as unknown as new () => Adapter;
 
 /**
- * The sequelize adapter on the connection that all services of a node share. It gets no constructor argument, as
- * Moleculer clones schemas, pools included; it opens and closes nothing: the node does (lib/postgres/open-database.ts).
+ * The Sequelize adapter on the connection that all services of a node share. It gets no constructor argument, because
+ * Moleculer would clone it, including its pool. It opens and closes nothing: the node does
+ * (lib/postgres/open-database.ts).
  */
 class SharedAdapter extends Base {
   async connect(): Promise<void> {
@@ -33,7 +37,7 @@ class SharedAdapter extends Base {
   transformSort = (sort: Order): Order => sort;
 }
 
-/** moleculer-db's own actions are off (SPEC 12): they would pass by every access rule and whitelist. */
+/** moleculer-db's own actions are off (contract 12): they would bypass access rules and validation. */
 const noActions = Object.fromEntries(
   ["create", "insert", "update", "remove", "find", "list", "count", "get", "resolve"].map((name) => [
     name,
@@ -41,7 +45,7 @@ const noActions = Object.fromEntries(
   ]),
 );
 
-/** moleculer-db for one model; a service's own actions of the same names take the place of those turned off. */
+/** moleculer-db for one model. A service's own actions replace the disabled ones of the same name. */
 export const databaseMixin = (model: ModelStatic<Model>) => {
   const mixin = { mixins: [DbService], adapter: new SharedAdapter(), model, actions: noActions };
   return mixin as Partial<ServiceSchema>;

@@ -10,25 +10,25 @@ import { quotaEvents } from "./quota.rules.ts";
 import { HIGHEST, OWNED, type Owner, User, type UserRow } from "./user.ts";
 import { forgetUsers, reportVersion } from "./user-row.ts";
 
-/** The one way to change a user: lock, decide, save, publish. */
+/** The only way to change a user: lock, decide, save, publish. */
 
-/** What a decision changes: columns to set, counters to add to, events to publish. */
+/** A decided change: columns to set, counters to add to, events to publish. */
 export type Change = {
   set?: Partial<UserRow>;
   add?: CounterChanges;
   events?: DomainEvent[];
 };
 
-/** The call of an action that changes a user, only if its row has the version `ifVersion` if that is given. */
+/** The call of an action that changes a user. With `ifVersion`, it changes only a row of that version. */
 export type ChangeCall = Parameters<typeof causeOf>[0] & { params: { id: string; ifVersion?: number } };
 
 /**
- * Changes one user: locks the row, asks `decide` for the change, saves it, and publishes its events in the same
- * transaction, together with the quota events that follow from it. Reports the row's version to the caller.
+ * Changes one user: locks the row, asks `decide` for the change, saves it, and publishes its events, and
+ * the quota events that follow from it, in the same transaction. Reports the row's version to the caller.
  *
- * @param owner the service that asks: only its columns and counters are written
- * @param decide pure, as it may run again; returns undefined if nothing changes
- * @param within the transaction that the change belongs to; without it, one of its own
+ * @param owner the service that makes the change: only its columns and counters are written
+ * @param decide pure, because it may run again; returns undefined if nothing changes
+ * @param within the transaction that the change belongs to; without it, a new one
  * @returns the row after the change
  * @throws UserNotFound, what `decide` throws, VersionConflict, DependencyUnavailable
  */
@@ -58,7 +58,7 @@ async function changeLocked(
 
   const { set = {}, add = {}, events = [] } = change;
   const row = { ...before, ...set, ...added(before, add), version: before.version + 1 };
-  if (change.set) row.updatedAt = new Date(); // counters alone do not move it (contract 1)
+  if (change.set) row.updatedAt = new Date(); // counters alone do not change it (contract 1)
   await user.update(row, { fields: fieldsOf(owner, add), transaction: tx });
   const all = [...events, ...quotaEvents(before, row)];
   const cause = causeOf(ctx);

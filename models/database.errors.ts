@@ -1,30 +1,32 @@
 import { DependencyUnavailable } from "../lib/contract/errors.ts";
 
-/** What a failed query means: wrong for good, or "not now"; and whether its connection can be used again. */
+/** Classifies a failed query: permanent, or temporary ("not now"), and whether its connection can be used again. */
 
-/** `close`: the connection is of no more use. `keep`: the server refused this one request, the connection is good. */
+/**
+ * `close`: the connection is no longer usable. `keep`: the server refused this one request, and the connection is good.
+ */
 type Verdict = "close" | "keep";
 
-/** SQLSTATEs, or classes of them, that mean "not now": the same request may succeed later. The longest match counts. */
+/** SQLSTATEs, or classes of them, that are temporary: the same request may succeed later. The longest match counts. */
 const NOT_NOW: Record<string, Verdict> = {
   "08": "close", // connection exception
-  "0A000": "close", // a cached plan no longer fits, after a migration (the only 0A000 that our statements can meet)
-  "25006": "close", // read-only: after a failover, an old connection leads to the wrong server
-  "25P02": "close", // a transaction that failed before: nothing but its end is possible
+  "0A000": "close", // a cached plan no longer fits after a migration (the only 0A000 that our statements can cause)
+  "25006": "close", // read-only: after a failover, an old connection goes to the wrong server
+  "25P02": "close", // the transaction has failed already: it can only be rolled back
   "25P03": "close", // idle in a transaction for too long: the server closes the connection
   "26000": "close", // no such prepared statement: a pooler or an operator discarded it
   "28": "close", // the password or the user is refused: rotated, or not yet there after a failover
-  "3D000": "close", // no such database: renamed, or restored just now
+  "3D000": "close", // no such database: renamed, or being restored
   "3F000": "keep", // no such schema: the migrations have not run yet
-  "40001": "keep", // serialization failure, after the repetitions of `transaction`
-  "40P01": "keep", // deadlock, after the repetitions of `transaction`
+  "40001": "keep", // serialization failure, after the retries of `transaction`
+  "40P01": "keep", // deadlock, after the retries of `transaction`
   "42P01": "keep", // no such table: the migrations have not run yet
-  "42P05": "close", // the prepared statement exists: a pooler handed over another client's session
+  "42P05": "close", // the prepared statement exists: a pooler assigned another client's session
   "53": "keep", // out of connections, memory or disk
   "55P03": "keep", // a lock was not available in time
   "57014": "keep", // statement timeout
   "57P": "close", // shutdown, crash, start-up, database dropped, idle session timeout
-  "58": "keep", // the server's system failed: an I/O error
+  "58": "keep", // a system error of the server, such as an I/O error
 };
 
 /** Codes of system errors: ECONNREFUSED, EAI_AGAIN. */
@@ -38,7 +40,7 @@ export function sqlState(error: unknown): string | undefined {
   return parent?.code ?? code;
 }
 
-/** What becomes of the connection if an error means "not now"; undefined for an error that is wrong for good. */
+/** What happens to the connection after a temporary error; undefined if the error is permanent. */
 export function verdictOn(error: unknown): Verdict | undefined {
   const { name = "", message = "" } = error as Error;
   const code = sqlState(error);
@@ -48,18 +50,20 @@ export function verdictOn(error: unknown): Verdict | undefined {
   return NOT_NOW[code] ?? NOT_NOW[code.slice(0, 3)] ?? NOT_NOW[code.slice(0, 2)];
 }
 
-/** No class of SQLSTATEs begins with E, as the codes of system errors do. */
+/** SQLSTATE classes never begin with E, but codes of system errors do. */
 const isSqlState = (code: string) => /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code);
 
 /** Whether the database refused writes because it is read-only now. */
 export const isReadOnly = (error: unknown): boolean => sqlState(error) === "25006";
 
-/** Whether the error came from PostgreSQL, or from not reaching it. */
+/** Whether the error came from PostgreSQL or from failing to reach it. */
 export const isDatabaseError = (error: unknown): boolean =>
   (error as { data?: { dependency?: string } }).data?.dependency === "database" ||
   isSqlState(sqlState(error) ?? "");
 
-/** The same error, or DependencyUnavailable (its cause is the error) in place of one that means "not now". */
+/**
+ * Replaces a temporary error by DependencyUnavailable, with the error as its cause. Returns other errors as they are.
+ */
 export const translate = (error: unknown): unknown =>
   !(error instanceof DependencyUnavailable) && verdictOn(error)
     ? Object.assign(new DependencyUnavailable("database"), { cause: error })

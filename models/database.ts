@@ -6,28 +6,31 @@ import { gaugeOf, queryDuration } from "../lib/runtime/metrics.ts";
 import { noteQuery } from "../lib/tracing/spans.ts";
 import { isReadOnly, sqlState, translate, verdictOn } from "./database.errors.ts";
 
-/** The connection to PostgreSQL that all services of a node share, and the two ways to use it by hand. */
+/**
+ * The connection to PostgreSQL that all services of a node share, and the two ways to use it without Sequelize's
+ * models.
+ */
 
-// pg returns BIGINT as text by default; ours stay within 2^53, or are clamped where they are shown.
+// pg returns BIGINT as text by default; ours stay within 2^53 or are clamped in results.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-/** Where PostgreSQL listens; `host` may be the folder of a Unix socket. */
+/** The address of PostgreSQL; `host` may be the folder of a Unix socket. */
 export type Address = { host: string; port: number; username: string; password: string; database: string };
 
 let address: Address | undefined;
 
-/** Sets where the database is, before the first query. */
+/** Sets the database to use. Call it before the first query. */
 export function useDatabase(at: Address): void {
   address = at;
 }
 
-/** A request ends within 5 s (moleculer.config.ts), so every wait for the database must end before. In ms. */
+/** In ms. A request ends within 5 s (moleculer.config.ts), so every wait for the database must end earlier. */
 const ACQUIRE_TIMEOUT = 2_500;
 const STATEMENT_TIMEOUT = 3_000;
 
 /**
- * What our statements and the parsers of their results rely on, whatever the server, the database or the role set as
- * their defaults. Sent after connecting and not as start-up options, which poolers refuse.
+ * Session settings that our statements and result parsers rely on, whatever the defaults of the server, the database or
+ * the role are. Sent after connecting and not as start-up options, because poolers refuse those.
  */
 const SESSION = `
   SET search_path = ${config.database.schema}, public;
@@ -43,13 +46,13 @@ const SESSION = `
 class Client extends pg.Client {
   constructor(config: pg.ClientConfig) {
     super(config);
-    this.on("error", () => {}); // the query under way rejects with it, and Sequelize drops the connection
+    this.on("error", () => {}); // the current query rejects with it, and Sequelize drops the connection
   }
 }
 
 type Connection = pg.Client & { _invalid?: boolean; _ending?: boolean; openedAt?: number };
 
-/** Connections that were opened before this moment lead to a server that is read-only now. */
+/** Connections opened before this time go to a server that is read-only now. */
 let staleBefore = 0;
 
 export const sequelize = new Sequelize({
@@ -69,7 +72,7 @@ export const sequelize = new Sequelize({
     ssl: config.database.ssl || undefined,
     keepAlive: true,
     connectionTimeoutMillis: 2_000,
-    query_timeout: STATEMENT_TIMEOUT + 500, // a frozen server does not answer: the client counts too
+    query_timeout: STATEMENT_TIMEOUT + 500, // the client has its own limit because a frozen server does not answer
   },
 });
 sequelize.addHook("beforeConnect", (options) => {
@@ -87,18 +90,18 @@ sequelize.addHook("afterConnect", async (opened) => {
   }
 });
 
-/** Keeps a connection out of the pool after an error that makes it useless. */
+/** Removes a connection from the pool if the error makes it unusable. */
 function retire(connection: Connection, error: unknown): void {
   if (verdictOn(error) === "close") connection._invalid = true;
   if (isReadOnly(error)) retireAll();
 }
 
-/** All connections that are open now are replaced: a read-only server may be the one of before a failover. */
+/** Replaces all open connections: after a failover, a read-only server may be the old primary. */
 function retireAll(): void {
   staleBefore = performance.now();
 }
 
-/** Sequelize reports a query as `Executed (default): SELECT …`, with its values: only the verb may be passed on. */
+/** Sequelize reports a query as `Executed (default): SELECT …`, with its values. Only the verb may be logged. */
 const verbOf = (sql: string) => /: (\w+)/.exec(sql)?.[1] ?? "query";
 
 function observe(name: string, ms: number): void {
@@ -106,7 +109,7 @@ function observe(name: string, ms: number): void {
   noteQuery(name, ms);
 }
 
-/** A statement that PostgreSQL parses and plans once for each connection. */
+/** A statement that PostgreSQL parses and plans once per connection. */
 export type Statement = { name: string; text: string };
 
 const pool = sequelize.connectionManager as unknown as {
@@ -136,14 +139,17 @@ gaugeOf(
   () => pool.pool.waiting,
 );
 
-/** How often a statement or transaction runs at most, by the SQLSTATE that it fails with. It had no effect. */
+/**
+ * The maximum number of attempts of a statement or transaction, by the SQLSTATE of its failure. A failed one had no
+ * effect.
+ */
 const ATTEMPTS: Record<string, number> = {
-  "25006": 2, // read-only: a new connection may lead to the new primary
-  "40P01": 4, // deadlock: PostgreSQL asks to try again (its manual, 13.5)
-  "40001": 4, // serialization failure: likewise
+  "25006": 2, // read-only: a new connection may reach the new primary
+  "40P01": 4, // deadlock: PostgreSQL recommends to retry (its manual, 13.5)
+  "40001": 4, // serialization failure: the same
 };
 
-/** @throws DependencyUnavailable, or what `work` throws in its last attempt */
+/** @throws DependencyUnavailable, or what the last attempt of `work` throws */
 async function attempt<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let attempts = 1; ; attempts++)
     try {
@@ -154,9 +160,9 @@ async function attempt<Result>(work: () => Promise<Result>): Promise<Result> {
 }
 
 /**
- * Runs one prepared statement, in the transaction if one is given, and returns its rows.
- * Bypasses Sequelize's query builder (4 times the rate): for hot paths and set operations.
- * @throws DependencyUnavailable if the database is unavailable or too slow; inside a transaction, the error as it is
+ * Runs a prepared statement, in the transaction if one is given, and returns its rows. It bypasses Sequelize's query
+ * builder (4 times the rate) and is for hot paths and set operations.
+ * @throws DependencyUnavailable if the database is unavailable or too slow; inside a transaction, the original error
  */
 export async function query<Row extends pg.QueryResultRow>(
   statement: Statement,
@@ -191,7 +197,7 @@ export async function query<Row extends pg.QueryResultRow>(
 const connectionOf = (tx: Transaction) => (tx as unknown as { connection: Connection }).connection;
 
 /**
- * Runs `work` in a transaction, and again if PostgreSQL asks for it: so `work` must have no other effects.
+ * Runs `work` in a transaction, again if PostgreSQL recommends a retry: `work` must have no other effects.
  * @throws DependencyUnavailable if the database is unavailable or too slow; what `work` throws
  */
 export const transaction = <Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> =>
@@ -204,7 +210,7 @@ export const transaction = <Result>(work: (tx: Transaction) => Promise<Result>):
     ),
   );
 
-/** How many connections to PostgreSQL are open. */
+/** The number of open connections to PostgreSQL. */
 export function openConnections(): number {
   return pool.pool.size;
 }
@@ -214,7 +220,7 @@ const PING = {
   text: "SELECT current_setting('transaction_read_only') = 'on' AS \"readOnly\"",
 };
 
-/** @throws DependencyUnavailable if the database does not answer, or takes no writes */
+/** @throws DependencyUnavailable if the database does not answer or refuses writes */
 export async function ping(): Promise<void> {
   const [row] = await query<{ readOnly: boolean }>(PING, []);
   if (row?.readOnly) {

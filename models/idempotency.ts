@@ -6,22 +6,22 @@ import { IdempotencyKeyReused, RequestInProgress } from "../lib/contract/errors.
 import { query, transaction } from "./database.ts";
 import { type PurgeLimits, purge } from "./purge.ts";
 
-/** Requests that may be repeated safely with an `Idempotency-Key` (contract 21). */
+/** Requests that can be repeated safely with an `Idempotency-Key` (contract 21). */
 
 type Call = { action?: { name?: string } | null; params: unknown; meta: Meta };
 
-/** What is stored: what the action returned, with the version that it reported, or the error that it rejected with. */
+/** A stored answer: the action's result and the version that it reported, or the error that it rejected with. */
 type Answer = Success | { error: Refusal };
 type Success = { result: unknown; version?: number };
 type Refusal = { message: string; code: number; type: string; data?: unknown };
 
 /**
- * Runs `work` once per caller, action and idempotency key. Its effect and its answer commit together, so no crash can
- * separate them. A repeat gets the stored answer, and `meta.replayed` is set. Without a key, `work` runs as it is.
+ * Runs `work` once per caller, action and idempotency key. Its effect and its answer commit together, so that a crash
+ * cannot separate them. A repeat gets the stored answer, with `meta.replayed` set. Without a key, `work` simply runs.
  *
- * @param work does all its writes in the transaction if it gets one; may run again, so it must have no other effects
- * @throws RequestInProgress while the first request runs, IdempotencyKeyReused if its params differ from the first
- * ones, DependencyUnavailable, what `work` throws or threw
+ * @param work does all its writes in the transaction if it gets one; it may run again, so it must have no other effects
+ * @throws RequestInProgress while the first request runs, IdempotencyKeyReused if the params differ from those of the
+ * first request, DependencyUnavailable, what `work` throws or threw
  */
 export async function once<Result>(
   { action, params, meta }: Call,
@@ -48,7 +48,7 @@ async function answerOnce(
   fingerprint: Buffer,
   run: (tx: Transaction) => Promise<Success>,
 ): Promise<{ answer: Answer; replayed: boolean }> {
-  // the lock first: a request that gets it sees the answer of whoever had it before
+  // lock first: whoever gets the lock sees the answer of the request that had it before
   const locked = await tryLock(tx, id);
   const stored = await find(tx, id);
   if (stored && !stored.fingerprint.equals(fingerprint)) throw new IdempotencyKeyReused();
@@ -60,7 +60,7 @@ async function answerOnce(
   return { answer, replayed: false };
 }
 
-/** A request that is refused has no effect, and its error is its answer. */
+/** A refused request has no effect, and its error is its answer. */
 async function attempt(tx: Transaction, run: (tx: Transaction) => Promise<Success>): Promise<Answer> {
   await query({ name: "before-work", text: "SAVEPOINT before_work" }, [], tx);
   try {
@@ -73,7 +73,7 @@ async function attempt(tx: Transaction, run: (tx: Transaction) => Promise<Succes
   }
 }
 
-/** These errors depend on more than the request: the same request may succeed later. */
+/** Statuses that depend on more than the request: a repeat may succeed later. */
 const PASSING = [401, 403, 408, 429];
 
 function isFinal(error: unknown): boolean {
@@ -82,7 +82,7 @@ function isFinal(error: unknown): boolean {
   return status >= 400 && status < 500 && !PASSING.includes(status);
 }
 
-/** The same for equal values, in whatever order their fields are. */
+/** Equal for equal values, regardless of the order of their fields. */
 const sha256 = (value: unknown): Buffer =>
   createHash("sha256")
     .update(JSON.stringify(value, (_key, part) => (isRecord(part) ? sorted(part) : part)) ?? "")
@@ -96,13 +96,13 @@ const sorted = (record: object) =>
 
 const LOCK = { name: "lock-key", text: "SELECT pg_try_advisory_xact_lock($1) AS locked" };
 
-/** Never waits. PostgreSQL releases the lock when the transaction ends, also if this node dies. */
+/** Never waits. PostgreSQL releases the lock when the transaction ends, even if this node dies. */
 async function tryLock(tx: Transaction, id: Buffer): Promise<boolean> {
   const [row] = await query<{ locked: boolean }>(LOCK, [id.readBigInt64BE()], tx);
   return row?.locked ?? false;
 }
 
-/** As SQL: an answer of this age no longer counts, and is purged. */
+/** An SQL condition: answers of this age are no longer used, and are purged. */
 const EXPIRED = "created_at < now() - interval '24 hours'";
 
 const FIND = {
@@ -115,7 +115,7 @@ async function find(tx: Transaction, id: Buffer) {
   return row;
 }
 
-/** A row with the same id can only be an expired one. */
+/** An existing row with the same id can only be an expired one. */
 const INSERT = {
   name: "insert-answer",
   text: `
@@ -128,7 +128,7 @@ const insert = (tx: Transaction, id: Buffer, fingerprint: Buffer, answer: Answer
   query(INSERT, [id, fingerprint, JSON.stringify(answer)], tx);
 
 /**
- * Deletes the answers that no longer count.
+ * Deletes expired answers.
  * @throws DependencyUnavailable
  */
 export const purgeAnswers = (limits?: PurgeLimits): Promise<void> =>

@@ -4,7 +4,7 @@ import { type Cause, toEnvelope, USER_EVENTS } from "../lib/contract/events.ts";
 import type { DomainEvent } from "../services/contracts.ts";
 import { query } from "./database.ts";
 
-/** A record for a topic: `value` is JSON; records of one key stay in order. */
+/** A record for a topic: `value` is JSON; records with the same key stay in order. */
 export type OutboxRecord = {
   topic: string;
   key: string | null;
@@ -23,7 +23,7 @@ export const toRecord = (event: DomainEvent, cause: Cause, now?: Date): OutboxRe
 
 /**
  * The only way to publish: a record is committed together with the change that it reports, and the outbox service
- * publishes it. Lock the user's row first, so that the ids are in order for each user.
+ * publishes it. Lock the user's row first, so that each user's ids are in order.
  */
 export async function enqueue(tx: Transaction, records: OutboxRecord[]): Promise<void> {
   if (records.length === 0) return;
@@ -44,16 +44,16 @@ export async function enqueue(tx: Transaction, records: OutboxRecord[]): Promise
 const commits = new EventEmitter();
 const committed = new Map<string, number>();
 
-/** Returns how often the relay of a topic was woken in this process. */
+/** How often the relay of a topic was woken in this process. */
 export const commitCount = (topic: string): number => committed.get(topic) ?? 0;
 
-/** Wakes the relay of a topic in this process, if there is one: records were committed. */
+/** Wakes the relay of a topic, if this process has one, after records were committed. */
 export function wakeRelay(topic: string = USER_EVENTS): void {
   committed.set(topic, commitCount(topic) + 1);
   commits.emit(topic);
 }
 
-/** Waits until the relay of the topic was woken more often than `count` times, for at most `ms`, or until `signal` aborts. */
+/** Waits until the topic's relay was woken more than `count` times, for `ms` at most, or until `signal` aborts. */
 export async function nextCommit(
   topic: string,
   count: number,

@@ -1,14 +1,16 @@
 import { query } from "./database.ts";
 
-/** Old rows are deleted in slices, so that a backlog of any size meets no time limit and blocks nobody. */
+/**
+ * Old rows are deleted in slices, so that a backlog of any size stays within the time limits and blocks nothing else.
+ */
 
-/** How many rows a purge deletes per statement, and how long it may run, in ms; the next run continues. */
+/** The number of rows that a purge deletes per statement, and its time limit in ms; the next run continues. */
 export type PurgeLimits = { slice: number; within: number };
 const PURGE: PurgeLimits = { slice: 10_000, within: 600_000 };
 
 /**
- * Deletes the rows of a table that match a condition, both as SQL.
- * @throws DependencyUnavailable; what was deleted stays deleted
+ * Deletes the rows of a table that match a condition, both given as SQL.
+ * @throws DependencyUnavailable; rows deleted before the failure stay deleted
  */
 export async function purge(table: string, expired: string, { slice, within } = PURGE): Promise<void> {
   const statement = {

@@ -1,9 +1,9 @@
 import type { DomainEvent } from "../services/contracts.ts";
 
-/** The marks of use, in percent, that are told of; the last one is `exceeded` (SPEC 7). */
+/** The thresholds, in percent, at which an event is published; the last one is `exceeded` (contract 7). */
 const MARKS = [85, 90, 95, 100];
 
-/** Use in percent, rounded down; a limit of 0 is 100 %. Exact for any two safe integers. */
+/** Use in percent, rounded down; with a limit of 0 it is 100. Exact for any two safe integers. */
 export function percentUsed(used: number, limit: number): number {
   if (limit === 0) return 100;
   return Number((BigInt(Math.max(0, used)) * 100n) / BigInt(limit));
@@ -11,7 +11,7 @@ export function percentUsed(used: number, limit: number): number {
 
 const highestMark = (percent: number) => MARKS.findLast((mark) => percent >= mark) ?? 0;
 
-/** What a user uses of what they may: storage in bytes. */
+/** A user's use and limits; storage in bytes. */
 type Usage = {
   id: string;
   interviewsCreated: number;
@@ -21,8 +21,8 @@ type Usage = {
 };
 
 /**
- * The events of a change of use or limit: one for each resource that first reaches a mark, for the highest mark passed.
- * Coming from below is what arms a mark, so nothing needs to be remembered.
+ * The events of a change of use or limit: one per resource that crosses a threshold from below, for the highest one
+ * crossed. Only the values before and after count, so no state is kept.
  */
 export function quotaEvents(before: Usage, after: Usage): DomainEvent[] {
   return [

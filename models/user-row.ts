@@ -9,8 +9,8 @@ import { USER_COLUMNS, type UserRow } from "./user.ts";
 type Read = Promise<UserRow | undefined>;
 
 /**
- * Reads by id. The promise is cached before its query is sent, so a change that commits during the read removes it from
- * the cache too, and no stale row can stay. The cache is below the access check: a hit is checked like a miss.
+ * Reads by id. The promise is cached before its query is sent: a change that commits during the read removes it too, so
+ * no stale row can stay. The access check is above the cache, so a cached row is checked like any other.
  */
 const cache = config.userCacheMs
   ? new LRUCache<string, Read>({ max: 10_000, ttl: config.userCacheMs })
@@ -67,7 +67,7 @@ async function readAsked(): Promise<void> {
   }
 }
 
-/** Removes the rows that a transaction changed from the cache; to be called after its commit, also if that failed. */
+/** Removes the rows that a transaction changed from the cache. Call it after the commit, even if that failed. */
 export function forgetUsers(ids: Iterable<string>): void {
   for (const id of ids) cache?.delete(id);
 }

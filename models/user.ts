@@ -3,7 +3,7 @@ import type { Counter } from "../services/stats/stats.contract.ts";
 import type { PreferencesPatch } from "../services/users/users.contract.ts";
 import { sequelize } from "./database.ts";
 
-/** The table `users` (SPEC 5). Every service reads it; each column is written by the one service that owns it. */
+/** The table `users` (contract 5). Every service reads it; each column is written by the one service that owns it. */
 export class User extends Model<InferAttributes<User>> {
   declare id: CreationOptional<string>;
   declare keycloakId: string;
@@ -12,33 +12,33 @@ export class User extends Model<InferAttributes<User>> {
   declare companyName: string | null;
   declare phone: string | null;
   declare bio: string | null;
-  /** Only what differs from the defaults. */
+  /** Only the values that differ from the defaults. */
   declare preferences: PreferencesPatch;
   declare avatarUrl: string | null;
-  /** What the objects of the picture are named by. */
+  /** The prefix of the names of the avatar's objects. */
   declare avatarKey: string | null;
-  /** Bytes, all sizes together. */
+  /** In bytes, all sizes of the avatar together. */
   declare avatarSize: number;
-  /** Counters may be negative for a while, as events come in any order: they are clamped where they are shown. */
+  /** Counters may be negative for a while, because events come in any order: they are clamped in results. */
   declare interviewsCreated: number;
   declare interviewsActive: number;
   declare candidatesTotal: number;
-  /** Bytes. */
+  /** In bytes. */
   declare storageUsed: number;
   declare maxInterviews: number;
-  /** Bytes. */
+  /** In bytes. */
   declare maxStorage: number;
   declare createdAt: Date;
   declare updatedAt: Date;
   declare deletedAt: Date | null;
-  /** Grows with each change of the row. */
+  /** Increases with each change of the row. */
   declare version: number;
 }
 
 /** A row of `users` as plain data. */
 export type UserRow = InferAttributes<User>;
 
-/** Where a counter stops: an absurd sum must neither fail a request nor jam a batch for ever. */
+/** The maximum of each counter: an absurd sum must neither fail a request nor block a batch for ever. */
 export const HIGHEST: Record<Counter, number> = {
   interviewsCreated: 2 ** 31 - 1,
   interviewsActive: 2 ** 31 - 1,
@@ -46,7 +46,7 @@ export const HIGHEST: Record<Counter, number> = {
   storageUsed: Number.MAX_SAFE_INTEGER,
 };
 
-/** Which service writes which column. `row` is what every change moves. */
+/** Which service writes which columns. `row` columns are written with every change. */
 export const OWNED = {
   users: [
     "id",
@@ -101,7 +101,7 @@ User.init(
   { sequelize, tableName: "users", underscored: true, timestamps: false },
 );
 
-/** Every column under its attribute's name, for statements written by hand. */
+/** Every column, aliased to its attribute's name, for hand-written statements. */
 export const USER_COLUMNS = Object.entries(User.getAttributes())
   .map(([attribute, { field }]) => `${field} AS "${attribute}"`)
   .join(", ");

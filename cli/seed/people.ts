@@ -1,22 +1,22 @@
 import { base, en, Faker } from "@faker-js/faker";
 import type { UserRow } from "../../models/user.ts";
 
-/** People as there might be, the same each time: `seed` and the number of the person decide everything. */
+/** Generates plausible people, reproducibly: `seed` and the person's number determine everything. */
 
-/** The moment that all dates are before: reproducible, and the newest is no future user. */
+/** All dates are earlier than this: reproducible, and never in the future. */
 const NEWEST = new Date("2025-10-06T10:00:00.000Z");
 const YEAR = 365 * 24 * 3600 * 1000; // ms
 const MEGABYTE = 1024 * 1024;
 
-/** Returns what makes up the next person, each time that it is called. */
+/** Returns a function that returns the next person on each call. */
 export function people(seed: number): () => UserRow {
   const faker = new Faker({ locale: [en, base], seed });
   const { number: phone } = faker.phone;
   const { arrayElement: oneOf, maybe } = faker.helpers;
   const integer = (max: number) => faker.number.int(max);
-  /** Mostly few, sometimes many. */
+  /** Mostly small numbers, sometimes large ones. */
   const few = (max: number) => Math.floor(max * faker.number.float() ** 4);
-  const companies = Array.from({ length: 500 }, () => faker.company.name()); // colleagues, and 50 µs a name
+  const companies = Array.from({ length: 500 }, () => faker.company.name()); // people share companies, and a company name takes 50 µs
   const jobs = Array.from({ length: 200 }, () => faker.person.jobTitle());
 
   let n = 0;

@@ -10,13 +10,13 @@ import type { Avatar } from "../../services/avatars/avatars.images.ts";
 import { putAvatar } from "../../services/avatars/avatars.objects.ts";
 import { keyOf } from "../../services/avatars/avatars.rules.ts";
 import { progress } from "../progress.ts";
+import { sampleAvatars } from "./avatars.ts";
 import { people } from "./people.ts";
-import { somePictures } from "./pictures.ts";
 
 /**
  * `npm run seed -- [--users N] [--avatars N] [--seed N]`: fills the database that the service would use. It publishes
- * no events: the neighbours did not ask for thousands of people who don't exist. The same people each time, and those
- * who are there already are left as they are, so that running it again with more users adds the rest.
+ * no events, as other services must not react to invented people. The people are the same each time, and existing ones
+ * stay unchanged: a second run with more users adds the rest.
  */
 
 const USAGE = "npm run seed -- [--users 1000] [--avatars 100] [--seed 1]";
@@ -25,7 +25,7 @@ const BATCH = 1_000;
 const COLUMNS = Object.entries(User.getAttributes()) as [keyof UserRow, { field: string }][];
 const fields = COLUMNS.map(([, { field }]) => field).join(", ");
 
-/** One statement a batch: Sequelize's bulkCreate takes longer to write its SQL than PostgreSQL to carry it out. */
+/** One statement per batch: Sequelize's bulkCreate takes longer to build its SQL than PostgreSQL to execute it. */
 async function insertUsers(rows: UserRow[]): Promise<void> {
   const text = `
     INSERT INTO users (${fields})
@@ -36,7 +36,7 @@ async function insertUsers(rows: UserRow[]): Promise<void> {
   await query({ name: "seed-users", text }, [JSON.stringify(records)]);
 }
 
-/** Gives a person a picture of their own, as an upload would, and the row that says so. */
+/** Stores an avatar for a person as an upload would, and returns the row with it. */
 async function withAvatar(person: UserRow, avatar: Avatar): Promise<UserRow> {
   const avatarKey = keyOf(person.id, avatar);
   const avatarSize = await putAvatar(avatarKey, avatar);
@@ -46,16 +46,16 @@ async function withAvatar(person: UserRow, avatar: Avatar): Promise<UserRow> {
 
 async function seed({ users, avatars, seed }: Record<"users" | "avatars" | "seed", number>): Promise<void> {
   const nextPerson = people(seed);
-  const pictures = avatars > 0 ? await somePictures() : [];
+  const samples = avatars > 0 ? await sampleAvatars() : [];
 
-  /** The next people, those from number `from` on. */
+  /** The next batch, starting at person number `from`. */
   const nextBatch = async (from: number): Promise<UserRow[]> => {
-    await nextTurn(); // whoever inserts the last batch meanwhile sends it off first
+    await nextTurn(); // lets the insert of the last batch be sent first
     const batch = Array.from({ length: Math.min(BATCH, users - from) }, nextPerson);
     return Promise.all(
       batch.map((person, index) => {
-        const picture = from + index < avatars && pictures[index % pictures.length];
-        return picture ? withAvatar(person, picture) : person;
+        const avatar = from + index < avatars && samples[index % samples.length];
+        return avatar ? withAvatar(person, avatar) : person;
       }),
     );
   };
@@ -71,19 +71,20 @@ async function seed({ users, avatars, seed }: Record<"users" | "avatars" | "seed
 const options = { users: { type: "string" }, avatars: { type: "string" }, seed: { type: "string" } } as const;
 try {
   const { values } = parseArgs({ options });
-  const wish = {
+  const wanted = {
     users: Number(values.users ?? 1000),
     avatars: Number(values.avatars ?? 100),
     seed: Number(values.seed ?? 1),
   };
-  if (!Object.values(wish).every(Number.isSafeInteger)) throw new Error("Whole numbers are allowed");
+  if (!Object.values(wanted).every(Number.isSafeInteger))
+    throw new Error("The options must be whole numbers");
   await migrateUp(await connectDatabase());
   await objectStore.prepare();
   const start = performance.now();
-  await seed(wish);
+  await seed(wanted);
   const seconds = (performance.now() - start) / 1000;
   console.log(
-    `\n${wish.users} users in ${seconds.toFixed(1)} s: ${Math.round(wish.users / seconds)} a second`,
+    `\n${wanted.users} users in ${seconds.toFixed(1)} s: ${Math.round(wanted.users / seconds)} a second`,
   );
 } catch (error) {
   console.error(`${(error as Error).message}\n${USAGE}`);

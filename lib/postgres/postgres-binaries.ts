@@ -25,7 +25,7 @@ export function findBinaries(platform: string = process.platform, arch: string =
     return path.resolve(main, "../../native");
   } catch {
     throw new Error(
-      `No embedded PostgreSQL for ${platform}-${arch}: set DATABASE_HOST to a PostgreSQL of yours`,
+      `No embedded PostgreSQL for ${platform}-${arch}: set DATABASE_HOST to your own PostgreSQL`,
     );
   }
 }
@@ -50,7 +50,7 @@ export async function provideBinaries(installed: string, home: string, account: 
     await addLinks(draft);
   });
   if (await canRun(copy, account)) return copy;
-  throw new Error("The embedded PostgreSQL does not run here: set DATABASE_HOST to a PostgreSQL of yours");
+  throw new Error("The embedded PostgreSQL does not run here: set DATABASE_HOST to your own PostgreSQL");
 }
 
 /** Does the work of the package's install script, which `npm ci --ignore-scripts` leaves out. */

@@ -117,7 +117,7 @@ test("settings reach PostgreSQL", async () => {
 
 test("an unsupported platform is told about DATABASE_HOST", () => {
   expect(() => findBinaries("win32", "x64")).toThrow(
-    "No embedded PostgreSQL for win32-x64: set DATABASE_HOST to a PostgreSQL of yours",
+    "No embedded PostgreSQL for win32-x64: set DATABASE_HOST to your own PostgreSQL",
   );
 });
 

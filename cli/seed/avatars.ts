@@ -3,8 +3,8 @@ import { type Avatar, makeAvatar } from "../../services/avatars/avatars.images.t
 
 const EDGE = 320;
 
-/** Twelve pictures of a head and shoulders, each on a colour of its own, as if users had uploaded them. */
-export const somePictures = (): Promise<Avatar[]> =>
+/** Twelve avatars that show a head and shoulders, each on another colour. */
+export const sampleAvatars = (): Promise<Avatar[]> =>
   Promise.all(
     Array.from({ length: 12 }, async (_, n) => {
       const svg = `
