@@ -1,3 +1,4 @@
+import type { Resource } from "../lib/contract/resource.ts";
 import type { DomainEvent } from "../services/contracts.ts";
 
 /** The thresholds, in percent, at which an event is published; the last one is `exceeded` (contract 7). */
@@ -11,13 +12,13 @@ export function percentUsed(used: number, limit: number): number {
 
 const highestMark = (percent: number) => MARKS.findLast((mark) => percent >= mark) ?? 0;
 
-/** A user's use and limits; storage in bytes. */
+/** A user's use and limits; storage in bytes. A limit of null is unlimited. */
 type Usage = {
   id: string;
   interviewsCreated: number;
-  maxInterviews: number;
+  maxInterviews: number | null;
   storageUsed: number;
-  maxStorage: number;
+  maxStorage: number | null;
 };
 
 /**
@@ -43,13 +44,15 @@ export function quotaEvents(before: Usage, after: Usage): DomainEvent[] {
 
 function reached(
   userId: string,
-  resource: "interviews" | "storage",
-  before: [used: number, limit: number],
-  [used, limit]: [used: number, limit: number],
+  resource: Resource,
+  [usedBefore, limitBefore]: [used: number, limit: number | null],
+  [used, limit]: [used: number, limit: number | null],
 ): DomainEvent[] {
+  if (limit === null) return [];
   const percent = percentUsed(used, limit);
   const mark = highestMark(percent);
-  if (mark <= highestMark(percentUsed(...before))) return [];
+  const markBefore = limitBefore === null ? 0 : highestMark(percentUsed(usedBefore, limitBefore));
+  if (mark <= markBefore) return [];
   const eventType = mark === 100 ? "user.quota_exceeded" : "user.quota_warning";
   return [{ eventType, userId, data: { resource, used: Math.max(0, used), limit, percent } }];
 }

@@ -34,7 +34,7 @@ export function findUser(id: string): Read {
 }
 
 /** Reports the version of the row that an action answers with to its caller (contract 20). Returns the row. */
-export function reportVersion({ meta }: { meta: Meta }, row: UserRow): UserRow {
+export function reportVersion<Row extends Pick<UserRow, "version">>({ meta }: { meta: Meta }, row: Row): Row {
   meta.version = row.version;
   return row;
 }

@@ -25,9 +25,10 @@ export class User extends Model<InferAttributes<User>> {
   declare candidatesTotal: number;
   /** In bytes. */
   declare storageUsed: number;
-  declare maxInterviews: number;
-  /** In bytes. */
-  declare maxStorage: number;
+  /** Null is unlimited. */
+  declare maxInterviews: number | null;
+  /** In bytes; null is unlimited. */
+  declare maxStorage: number | null;
   declare createdAt: Date;
   declare updatedAt: Date;
   declare deletedAt: Date | null;

@@ -1,5 +1,6 @@
 import { Errors } from "moleculer";
 import type { Failures, FieldError } from "./failures.ts";
+import type { Resource } from "./resource.ts";
 
 const { MoleculerClientError, MoleculerRetryableError } = Errors;
 
@@ -91,6 +92,31 @@ export class RequestInProgress extends TypedError<"REQUEST_IN_PROGRESS"> {
 export class IdempotencyKeyReused extends TypedError<"IDEMPOTENCY_KEY_REUSED"> {
   constructor() {
     super("The Idempotency-Key was used for another request", 422, "IDEMPOTENCY_KEY_REUSED");
+  }
+}
+
+/** A reservation does not fit into what remains of a quota (contract 26). */
+export class QuotaExceeded extends TypedError<"QUOTA_EXCEEDED"> {
+  constructor(resource: Resource, amount: number, remaining: number) {
+    const message = `${amount} wanted, ${remaining} remaining`;
+    super("Quota exceeded", 409, "QUOTA_EXCEEDED", [{ field: resource, message }]);
+  }
+}
+
+export class ReservationNotFound extends TypedError<"RESERVATION_NOT_FOUND"> {
+  constructor(id: string) {
+    super(`Reservation with ID ${id} not found`, 404, "RESERVATION_NOT_FOUND");
+  }
+}
+
+/** A reservation ended in another way than the caller wants it to end (contract 26). */
+export class ReservationEnded extends TypedError<
+  "RESERVATION_COMMITTED" | "RESERVATION_RELEASED" | "RESERVATION_EXPIRED"
+> {
+  constructor(id: string, how: "committed" | "released" | "expired") {
+    const verb = how === "expired" ? "has" : "has been";
+    const type = { committed: "COMMITTED", released: "RELEASED", expired: "EXPIRED" } as const;
+    super(`Reservation with ID ${id} ${verb} ${how}`, 409, `RESERVATION_${type[how]}`);
   }
 }
 

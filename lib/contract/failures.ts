@@ -12,6 +12,11 @@ export type Failures = {
   KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
   REQUEST_IN_PROGRESS: { code: 409; data?: undefined };
   IDEMPOTENCY_KEY_REUSED: { code: 422; data?: undefined };
+  QUOTA_EXCEEDED: { code: 409; data: FieldError[] };
+  RESERVATION_NOT_FOUND: { code: 404; data?: undefined };
+  RESERVATION_COMMITTED: { code: 409; data?: undefined };
+  RESERVATION_RELEASED: { code: 409; data?: undefined };
+  RESERVATION_EXPIRED: { code: 409; data?: undefined };
   VERSION_CONFLICT: { code: 412; data?: undefined };
   AVATAR_TOO_LARGE: { code: 413; data?: undefined };
   UNSUPPORTED_IMAGE: { code: 415; data?: undefined };

@@ -206,4 +206,15 @@ const copyOf = (field: Field): Field => ({
   ...field,
   ...(field.props !== undefined && { props: copied(field.props as Fields) }),
   ...(field.items !== undefined && { items: copyOf(field.items as Field) }),
+  ...(field.default !== undefined && defaulted(field)),
+});
+
+/** The validator's own default would replace null too, which a field has to declare that it takes. */
+const defaulted = ({ default: value, custom }: Field) => ({
+  default: undefined,
+  optional: true,
+  custom: (given: unknown, errors: RuleError[]) => {
+    if (given === undefined) return value;
+    return custom ? (custom as Check)(given, errors) : given;
+  },
 });

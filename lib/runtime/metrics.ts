@@ -105,18 +105,29 @@ export const timeStage = <Result>(
   return work.finally(() => end());
 };
 
-/** A gauge that is read on each scrape; NaN if it cannot be read. */
-export function gaugeOf(name: string, help: string, read: () => number | Promise<number>): void {
+/** What a gauge is read as: one figure, or one for each combination of its labels. */
+type Reading = number | { labels: Record<string, string>; value: number }[];
+
+/** A gauge that is read on each scrape. If it cannot be read, it is NaN, or without samples if it has labels. */
+export function gaugeOf(
+  name: string,
+  help: string,
+  read: () => Reading | Promise<Reading>,
+  labelNames: string[] = [],
+): void {
+  const unreadable: Reading = labelNames.length > 0 ? [] : Number.NaN;
   new Gauge({
     name,
     help,
+    labelNames,
     registers,
     async collect() {
-      this.set(
-        await Promise.resolve()
-          .then(read)
-          .catch(() => Number.NaN),
-      );
+      const reading = await Promise.resolve()
+        .then(read)
+        .catch(() => unreadable);
+      if (typeof reading === "number") return this.set(reading);
+      this.reset();
+      for (const { labels, value } of reading) this.set(labels, value);
     },
   });
 }
@@ -125,15 +136,21 @@ export function gaugeOf(name: string, help: string, read: () => number | Promise
 const SHARED_FOR = 5_000;
 
 /** A gauge for a figure that is expensive to read: scrapes within 5 s share one reading, even a failed one. */
-export function sharedGaugeOf(name: string, help: string, read: () => Promise<number>): void {
-  let reading: Promise<number> | undefined;
+export function sharedGaugeOf(
+  name: string,
+  help: string,
+  read: () => Promise<Reading>,
+  labelNames?: string[],
+): void {
+  let reading: Promise<Reading> | undefined;
   let startedAt = Number.NEGATIVE_INFINITY;
-  gaugeOf(name, help, () => {
+  const readShared = () => {
     const now = performance.now();
     if (!reading || now - startedAt >= SHARED_FOR) {
       startedAt = now;
       reading = read();
     }
     return reading;
-  });
+  };
+  gaugeOf(name, help, readShared, labelNames);
 }

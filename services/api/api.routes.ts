@@ -34,17 +34,20 @@ const specificity = (route: string) => route.slice(route.indexOf(" ")).replaceAl
 /** The REST routes (contract 2) and the actions they call. The first that matches a path is taken. */
 export const ROUTES: Record<string, Binding> = Object.fromEntries(
   [
-    ...REST_ACTIONS.map(([action, { rest = "", status, idempotent, params, result }]): [string, Binding] => [
-      rest,
-      {
-        action,
-        status,
-        idempotent,
-        conditional: "ifVersion" in params,
-        versioned: result.versioned === true,
-        ...bindingOf(action),
-      },
-    ]),
+    ...REST_ACTIONS.map(
+      ([action, { rest = "", status, location, idempotent, params, result }]): [string, Binding] => [
+        rest,
+        {
+          action,
+          status,
+          location,
+          idempotent,
+          conditional: "ifVersion" in params,
+          versioned: result.versioned === true,
+          ...bindingOf(action),
+        },
+      ],
+    ),
     [
       `GET ${ME.path}`,
       { action: ME.action, versioned: true, handler: askForOneself, forUser: true, query: [] },

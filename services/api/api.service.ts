@@ -119,13 +119,13 @@ function onAfterCall(
   _route: unknown,
   req: Request & { $alias: Binding },
   res: ServerResponse,
-  data: { id: string },
+  data: Record<string, unknown>,
 ): unknown {
   markReplay(ctx.meta, res);
-  const { status, versioned } = req.$alias;
+  const { status, location = "/users/:id", versioned } = req.$alias;
   if (status === 201 || (status === "200 or 201" && ctx.meta.created)) {
     ctx.meta.$statusCode = 201;
-    ctx.meta.$location = `${BASE_PATH}/users/${data.id}`;
+    ctx.meta.$location = BASE_PATH + location.replaceAll(/:(\w+)/g, (_, field) => String(data[field]));
   }
   const isUnchanged = versioned && setEtag(req, res, ctx.meta.version);
   if (!isUnchanged) return data;

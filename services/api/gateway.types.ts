@@ -35,6 +35,8 @@ export type Binding = {
   action: keyof Actions;
   /** The status of a success, if it is not 200. */
   status?: ActionContract["status"];
+  /** The path of what it creates, with fields of the result, if that is not the user. */
+  location?: string;
   /** It takes an `Idempotency-Key` (contract 21). */
   idempotent?: true;
   /** Its answers have an ETag, and it honours If-None-Match (contract 20). */

@@ -9,7 +9,7 @@ const CALL = { count: 1_000, bytes: 500_000 };
 
 /** An upper bound of an event's size in a call, in bytes. */
 const bytesOf = ({ key, userId, causationId = "", correlationId = "" }: CountedEvent): number =>
-  250 + 3 * (key.length + userId.length + causationId.length + correlationId.length);
+  300 + 3 * (key.length + userId.length + causationId.length + correlationId.length);
 
 /**
  * Has `stats` count the events of items, and returns the items with their outcomes.

@@ -1,5 +1,6 @@
 import type { EventContract } from "../../lib/contract/events.ts";
-import { count, type Field, type Fields, type InferAll } from "../../lib/contract/fields.ts";
+import { count, type Field, type Fields, type InferAll, UUID } from "../../lib/contract/fields.ts";
+import type { Resource } from "../../lib/contract/resource.ts";
 import type { CounterChanges } from "../stats/stats.contract.ts";
 
 /** The events that are consumed (contract 7): everything about one follows from its entry in CONSUMED. */
@@ -8,6 +9,8 @@ export type ConsumedContract<Data extends Fields = Fields> = EventContract<Data>
   topic: "interview-events" | "media-events";
   /** The field of the data that says what the event is about: its identity if it has no eventId. */
   subject: keyof Data & string;
+  /** The quota that it uses, if its `reservationId` may end a reservation of it (contract 26). */
+  resource?: Resource;
   /** What it adds to which counter of its user. */
   effect(data: InferAll<Data>): CounterChanges;
 };
@@ -18,12 +21,26 @@ const consumed = <Data extends Fields>(contract: ConsumedContract<Data>): Consum
 /** Neighbours name things by texts or by numbers. */
 const id = (): Field<string | number> => ({ type: "any", schema: { type: ["string", "integer"] } });
 
+/** The reservation that an event uses up (contract 26). What is no UUID names none, and the event counts all the same. */
+const reservationId: Field<string | undefined> = {
+  type: "any",
+  optional: true,
+  schema: {
+    type: "string",
+    format: "uuid",
+    description: "The reservation of a quota that the event uses up",
+  },
+  custom: (value: unknown) =>
+    typeof value === "string" && UUID.test(value) ? value.toLowerCase() : undefined,
+};
+
 export const CONSUMED = {
   "interview.created": consumed({
     topic: "interview-events",
     subject: "interviewId",
     summary: "One more interview, and one more active",
-    data: { interviewId: id() },
+    data: { interviewId: id(), reservationId },
+    resource: "interviews",
     effect: () => ({ interviewsCreated: 1, interviewsActive: 1 }),
     example: { interviewId: "interview-1" },
   }),
@@ -39,7 +56,8 @@ export const CONSUMED = {
     topic: "media-events",
     subject: "fileId",
     summary: "Storage grows by the file",
-    data: { fileId: id(), fileSize: count() },
+    data: { fileId: id(), fileSize: count(), reservationId },
+    resource: "storage",
     effect: ({ fileSize }) => ({ storageUsed: fileSize }),
     example: { fileId: "file-1", fileSize: 1_048_576 },
   }),

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { isStorable, toParams, UUID } from "../../lib/contract/fields.ts";
+import type { Resource } from "../../lib/contract/resource.ts";
 import { VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
 import type { CountedEvent } from "../stats/stats.contract.ts";
@@ -112,9 +113,16 @@ export function readEvent(topic: string, envelope: unknown): Reading {
   const key = keyOf(topic, eventType, envelope.eventId, data[contract.subject]);
   if (key === undefined) return dead(`eventId or ${contract.subject} must be a text or a number`);
   const add = contract.effect(data);
-  const event = { key, topic, userId: userId.toLowerCase(), eventType, add, ...origin(envelope) };
+  const named = reservationOf(contract.resource, data.reservationId);
+  const event = { key, topic, userId: userId.toLowerCase(), eventType, add, ...named, ...origin(envelope) };
   return { kind: "event", event };
 }
+
+const reservationOf = (
+  resource: Resource | undefined,
+  id: unknown,
+): Pick<CountedEvent, "reservation"> | undefined =>
+  resource && typeof id === "string" ? { reservation: { id, resource } } : undefined;
 
 /** The cause of the events that follow from this one. An id that is too long to carry is left out. */
 function origin({ eventId, metadata }: Fields): Pick<CountedEvent, "causationId" | "correlationId"> {

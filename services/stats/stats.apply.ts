@@ -5,12 +5,14 @@ import { enqueue, toRecord, wakeRelay } from "../../models/outbox.ts";
 import { quotaEvents } from "../../models/quota.rules.ts";
 import { forgetUsers } from "../../models/user-row.ts";
 import type { CountedEvent, Outcome } from "./stats.contract.ts";
+import { countReservations } from "./stats.reservations.ts";
 import { sumByUser } from "./stats.rules.ts";
 import { addToCounters, insertProcessed, lockUsers } from "./stats.store.ts";
 
 /**
  * Counts a batch of events, each exactly once: recording an event as processed and adding it to the counters commit
- * together, with the events of quotas that were reached. Returns the outcome of each event, in their order.
+ * together, with the end of the reservation that it names and the events of quotas that were reached. Returns the
+ * outcome of each event, in their order.
  * An unknown user's event is not recorded: it may be retried when the user exists.
  * @throws DependencyUnavailable: it is unknown whether the events were counted; safe to repeat
  */
@@ -22,7 +24,8 @@ export async function applyEvents(events: CountedEvent[], cause: Cause): Promise
       const live = events.filter(({ userId }) => users.get(userId)?.deletedAt === null);
       const fresh = await insertProcessed(tx, live);
       const counted = live.filter(({ key }) => fresh.delete(key)); // a key twice in one batch counts once
-      const changed = await addToCounters(tx, sumByUser(counted));
+      const ahead = await countReservations(tx, counted);
+      const changed = await addToCounters(tx, sumByUser(counted, ahead));
       const causes = new Map(counted.map((event) => [event.userId, causeOfEvent(event, cause)]));
       const reached = changed.flatMap((row) =>
         quotaEvents(users.get(row.id) ?? row, row).map((event) =>

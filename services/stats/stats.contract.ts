@@ -1,4 +1,5 @@
 import { action } from "../../lib/contract/action.ts";
+import { QuotaExceeded, ReservationEnded, ReservationNotFound } from "../../lib/contract/errors.ts";
 import { event } from "../../lib/contract/events.ts";
 import {
   anyText,
@@ -10,14 +11,18 @@ import {
   type InferAll,
   ifVersion,
   integer,
+  nullable,
   object,
   oneOf,
   optional,
+  time,
   uuid,
   versioned,
+  withDefault,
 } from "../../lib/contract/fields.ts";
+import { RESOURCES, type Resource } from "../../lib/contract/resource.ts";
 
-/** Counters and quotas (contract 1, 2, 7 and 12). */
+/** Counters and quotas (contract 1, 2, 7, 12 and 26). */
 
 const id = uuid();
 const ada = { id: "7c9e6679-7425-40de-944b-e07fc1f90ae7" };
@@ -33,6 +38,8 @@ export type CountedEvent = {
   userId: string;
   eventType: string;
   add: CounterChanges;
+  /** The reservation that it uses up, if there is one of this id. */
+  reservation?: { id: string; resource: Resource };
   /** The event's own id and correlation, for the events that follow from it. */
   causationId?: string;
   correlationId?: string;
@@ -53,10 +60,36 @@ export const Stats = object(
 );
 export type Stats = Infer<typeof Stats>;
 
-const Quota = object({ used: count(), limit: count(), remaining: count(), exceeded: flag() });
+const limit = () => described("Null is unlimited", nullable(count()));
+const Quota = object({
+  used: count(),
+  limit: limit(),
+  reserved: described("By reservations that are open", count()),
+  remaining: described(
+    "`limit` less `used` less `reserved`, at least 0; null if unlimited",
+    nullable(count()),
+  ),
+  exceeded: flag(),
+});
 export const Quotas = versioned(object({ interviews: Quota, storage: Quota }, "Quotas"));
 export type Quota = Infer<typeof Quota>;
 export type Quotas = Infer<typeof Quotas>;
+
+const amount = integer(1, Number.MAX_SAFE_INTEGER);
+export const Reservation = object(
+  {
+    reservationId: uuid(),
+    userId: uuid(),
+    resource: oneOf(RESOURCES),
+    amount: described("Interviews, or bytes", amount),
+    expiresAt: time(),
+    remaining: described("What remains of the quota; null if it is unlimited", nullable(count())),
+  },
+  "Reservation",
+);
+export type Reservation = Infer<typeof Reservation>;
+
+const Released = object({ message: anyText() }, "Message");
 
 const zero = {
   interviewsCreated: 0,
@@ -65,8 +98,17 @@ const zero = {
   storageUsed: 0,
   storageUsedFormatted: "0 B",
 };
-const interviews = { used: 0, limit: 10, remaining: 10, exceeded: false };
-const storage = { used: 0, limit: 5_368_709_120, remaining: 5_368_709_120, exceeded: false };
+const interviews = { used: 0, limit: 10, reserved: 0, remaining: 10, exceeded: false };
+const storage = { used: 0, limit: 5_368_709_120, reserved: 0, remaining: 5_368_709_120, exceeded: false };
+const reservation: Reservation = {
+  reservationId: "0191d2f0-6f2b-4c39-9a53-8e5f0f8f6b1d",
+  userId: ada.id,
+  resource: "interviews",
+  amount: 1,
+  expiresAt: "2025-10-06T10:00:00.000Z",
+  remaining: 9,
+};
+const { reservationId } = reservation;
 
 export const actions = {
   get: action({
@@ -105,8 +147,8 @@ export const actions = {
     params: {
       id,
       ifVersion,
-      maxInterviews: optional(integer(0, 2 ** 31 - 1)),
-      maxStorage: optional(count()),
+      maxInterviews: described("Null is unlimited", optional(nullable(integer(0, 2 ** 31 - 1)))),
+      maxStorage: described("Bytes; null is unlimited", optional(nullable(count()))),
     },
     result: Quotas,
     operationId: "setQuotas",
@@ -115,6 +157,55 @@ export const actions = {
       params: { ...ada, maxInterviews: 25 },
       result: { interviews: { ...interviews, limit: 25, remaining: 25 }, storage },
     },
+  }),
+  reserve: action({
+    rest: "POST /users/:id/quota/reservations",
+    status: 201,
+    location: "/users/:userId/quota/reservations/:reservationId",
+    access: "internal",
+    idempotent: true,
+    logAs: "quota_reserve",
+    params: {
+      id,
+      resource: oneOf(RESOURCES),
+      amount: described("Interviews, or bytes", withDefault(amount, 1)),
+      ttl: described("Seconds until it expires", withDefault(integer(1, 86_400), 900)),
+    },
+    result: Reservation,
+    operationId: "reserveQuota",
+    summary: "Reserve a part of a quota, if as much remains",
+    errors: [new QuotaExceeded("interviews", 1, 0)],
+    example: { params: { ...ada, resource: "interviews" }, result: reservation },
+  }),
+  commit: action({
+    rest: "POST /users/:id/quota/reservations/:reservationId/commit",
+    access: "internal",
+    logAs: "quota_commit",
+    params: { id, reservationId: uuid() },
+    result: Reservation,
+    operationId: "commitReservation",
+    summary: "Add a reservation to the use of its quota, and end it; may be repeated",
+    errors: [
+      new ReservationNotFound(reservationId),
+      new ReservationEnded(reservationId, "released"),
+      new ReservationEnded(reservationId, "expired"),
+    ],
+    example: { params: { ...ada, reservationId }, result: reservation },
+  }),
+  release: action({
+    rest: "DELETE /users/:id/quota/reservations/:reservationId",
+    access: "internal",
+    logAs: "quota_release",
+    params: { id, reservationId: uuid() },
+    result: Released,
+    operationId: "releaseReservation",
+    summary: "End a reservation without using it; may be repeated",
+    errors: [
+      new ReservationNotFound(reservationId),
+      new ReservationEnded(reservationId, "committed"),
+      new ReservationEnded(reservationId, "expired"),
+    ],
+    example: { params: { ...ada, reservationId }, result: { message: "Reservation released successfully" } },
   }),
   /** Counts consumed events, each exactly once, and returns the outcome of each. Safe to repeat, so it is retried. */
   apply: action({
@@ -136,7 +227,7 @@ export const actions = {
 };
 
 const threshold = {
-  resource: oneOf(["interviews", "storage"]),
+  resource: oneOf(RESOURCES),
   used: count(),
   limit: count(),
   percent: described("Rounded down; 100 for a limit of 0", count()),

@@ -1,7 +1,9 @@
 import type { UserRow } from "../../models/user.ts";
-import type { Quota, Quotas, Stats } from "./stats.contract.ts";
+import type { Quota, Quotas, Reservation as ReservationResult, Stats } from "./stats.contract.ts";
+import type { Reservation } from "./stats.rules.ts";
+import type { Usage } from "./stats.store.ts";
 
-/** A user's row as `Stats` (SPEC 1). Events come in any order, so a counter may be below 0 for a while: shown as 0. */
+/** A user's row as `Stats` (contract 1). Events come in any order, so a counter may be below 0 for a while: shown as 0. */
 export const presentStats = (row: UserRow): Stats => ({
   interviewsCreated: Math.max(0, row.interviewsCreated),
   interviewsActive: Math.max(0, row.interviewsActive),
@@ -10,17 +12,31 @@ export const presentStats = (row: UserRow): Stats => ({
   storageUsedFormatted: formatBytes(Math.max(0, row.storageUsed)),
 });
 
-/** A user's quotas (SPEC 2): told, not enforced. */
-export const presentQuotas = (row: UserRow): Quotas => ({
-  interviews: quota(Math.max(0, row.interviewsCreated), row.maxInterviews),
-  storage: quota(Math.max(0, row.storageUsed), row.maxStorage),
+/** A user's quotas (contract 2 and 26): only reservations are held to them. */
+export const presentQuotas = (usage: Usage): Quotas => ({
+  interviews: quota(Math.max(0, usage.interviewsCreated), usage.maxInterviews, usage.reservedInterviews),
+  storage: quota(Math.max(0, usage.storageUsed), usage.maxStorage, usage.reservedStorage),
 });
 
-const quota = (used: number, limit: number): Quota => ({
+const quota = (used: number, limit: number | null, reserved: number): Quota => ({
   used,
   limit,
-  remaining: Math.max(0, limit - used),
-  exceeded: used >= limit,
+  reserved,
+  remaining: limit === null ? null : Math.max(0, limit - used - reserved),
+  exceeded: limit !== null && used >= limit,
+});
+
+/** A reservation, with what remains after it of the quota; null if that is unlimited. */
+export const presentReservation = (
+  { id, userId, resource, amount, expiresAt }: Omit<Reservation, "state">,
+  remaining: number | null,
+): ReservationResult => ({
+  reservationId: id,
+  userId,
+  resource,
+  amount,
+  expiresAt: expiresAt.toISOString(),
+  remaining,
 });
 
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];

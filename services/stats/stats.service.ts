@@ -1,17 +1,28 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { implement } from "../../lib/contract/action.ts";
+import { sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
 import { causeOf } from "../../lib/tracing/cause.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
 import { changeUser } from "../../models/change-user.ts";
+import { transaction } from "../../models/database.ts";
 import { once } from "../../models/idempotency.ts";
 import { reportVersion } from "../../models/user-row.ts";
 import { CONSUMED } from "../ingest/ingest.contract.ts";
 import { applyEvents } from "./stats.apply.ts";
 import { actions } from "./stats.contract.ts";
-import { presentQuotas, presentStats } from "./stats.presenter.ts";
-import { setQuotas } from "./stats.rules.ts";
-import { purgeProcessed } from "./stats.store.ts";
+import { commitReservation, releaseReservation } from "./stats.end.ts";
+import { presentQuotas, presentReservation, presentStats } from "./stats.presenter.ts";
+import { countRecent, purgeReservations, reserve } from "./stats.reservations.ts";
+import { setQuotas, toSamples } from "./stats.rules.ts";
+import { findUsage, purgeProcessed } from "./stats.store.ts";
+
+sharedGaugeOf(
+  "user_service_quota_reservations",
+  "Reservations of quotas whose time has not ended, or ended within the last hour, by state",
+  async () => toSamples(await countRecent()),
+  ["resource", "state"],
+);
 
 const PURGE_EVERY = 3_600_000; // ms
 
@@ -28,10 +39,30 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { stopping: Abor
       return once(ctx, async (tx) => presentStats(await changeUser("stats", ctx, () => ({ add }), tx)));
     },
 
-    getQuotas: (ctx) => presentQuotas(reportVersion(ctx, userOf(ctx))),
+    getQuotas: async (ctx) => presentQuotas(reportVersion(ctx, await findUsage(ctx.params.id))),
 
     async setQuotas(ctx) {
-      return presentQuotas(await changeUser("stats", ctx, (user) => setQuotas(user, ctx.params)));
+      const usage = await transaction(async (tx) => {
+        await changeUser("stats", ctx, (user) => setQuotas(user, ctx.params), tx);
+        return findUsage(ctx.params.id, tx);
+      });
+      return presentQuotas(usage);
+    },
+
+    reserve: (ctx) =>
+      once(ctx, async (tx) => {
+        const { reservation, remaining } = await reserve(ctx.params, tx);
+        return presentReservation(reservation, remaining);
+      }),
+
+    async commit(ctx) {
+      const { reservation, usage } = await commitReservation(ctx);
+      return presentReservation(reservation, presentQuotas(usage)[reservation.resource].remaining);
+    },
+
+    async release(ctx) {
+      await releaseReservation(ctx.params);
+      return { message: "Reservation released successfully" };
     },
 
     apply: (ctx) => applyEvents(ctx.params.events, causeOf(ctx)),
@@ -43,7 +74,11 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { stopping: Abor
 
   started() {
     const onError = (error: unknown) => this.logger.error(error);
-    void repeat(() => purgeProcessed(), { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
+    const purge = async () => {
+      await purgeProcessed();
+      await purgeReservations();
+    };
+    void repeat(purge, { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
   },
 
   stopped() {

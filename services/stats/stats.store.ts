@@ -1,4 +1,6 @@
 import type { Transaction } from "sequelize";
+import { UserNotFound } from "../../lib/contract/errors.ts";
+import type { Resource } from "../../lib/contract/resource.ts";
 import { query } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
 import { HIGHEST, type UserRow } from "../../models/user.ts";
@@ -28,6 +30,41 @@ export async function lockUsers(tx: Transaction, ids: string[]): Promise<Map<str
     tx,
   );
   return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** What a user uses and has reserved, and the limits; interviews and bytes. Null is unlimited. */
+export type Usage = Pick<
+  UserRow,
+  "version" | "interviewsCreated" | "maxInterviews" | "storageUsed" | "maxStorage"
+> & {
+  reservedInterviews: number;
+  reservedStorage: number;
+};
+
+/** The sum of a resource's open reservations, as far as a number of JSON is exact. */
+const reservedOf = (resource: Resource) =>
+  `least(coalesce(sum(amount) FILTER (WHERE resource = '${resource}'), 0), ${Number.MAX_SAFE_INTEGER})::bigint`;
+
+const FIND_USAGE = {
+  name: "find-usage",
+  text: `
+    SELECT ${COUNTERS}, version, reserved.interviews AS "reservedInterviews", reserved.storage AS "reservedStorage"
+    FROM users CROSS JOIN LATERAL (
+      SELECT ${reservedOf("interviews")} AS interviews, ${reservedOf("storage")} AS storage
+      FROM quota_reservations
+      WHERE user_id = users.id AND state = 'open' AND expires_at > statement_timestamp()
+    ) AS reserved
+    WHERE id = $1 AND deleted_at IS NULL`,
+};
+
+/**
+ * Reads use, reservations and limits at one moment.
+ * @throws UserNotFound, DependencyUnavailable
+ */
+export async function findUsage(id: string, tx?: Transaction): Promise<Usage> {
+  const [usage] = await query<Usage>(FIND_USAGE, [id], tx);
+  if (!usage) throw new UserNotFound("ID", id);
+  return usage;
 }
 
 /** Records the events as processed. Returns the keys that are new, each once. */

@@ -72,7 +72,10 @@ export const User = versioned(
       email: anyText(),
       profile: object({ ...asResult(profile), avatarUrl: nullable(url()) }),
       stats: object({ interviewsCreated: count(), storageUsed: described("Bytes", count()) }),
-      quotas: object({ maxInterviews: count(), maxStorage: described("Bytes", count()) }),
+      quotas: object({
+        maxInterviews: described("Null is unlimited", nullable(count())),
+        maxStorage: described("Bytes; null is unlimited", nullable(count())),
+      }),
       createdAt: time(),
       updatedAt: time(),
     },

@@ -12,6 +12,7 @@ const headers = { "x-internal-token": INTERNAL_TOKEN };
 const name = crypto.randomUUID();
 const profile = { fullName: "Anna Meyer" };
 const users = "/api/v1/users";
+const MISSING = "00000000-0000-4000-8000-000000000000";
 
 /** In an order in which each finds what it needs; `ID` is the user's id. */
 const ROUTES: [method: string, path: string, status: number, body?: object][] = [
@@ -33,6 +34,9 @@ const ROUTES: [method: string, path: string, status: number, body?: object][] = 
   ["PATCH", `${users}/ID/preferences`, 200, { language: "de" }],
   ["GET", `${users}/ID/quotas`, 200],
   ["PATCH", `${users}/ID/quotas`, 200, { maxInterviews: 3 }],
+  ["POST", `${users}/ID/quota/reservations`, 201, { resource: "interviews" }],
+  ["POST", `${users}/ID/quota/reservations/${MISSING}/commit`, 404],
+  ["DELETE", `${users}/ID/quota/reservations/${MISSING}`, 404],
   ["GET", `${users}/ID/avatar`, 404],
   ["POST", `${users}/ID/avatar`, 200],
   ["GET", `${users}/ID/avatar?size=64`, 200],

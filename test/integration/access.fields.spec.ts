@@ -32,6 +32,9 @@ const BODIES: [string, string, () => Body, string, string[]][] = [
   ["PATCH", "/:id/preferences", () => ({ notifications: { marketing: true } }), "notifications", ["email"]],
   ["PATCH", "/:id/quotas", () => ({ maxInterviews: 1 }), "", ["maxInterviews", "maxStorage"]],
   ["POST", "/:id/stats/increment-interviews", () => ({}), "", []],
+  ["POST", "/:id/quota/reservations", () => ({ resource: "storage" }), "", ["resource", "amount", "ttl"]],
+  ["POST", `/:id/quota/reservations/${crypto.randomUUID()}/commit`, () => ({}), "", []],
+  ["DELETE", `/:id/quota/reservations/${crypto.randomUUID()}`, () => ({}), "", []],
   ["DELETE", "/:id", () => ({}), "", []],
   ["DELETE", "/:id/avatar", () => ({}), "", []],
 ];
@@ -69,7 +72,7 @@ describe("from another node", () => {
     const spec = {
       users:
         "create ensure get getByKeycloakId getByEmail list update replaceProfile changeEmail remove getPreferences updatePreferences",
-      stats: "get incrementInterviews getQuotas setQuotas apply",
+      stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply",
       avatars: "upload get remove",
       database: "health",
     };

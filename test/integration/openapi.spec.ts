@@ -37,6 +37,8 @@ test("has every route of the gateway but those that show the documents", async (
   expect(found.sort()).toEqual(expected.sort());
 });
 
+type Shown = { reservationId?: string };
+
 describe("an example", () => {
   /** Ada's own id in this run. */
   let id: string;
@@ -52,13 +54,25 @@ describe("an example", () => {
     await request(service.url, { ...upload, headers: { ...upload.headers, ...service.internal } });
   };
 
+  /** For the examples that end it: the example's reservation. */
+  const reserve = async ({ parameters = [] }: Operation) => {
+    const reservation = parameters.find(({ name }) => name === "reservationId")?.example;
+    await service.database.sql(
+      `INSERT INTO quota_reservations (id, user_id, resource, amount, expires_at)
+       VALUES ($1, $2, 'interviews', 1, now() + interval '1 hour')
+       ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, state = 'open'`,
+      [reservation, id],
+    );
+  };
+
   /** What differs from run to run, as the examples have it. */
   const asInTheExample = (body: unknown, example: unknown) => {
     const version = /v=\w+/.exec(JSON.stringify(example))?.[0] ?? "";
     const text = JSON.stringify(body)
       .replaceAll(id, ADA.id)
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, ADA.createdAt)
-      .replaceAll(/v=\w+/g, version);
+      .replaceAll(/v=\w+/g, version)
+      .replaceAll(/"reservationId":"[^"]+"/g, `"reservationId":"${(example as Shown).reservationId}"`);
     return JSON.parse(text);
   };
 
@@ -93,6 +107,7 @@ describe("an example", () => {
       await service.database.sql("DELETE FROM users");
       if (operation.operationId !== "createUser") await signUp();
       if (path.endsWith("/avatar")) await uploadPicture();
+      if (path.includes("{reservationId}")) await reserve(operation);
       const answer = await ask(method, path, operation);
       const route = `${method} ${path}`;
       expect([route, answer.status]).toEqual([route, Number(status)]);

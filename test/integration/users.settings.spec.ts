@@ -87,8 +87,17 @@ describe("quotas", () => {
     const counters = "interviews_created = 3, storage_used = 3000";
     await service.database.sql(`UPDATE users SET ${counters} WHERE id = $1`, [id]);
     const set = await patch(urlOf(id, "/quotas"), { maxInterviews: 3, maxStorage: 2 ** 53 - 1 }).expect(200);
-    const storage = { used: 3000, limit: 2 ** 53 - 1, remaining: 2 ** 53 - 1 - 3000, exceeded: false };
-    const expected = { interviews: { used: 3, limit: 3, remaining: 0, exceeded: true }, storage };
+    const storage = {
+      used: 3000,
+      limit: 2 ** 53 - 1,
+      reserved: 0,
+      remaining: 2 ** 53 - 1 - 3000,
+      exceeded: false,
+    };
+    const expected = {
+      interviews: { used: 3, limit: 3, reserved: 0, remaining: 0, exceeded: true },
+      storage,
+    };
     expect(set.body).toStrictEqual(expected);
     expect((await get(urlOf(id, "/quotas")).expect(200)).body).toStrictEqual(expected);
     expect((await get(urlOf(id))).body.quotas).toEqual({ maxInterviews: 3, maxStorage: 2 ** 53 - 1 });
@@ -99,21 +108,32 @@ describe("quotas", () => {
     for (const wish of [{}, { maxInterviews: 10 }]) await patch(urlOf(id, "/quotas"), wish).expect(200);
     expect((await get(urlOf(id))).body.updatedAt).toBe(updatedAt);
     const { body } = await patch(urlOf(id, "/quotas"), { maxInterviews: 0 }).expect(200);
-    expect(body.interviews).toEqual({ used: 0, limit: 0, remaining: 0, exceeded: true });
+    expect(body.interviews).toEqual({ used: 0, limit: 0, reserved: 0, remaining: 0, exceeded: true });
     expect(body.storage.limit).toBe(5368709120);
   });
 
   test.each<[string, unknown]>(
     ["maxInterviews", "maxStorage"].flatMap((field) =>
-      [-1, 1.5, "5", null, true, field === "maxStorage" ? 2 ** 53 : 2 ** 31].map(
-        (value): [string, unknown] => [field, value],
-      ),
+      [-1, 1.5, "5", "", true, field === "maxStorage" ? 2 ** 53 : 2 ** 31].map((value): [string, unknown] => [
+        field,
+        value,
+      ]),
     ),
   )("%s of %j is 400", async (field, value) => {
     const { id } = await createUser(service);
     const { body } = await patch(urlOf(id, "/quotas"), { [field]: value }).expect(400);
     expect(fieldsOf(body)).toEqual([field]);
   });
+});
+
+test("a limit of null is unlimited: remaining is null, and nothing is exceeded", async () => {
+  const { id } = await createUser(service);
+  const { body } = await patch(urlOf(id, "/quotas"), { maxInterviews: null, maxStorage: null }).expect(200);
+  const unlimited = { used: 0, limit: null, reserved: 0, remaining: null, exceeded: false };
+  expect(body).toStrictEqual({ interviews: unlimited, storage: unlimited });
+  expect((await get(urlOf(id))).body.quotas).toEqual({ maxInterviews: null, maxStorage: null });
+  const again = await patch(urlOf(id, "/quotas"), { maxInterviews: 5 }).expect(200);
+  expect(again.body.interviews).toEqual({ used: 0, limit: 5, reserved: 0, remaining: 5, exceeded: false });
 });
 
 describe("stats", () => {

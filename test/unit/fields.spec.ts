@@ -203,3 +203,12 @@ describe("preferences", () => {
     expect(check(timezone as fields.Field, zone)).toEqual(refused);
   });
 });
+
+test("a field with a default may be left out; null is refused like any other wrong value", () => {
+  const ttl = fields.withDefault(fields.integer(1, 10), 5);
+  expect(check(ttl, undefined)).toEqual({ value: 5 });
+  expect(check(ttl, 7)).toEqual({ value: 7 });
+  for (const wrong of [null, 0, 11, "7"]) expect(check(ttl, wrong)).toEqual(refused);
+  expect(check(fields.withDefault(fields.integer(1, 10, { convert: true }), 5), "7")).toEqual({ value: 7 });
+  expect(check(fields.withDefault(fields.text(1, 5), "x"), " ab ")).toEqual({ value: "ab" });
+});

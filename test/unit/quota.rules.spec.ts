@@ -6,14 +6,14 @@ const safe = fc.maxSafeNat();
 const id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 
 /** A user whose interviews are used so far; nothing is stored. */
-const interviews = (used: number, limit: number) => ({
+const interviews = (used: number, limit: number | null) => ({
   id,
   interviewsCreated: used,
   maxInterviews: limit,
   storageUsed: 0,
   maxStorage: 100,
 });
-const storage = (used: number, limit: number) => ({
+const storage = (used: number, limit: number | null) => ({
   id,
   interviewsCreated: 0,
   maxInterviews: 10,
@@ -101,6 +101,24 @@ describe("an event is told", () => {
       ["user.quota_exceeded", "interviews"],
       ["user.quota_warning", "storage"],
     ]);
+  });
+
+  test("never for a limit of null, which is unlimited", () => {
+    fc.assert(
+      fc.property(uses, limits, uses, (usedBefore, limitBefore, used) => {
+        expect(quotaEvents(interviews(usedBefore, limitBefore), interviews(used, null))).toEqual([]);
+        expect(quotaEvents(interviews(usedBefore, null), interviews(used, null))).toEqual([]);
+      }),
+    );
+  });
+
+  test("where an unlimited quota gets a limit whose threshold the use has reached", () => {
+    const percents = [84, 85, 97, 100].map((used) =>
+      quotaEvents(storage(used, null), storage(used, 100)).map(
+        ({ data }) => (data as { percent: number }).percent,
+      ),
+    );
+    expect(percents).toEqual([[], [85], [97], [100]]);
   });
 
   test("where the limit becomes 0", () => {

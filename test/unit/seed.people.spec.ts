@@ -39,7 +39,7 @@ test("they differ as people do: some have a company, a phone, use; none more tha
   }
   for (const person of all) {
     expect(person.interviewsActive).toBeLessThanOrEqual(person.interviewsCreated);
-    expect(person.storageUsed).toBeLessThanOrEqual(person.maxStorage);
+    expect(person.storageUsed).toBeLessThanOrEqual(person.maxStorage ?? 0);
     expect(person.updatedAt.getTime()).toBeGreaterThanOrEqual(person.createdAt.getTime());
   }
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { UserRow } from "../../models/user.ts";
 import { formatBytes, presentQuotas, presentStats } from "../../services/stats/stats.presenter.ts";
+import type { Usage } from "../../services/stats/stats.store.ts";
 
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
@@ -72,7 +73,7 @@ describe("bytes for people", () => {
   });
 });
 
-const row = (fields: Partial<UserRow>) =>
+const row = (fields: Partial<UserRow & Usage>) =>
   ({
     interviewsCreated: 0,
     interviewsActive: 0,
@@ -80,8 +81,10 @@ const row = (fields: Partial<UserRow>) =>
     storageUsed: 0,
     maxInterviews: 10,
     maxStorage: 100,
+    reservedInterviews: 0,
+    reservedStorage: 0,
     ...fields,
-  }) as UserRow;
+  }) as UserRow & Usage;
 
 test("counters below 0 are shown as 0", () => {
   const below = row({ interviewsCreated: -1, interviewsActive: -2, candidatesTotal: -3, storageUsed: -4 });
@@ -93,14 +96,31 @@ test("counters below 0 are shown as 0", () => {
     storageUsedFormatted: "0 B",
   });
   expect(presentQuotas(below)).toEqual({
-    interviews: { used: 0, limit: 10, remaining: 10, exceeded: false },
-    storage: { used: 0, limit: 100, remaining: 100, exceeded: false },
+    interviews: { used: 0, limit: 10, reserved: 0, remaining: 10, exceeded: false },
+    storage: { used: 0, limit: 100, reserved: 0, remaining: 100, exceeded: false },
   });
 });
 
 test("a quota is exceeded where used >= limit, and nothing remains then", () => {
   expect(presentQuotas(row({ interviewsCreated: 10, storageUsed: 150 }))).toEqual({
-    interviews: { used: 10, limit: 10, remaining: 0, exceeded: true },
-    storage: { used: 150, limit: 100, remaining: 0, exceeded: true },
+    interviews: { used: 10, limit: 10, reserved: 0, remaining: 0, exceeded: true },
+    storage: { used: 150, limit: 100, reserved: 0, remaining: 0, exceeded: true },
+  });
+});
+
+test("what is reserved is taken off what remains, which is never below 0", () => {
+  expect(
+    presentQuotas(row({ interviewsCreated: 3, reservedInterviews: 4, storageUsed: 90, reservedStorage: 20 })),
+  ).toEqual({
+    interviews: { used: 3, limit: 10, reserved: 4, remaining: 3, exceeded: false },
+    storage: { used: 90, limit: 100, reserved: 20, remaining: 0, exceeded: false },
+  });
+});
+
+test("a limit of null is unlimited: nothing exceeds it, and what remains is null", () => {
+  const unlimited = row({ interviewsCreated: 3, maxInterviews: null, reservedStorage: 5, maxStorage: null });
+  expect(presentQuotas(unlimited)).toEqual({
+    interviews: { used: 3, limit: null, reserved: 0, remaining: null, exceeded: false },
+    storage: { used: 0, limit: null, reserved: 5, remaining: null, exceeded: false },
   });
 });

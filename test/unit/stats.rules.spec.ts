@@ -46,6 +46,7 @@ test("new limits set both, keep what is left out, and are no change where they a
   const user = { maxInterviews: 10, maxStorage: 100 } as UserRow;
   expect(setQuotas(user, { maxInterviews: 5 })).toEqual({ set: { maxInterviews: 5, maxStorage: 100 } });
   expect(setQuotas(user, { maxStorage: 0 })).toEqual({ set: { maxInterviews: 10, maxStorage: 0 } });
+  expect(setQuotas(user, { maxInterviews: null })).toEqual({ set: { maxInterviews: null, maxStorage: 100 } });
   expect(setQuotas(user, {})).toBeUndefined();
   expect(setQuotas(user, { maxInterviews: 10, maxStorage: 100 })).toBeUndefined();
 });

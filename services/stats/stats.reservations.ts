@@ -1,0 +1,111 @@
+import type { Transaction } from "sequelize";
+import { QuotaExceeded, ReservationNotFound, UserNotFound } from "../../lib/contract/errors.ts";
+import type { Resource } from "../../lib/contract/resource.ts";
+import { query } from "../../models/database.ts";
+import { type PurgeLimits, purge } from "../../models/purge.ts";
+import type { CountedEvent } from "./stats.contract.ts";
+import type { CountedAhead, Reservation, ReservationCount } from "./stats.rules.ts";
+
+/**
+ * The table `quota_reservations` (contract 26). A reservation counts as long as it is open and has not expired; the
+ * database's clock decides, so that nothing has to run at that moment.
+ */
+
+/** What is wanted: `ttl` in seconds. */
+export type Wish = { id: string; resource: Resource; amount: number; ttl: number };
+
+const RESERVE = {
+  name: "reserve-quota",
+  text: `SELECT reservation AS id, expires AS "expiresAt", remaining FROM reserve_quota($1, $2, $3, $4)`,
+};
+
+/**
+ * Reserves a part of a user's quota in one round trip.
+ * @returns the reservation, and what remains after it; null if the quota is unlimited
+ * @throws UserNotFound, QuotaExceeded, DependencyUnavailable
+ */
+export async function reserve({ id: userId, resource, amount, ttl }: Wish, tx?: Transaction) {
+  type Row = { id: string | null; expiresAt: Date; remaining: number | null };
+  const [row] = await query<Row>(RESERVE, [userId, resource, amount, ttl], tx);
+  if (!row) throw new UserNotFound("ID", userId);
+  const { id, expiresAt, remaining } = row;
+  if (id === null) throw new QuotaExceeded(resource, amount, remaining ?? 0);
+  return { reservation: { id, userId, resource, amount, expiresAt }, remaining };
+}
+
+/** As SQL: the state of a reservation, which may have expired while its transaction waited. */
+const STATE = "CASE WHEN state = 'open' AND expires_at <= clock_timestamp() THEN 'expired' ELSE state END";
+
+const LOCK = {
+  name: "lock-reservation",
+  text: `
+    SELECT id, user_id AS "userId", resource, amount, expires_at AS "expiresAt", ${STATE} AS state
+    FROM quota_reservations WHERE id = $1 AND user_id = $2 FOR UPDATE`,
+};
+
+/**
+ * Locks a reservation of a user. Whoever locks the user's row too locks that first.
+ * @throws ReservationNotFound
+ */
+export async function lockReservation(tx: Transaction, id: string, userId: string): Promise<Reservation> {
+  const [reservation] = await query<Reservation>(LOCK, [id, userId], tx);
+  if (!reservation) throw new ReservationNotFound(id);
+  return reservation;
+}
+
+const END = { name: "end-reservation", text: "UPDATE quota_reservations SET state = $2 WHERE id = $1" };
+
+export const endReservation = (tx: Transaction, id: string, state: "committed" | "released") =>
+  query(END, [id, state], tx);
+
+const COUNT = {
+  name: "count-reservations",
+  text: `
+    WITH named AS (
+      SELECT reservation.id, reservation.state
+      FROM quota_reservations AS reservation
+      JOIN unnest($1::uuid[], $2::uuid[], $3::text[]) AS event (id, user_id, resource)
+        USING (id, user_id, resource)
+      WHERE reservation.state IN ('open', 'committed') ORDER BY id FOR UPDATE OF reservation
+    ), counted AS (
+      UPDATE quota_reservations AS reservation SET state = 'counted' FROM named WHERE reservation.id = named.id
+      RETURNING user_id, resource, amount, named.state AS before
+    )
+    SELECT user_id AS "userId", resource, amount FROM counted WHERE before = 'committed'`,
+};
+
+/**
+ * Ends the reservations that the events name, whose users' rows are locked. An id that names none of its user and
+ * resource has no effect.
+ * @returns those that a call has committed before
+ */
+export async function countReservations(tx: Transaction, events: CountedEvent[]): Promise<CountedAhead[]> {
+  const naming = events.filter(({ reservation }) => reservation !== undefined);
+  if (naming.length === 0) return [];
+  const values = [
+    naming.map(({ reservation }) => reservation?.id),
+    naming.map(({ userId }) => userId),
+    naming.map(({ reservation }) => reservation?.resource),
+  ];
+  return query<CountedAhead>(COUNT, values, tx);
+}
+
+/** As SQL: reservations are kept as long as processed events, as late events and repeated calls may name them. */
+const OLD = "expires_at < now() - interval '30 days'";
+
+/**
+ * Deletes the reservations that expired, or would have, 30 days ago.
+ * @throws DependencyUnavailable; what was deleted stays deleted
+ */
+export const purgeReservations = (limits?: PurgeLimits): Promise<void> =>
+  purge("quota_reservations", OLD, limits);
+
+const COUNT_RECENT = {
+  name: "count-recent-reservations",
+  text: `
+    SELECT resource, ${STATE} AS state, count(*) FROM quota_reservations
+    WHERE expires_at > now() - interval '1 hour' GROUP BY 1, 2`,
+};
+
+/** Counts the reservations whose time has not ended more than an hour ago: few, however many are kept. */
+export const countRecent = (): Promise<ReservationCount[]> => query<ReservationCount>(COUNT_RECENT, []);
