@@ -4,13 +4,13 @@ import { observeStorage } from "../lib/runtime/metrics.ts";
 import { causeOf } from "../lib/tracing/cause.ts";
 import type { DomainEvent } from "../services/contracts.ts";
 import type { Counter, CounterChanges } from "../services/stats/stats.contract.ts";
-import { transaction } from "./database.ts";
-import { enqueue, toRecord, wakeRelay } from "./outbox.ts";
+import { query, transaction } from "./database.ts";
+import { columnsOfRecords, type OutboxRecord, toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
-import { HIGHEST, OWNED, type Owner, User, type UserRow } from "./user.ts";
+import { fieldOf, HIGHEST, OWNED, type Owner, USER_COLUMNS, type UserRow } from "./user.ts";
 import { forgetUsers, reportVersion } from "./user-row.ts";
 
-/** The only way to change a user: lock, decide, save, publish. */
+/** The only way to change a user: decide, save, publish. */
 
 /** A decided change: columns to set, counters to add to, events to publish. */
 export type Change = {
@@ -19,12 +19,21 @@ export type Change = {
   events?: DomainEvent[];
 };
 
-/** The call of an action that changes a user. With `ifVersion`, it changes only a row of that version. */
-export type ChangeCall = Parameters<typeof causeOf>[0] & { params: { id: string; ifVersion?: number } };
+/**
+ * The call of an action that changes a user, only if its row has the version `ifVersion` if that is given.
+ * `locals.user` is the row as the access check read it.
+ */
+export type ChangeCall = Parameters<typeof causeOf>[0] & {
+  params: { id: string; ifVersion?: number };
+  locals?: { user?: UserRow };
+};
+
+type Decide = (user: UserRow) => Change | undefined;
 
 /**
- * Changes one user: locks the row, asks `decide` for the change, saves it, and publishes its events, and
- * the quota events that follow from it, in the same transaction. Reports the row's version to the caller.
+ * Changes one user, and publishes the events of the change in the same transaction, together with the quota events that
+ * follow from it. Reports the row's version to the caller. The change is decided on the row that the access check read,
+ * and takes one statement; if that row is outdated, it is decided again on the locked row.
  *
  * @param owner the service that makes the change: only its columns and counters are written
  * @param decide pure, because it may run again; returns undefined if nothing changes
@@ -35,43 +44,83 @@ export type ChangeCall = Parameters<typeof causeOf>[0] & { params: { id: string;
 export async function changeUser(
   owner: Owner,
   ctx: ChangeCall,
-  decide: (user: UserRow) => Change | undefined,
+  decide: Decide,
   within?: Transaction,
 ): Promise<UserRow> {
-  const change = (tx: Transaction) => changeLocked(tx, owner, ctx, decide);
-  return reportVersion(ctx, await (within ? change(within) : transaction(change)));
+  const locked = (tx: Transaction) => changeLocked(tx, owner, ctx, decide);
+  const row = within
+    ? await locked(within)
+    : ((await changeRead(owner, ctx, decide)) ?? (await transaction(locked)));
+  return reportVersion(ctx, row);
+}
+
+/** Returns undefined if nothing was saved: what seems to be an error or no change may be so on an outdated row only. */
+async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promise<UserRow | undefined> {
+  const before = ctx.locals?.user;
+  const change = before && decideSafely(before, ctx, decide);
+  if (!change) return undefined;
+  try {
+    if (!(await save(owner, before, change))) return undefined;
+  } finally {
+    forgetUsers([before.id]);
+  }
+  announce(before, change);
+  return change.row;
+}
+
+function decideSafely(...args: Parameters<typeof decideOn>): Decided | undefined {
+  try {
+    return decideOn(...args);
+  } catch {
+    return undefined;
+  }
 }
 
 async function changeLocked(
   tx: Transaction,
   owner: Owner,
   ctx: ChangeCall,
-  decide: (user: UserRow) => Change | undefined,
+  decide: Decide,
 ): Promise<UserRow> {
-  const { id, ifVersion } = ctx.params;
-  const user = await User.findOne({ where: { id, deletedAt: null }, lock: true, transaction: tx });
-  if (!user) throw new UserNotFound("ID", id);
-  const before = { ...user.get() };
+  const { id } = ctx.params;
+  const [before] = await query<UserRow>(LOCK, [id], tx);
+  if (!before) throw new UserNotFound("ID", id);
+  const change = decideOn(before, ctx, decide);
+  if (!change) return before;
+  await save(owner, before, change, tx);
+  tx.afterCommit(() => {
+    forgetUsers([id]);
+    announce(before, change);
+  });
+  return change.row;
+}
+
+/** After the commit. */
+function announce(before: UserRow, { row, records }: Decided): void {
+  if (records.length > 0) wakeRelay();
+  if (row.storageUsed !== before.storageUsed) observeStorage(row.id, row.storageUsed);
+}
+
+const LOCK = {
+  name: "lock-user",
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`,
+};
+
+/** The row after a change, and the records of its events. */
+type Decided = { row: UserRow; records: OutboxRecord[] };
+
+/** @throws what `decide` throws, VersionConflict */
+function decideOn(before: UserRow, ctx: ChangeCall, decide: Decide): Decided | undefined {
+  const { ifVersion } = ctx.params;
   const change = decide(before); // what does not exist is reported before a conflict (contract 3)
   if (ifVersion !== undefined && ifVersion !== before.version) throw new VersionConflict();
-  if (!change) return before;
-
-  const { set = {}, add = {}, events = [] } = change;
+  if (!change) return undefined;
+  const { set, add = {}, events = [] } = change;
   const row = { ...before, ...set, ...added(before, add), version: before.version + 1 };
-  if (change.set) row.updatedAt = new Date(); // counters alone do not change it (contract 1)
-  await user.update(row, { fields: fieldsOf(owner, add), transaction: tx });
-  const all = [...events, ...quotaEvents(before, row)];
+  if (set) row.updatedAt = new Date(); // counters alone do not move it (contract 1)
   const cause = causeOf(ctx);
-  await enqueue(
-    tx,
-    all.map((event) => toRecord(event, cause)),
-  );
-  tx.afterCommit(() => {
-    if (row.storageUsed !== before.storageUsed) observeStorage(id, row.storageUsed);
-    forgetUsers([id]);
-    if (all.length > 0) wakeRelay();
-  });
-  return row;
+  const all = [...events, ...quotaEvents(before, row)];
+  return { row, records: all.map((event) => toRecord(event, cause)) };
 }
 
 const added = (before: UserRow, add: CounterChanges) =>
@@ -82,9 +131,40 @@ const added = (before: UserRow, add: CounterChanges) =>
     }),
   );
 
-/** Each service writes its own columns only; any service may add to counters. */
-const fieldsOf = (owner: Owner, add: CounterChanges): (keyof UserRow)[] => [
-  ...OWNED[owner],
-  ...OWNED.row,
-  ...(Object.keys(add) as Counter[]),
+/** What each service writes: its own columns, and counters. */
+const columnsOf = (owner: Owner): (keyof UserRow)[] => [
+  ...new Set([...OWNED[owner], ...OWNED.row, ...(Object.keys(HIGHEST) as Counter[])]),
 ];
+
+/** Row and events in one statement, if the row still has the version that the change was decided on. */
+const saveStatement = (owner: Owner) => ({
+  name: `save-user-${owner}`,
+  text: `
+    WITH saved AS (
+      UPDATE users SET ${columnsOf(owner).map((column) => `${fieldOf(column)} = changed.${fieldOf(column)}`)}
+      FROM json_populate_record(NULL::users, $3) AS changed
+      WHERE users.id = $1 AND users.version = $2 AND users.deleted_at IS NULL
+      RETURNING users.id
+    ), events AS (
+      INSERT INTO outbox (topic, key, value, traceparent)
+      SELECT event.* FROM saved, unnest($4::text[], $5::text[], $6::json[], $7::text[]) AS event
+    )
+    SELECT id FROM saved`,
+});
+const SAVE = {
+  users: saveStatement("users"),
+  stats: saveStatement("stats"),
+  avatars: saveStatement("avatars"),
+};
+
+/** @returns whether the row was saved */
+async function save(
+  owner: Owner,
+  before: UserRow,
+  { row, records }: Decided,
+  tx?: Transaction,
+): Promise<boolean> {
+  const columns = Object.fromEntries(columnsOf(owner).map((column) => [fieldOf(column), row[column]]));
+  const values = [before.id, before.version, JSON.stringify(columns), ...columnsOfRecords(records)];
+  return (await query(SAVE[owner], values, tx)).length > 0;
+}

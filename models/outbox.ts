@@ -21,6 +21,12 @@ export const toRecord = (event: DomainEvent, cause: Cause, now?: Date): OutboxRe
   traceparent: cause.traceparent,
 });
 
+/** Records column by column, as `unnest` takes them: topic, key, value, traceparent. */
+export const columnsOfRecords = (records: OutboxRecord[]) =>
+  (["topic", "key", "value", "traceparent"] as const).map((column) =>
+    records.map((record) => record[column]),
+  );
+
 /**
  * The only way to publish: a record is committed together with the change that it reports, and the outbox service
  * publishes it. Lock the user's row first, so that each user's ids are in order.
@@ -34,9 +40,7 @@ export async function enqueue(tx: Transaction, records: OutboxRecord[]): Promise
         INSERT INTO outbox (topic, key, value, traceparent)
         SELECT * FROM unnest($1::text[], $2::text[], $3::json[], $4::text[])`,
     },
-    (["topic", "key", "value", "traceparent"] as const).map((column) =>
-      records.map((record) => record[column]),
-    ),
+    columnsOfRecords(records),
     tx,
   );
 }

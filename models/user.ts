@@ -102,7 +102,12 @@ User.init(
   { sequelize, tableName: "users", underscored: true, timestamps: false },
 );
 
-/** Every column, aliased to its attribute's name, for hand-written statements. */
-export const USER_COLUMNS = Object.entries(User.getAttributes())
-  .map(([attribute, { field }]) => `${field} AS "${attribute}"`)
+const ATTRIBUTES = User.getAttributes();
+
+/** The name of an attribute's column. */
+export const fieldOf = (attribute: keyof UserRow): string => ATTRIBUTES[attribute].field ?? attribute;
+
+/** Every column under its attribute's name, for statements written by hand. */
+export const USER_COLUMNS = (Object.keys(ATTRIBUTES) as (keyof UserRow)[])
+  .map((attribute) => `${fieldOf(attribute)} AS "${attribute}"`)
   .join(", ");
