@@ -14,7 +14,9 @@ export function toJsonSchema(field: Field, refer = inline): JsonSchema {
   return {
     type: field.nullable ? [type, "null"] : type,
     ...(field.integer !== undefined && Number(field.max) > MAX_INT32 && { format: "int64" }),
-    ...(field.values !== undefined && { enum: field.values }),
+    ...(field.values !== undefined && {
+      enum: field.nullable ? [...(field.values as string[]), null] : field.values,
+    }),
     ...(field.min !== undefined && { minimum: field.min }),
     ...(field.max !== undefined && { maximum: field.max }),
     ...(field.props !== undefined && toObjectSchema(field.props as Fields, refer)),

@@ -16,6 +16,7 @@ import { type JsonSchema, toJsonSchema } from "../../../lib/contract/json-schema
 import { PUBLISHED } from "../../contracts.ts";
 import { CONSUMED_BY_TYPE, CONSUMED_TOPICS } from "../../ingest/ingest.contract.ts";
 import { ADA } from "../../users/users.contract.ts";
+import { INFO, TAGS } from "./info.ts";
 
 /** The events on Kafka as AsyncAPI 3.0, generated from their contracts. */
 
@@ -172,10 +173,25 @@ const topicOf = ({ name }: Message) => CONSUMED_BY_TYPE[name]?.topic;
 
 /** Each topic: what this service does there, and with which messages. */
 const TOPICS = [
-  { address: USER_EVENTS, action: "send", messages: ours },
+  {
+    address: USER_EVENTS,
+    action: "send",
+    description: "Publish what happened to users.",
+    messages: ours,
+  },
   ...CONSUMED_TOPICS.flatMap((address) => [
-    { address, action: "receive", messages: theirs.filter((message) => topicOf(message) === address) },
-    { address: deadLetterTopic(address), action: "send", messages: [deadLetter] },
+    {
+      address,
+      action: "receive",
+      description: "Count the events of other services.",
+      messages: theirs.filter((message) => topicOf(message) === address),
+    },
+    {
+      address: deadLetterTopic(address),
+      action: "send",
+      description: `Set aside the events of \`${address}\` that cannot be counted.`,
+      messages: [deadLetter],
+    },
   ]),
 ];
 
@@ -186,11 +202,18 @@ export const asyncApi = (): object => ({
   asyncapi: "3.0.0",
   info: {
     title: "User Service events",
-    version: VERSION,
     description:
       "JSON on Kafka, delivered at least once and in order per user; a duplicate has the same `eventId`. The same events are emitted to Moleculer services, by their names.",
-    contact: { name: "The User Service authors", url: "https://github.com/user-service/user-service" },
-    license: { name: "MIT", url: "https://opensource.org/license/mit" },
+    ...INFO,
+    tags: TAGS.filter(({ name }) => name !== "node"),
+  },
+  servers: {
+    kafka: {
+      host: "{broker}",
+      protocol: "kafka",
+      description: "The Kafka of the deployment, which may demand SASL or TLS",
+      variables: { broker: { default: "localhost:9092", description: "One of `KAFKA_BROKERS`" } },
+    },
   },
   defaultContentType: "application/json",
   channels: named(
@@ -208,7 +231,11 @@ export const asyncApi = (): object => ({
   operations: named(
     TOPICS,
     ({ action, address }) => `${action}-${address}`,
-    ({ action, address }) => ({ action, channel: { $ref: `#/channels/${address}` } }),
+    ({ action, address, description }) => ({
+      action,
+      description,
+      channel: { $ref: `#/channels/${address}` },
+    }),
   ),
   components: {
     messages: named(

@@ -13,7 +13,14 @@ const OPERATION_IDS: Record<string, string> = {
 };
 
 const get = (summary: string, path: string, responses: object) => ({
-  get: { tags: ["node"], operationId: OPERATION_IDS[path], summary, security: [], responses },
+  get: {
+    tags: ["node"],
+    operationId: OPERATION_IDS[path],
+    summary,
+    description: "Open to anyone.",
+    security: [],
+    responses,
+  },
 });
 
 export const HEALTH_PATHS = {

@@ -1,11 +1,11 @@
 import type { ActionContract } from "../../../lib/contract/action.ts";
 import type { Access } from "../../../lib/contract/caller.ts";
-import { VERSION } from "../../../lib/contract/events.ts";
 import type { Fields } from "../../../lib/contract/fields.ts";
 import { type JsonSchema, toJsonSchema, toObjectSchema } from "../../../lib/contract/json-schema.ts";
 import { REST_ACTIONS } from "../../contracts.ts";
 import { BASE_PATH, bindingOf, ME } from "../api.routes.ts";
 import { HEALTH_PATHS } from "./health-paths.ts";
+import { INFO, TAGS } from "./info.ts";
 import { errorsOf, refusals } from "./refusals.ts";
 import { refer, SCHEMAS } from "./schemas.ts";
 
@@ -16,13 +16,6 @@ const DESCRIPTION = `Profiles, avatars, statistics, quotas and preferences.
 Send \`Authorization: Bearer <Keycloak access token>\`; services of ours send \`x-internal-token\` instead. To try it here, choose *Authorize*, then *Execute*.
 
 Every error has the same form, \`Error\`. The events of the service are described in [asyncapi.json](asyncapi.json).`;
-
-const TAGS = {
-  users: "Profiles and preferences",
-  stats: "Statistics and quotas",
-  avatars: "Avatars",
-  node: "Health and metrics of a node",
-};
 
 const BEARER = { bearer: [] };
 const INTERNAL = { internal: [] };
@@ -52,13 +45,11 @@ export function openApi(): object {
     openapi: "3.1.1",
     info: {
       title: "User Service",
-      version: VERSION,
       description: DESCRIPTION,
-      contact: { name: "The User Service authors", url: "https://github.com/user-service/user-service" },
-      license: { name: "MIT", identifier: "MIT" },
+      ...INFO,
     },
     servers: [{ url: "/" }],
-    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+    tags: TAGS,
     paths: { ...paths, [`${BASE_PATH}${ME.path}`]: { get: describeMe() }, ...HEALTH_PATHS },
     components: {
       schemas: SCHEMAS,
@@ -166,7 +157,8 @@ function jsonBody(fields: Fields, example: object) {
   return { required: "required" in schema, content: { "application/json": { schema, example } } };
 }
 
-const binary = (contentMediaType: string): JsonSchema => ({ type: "string", contentMediaType });
+/** Without `format`, generated clients take the bytes for text. */
+const BINARY: JsonSchema = { type: "string", format: "binary" };
 
 const FILE = {
   required: true,
@@ -174,11 +166,10 @@ const FILE = {
     "multipart/form-data": {
       schema: {
         type: "object",
-        properties: { file: { type: "string", format: "binary" } },
+        properties: { file: { ...BINARY, description: "A JPEG or PNG image of at most 5 MB" } },
         required: ["file"],
         additionalProperties: false,
       },
-      encoding: { file: { contentType: "image/jpeg, image/png" } },
     },
   },
 };
@@ -191,7 +182,7 @@ const IMAGE = {
       "Cache-Control": { description: "Immutable under the current `v`", schema: { type: "string" } },
     },
     content: Object.fromEntries(
-      ["image/webp", "image/jpeg", "image/png"].map((type) => [type, { schema: binary(type) }]),
+      ["image/webp", "image/jpeg", "image/png"].map((type) => [type, { schema: BINARY }]),
     ),
   },
   304: { description: "The image that `If-None-Match` names is still the current one" },
