@@ -30,12 +30,16 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
+const messagesOn = (topic: string): string[] => {
+  const channel = Object.values(document.channels).find(({ address }) => address === topic);
+  return Object.keys(channel?.messages ?? {});
+};
 const messageOf = (name: string) => document.components.messages[name] as Message;
 
 test("has every topic, and on it the types of the catalogue", () => {
-  expect(Object.keys(document.channels).sort()).toEqual([...TOPICS].sort());
-  for (const [type, { topic }] of Object.entries(CONSUMED))
-    expect(Object.keys(document.channels[topic]?.messages ?? {})).toContain(type);
+  const addresses = Object.values(document.channels).map(({ address }) => address);
+  expect(addresses.sort()).toEqual([...TOPICS].sort());
+  for (const [type, { topic }] of Object.entries(CONSUMED)) expect(messagesOn(topic)).toContain(type);
 });
 
 test("every event that is published is as its message says", async () => {
@@ -53,7 +57,7 @@ test("every event that is published is as its message says", async () => {
   for (let count = 0; count < 10; count++) await send("post", "/stats/increment-interviews");
   await send("delete", "");
 
-  const ours = Object.keys(document.channels["user-events"]?.messages ?? {});
+  const ours = messagesOn("user-events");
   await waitFor(() => heard.some(({ eventType }) => eventType === "user.deleted"));
   expect([...new Set(heard.map(({ eventType }) => eventType))].sort()).toEqual(ours.sort());
   for (const event of heard)
@@ -77,7 +81,27 @@ describe.each(Object.entries(CONSUMED))("%s", (type, { topic }) => {
 });
 
 test("the examples of our own events are as the messages say", () => {
-  for (const name of Object.keys(document.channels["user-events"]?.messages ?? {}))
+  for (const name of messagesOn("user-events"))
     for (const { payload } of messageOf(name).examples ?? [])
       expect([name, faultsOf(messageOf(name).payload, payload)]).toEqual([name, []]);
+});
+
+/** All schemas in a part of the document. */
+const schemasIn = (part: unknown): Schema[] =>
+  typeof part === "object" && part !== null
+    ? [...(part.constructor === Array ? [] : [part as Schema]), ...Object.values(part).flatMap(schemasIn)]
+    : [];
+type Schema = { $id?: string; title?: string; properties?: object; enum?: unknown[]; type?: unknown };
+
+test("generated classes have names of their own: each payload its id and title, each object in it a title", () => {
+  const payloads = Object.values(document.components.messages).map(({ payload }) => payload as Schema);
+  const ids = payloads.flatMap(schemasIn).flatMap(({ $id = [] }) => $id);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const { $id, title } of payloads) expect($id).toBe(`urn:user-service:event:${title}`);
+
+  const classes = payloads.flatMap(schemasIn).filter(({ properties, enum: values }) => properties ?? values);
+  const byTitle = Map.groupBy(classes, ({ title }) => title);
+  expect(byTitle.has(undefined)).toBe(false);
+  for (const [title, same] of byTitle)
+    expect([title, new Set(same.map((schema) => JSON.stringify(schema))).size]).toEqual([title, 1]);
 });

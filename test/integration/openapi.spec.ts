@@ -127,3 +127,35 @@ describe("an example", () => {
           expect(faultsOf({ $ref: "#/components/schemas/Error" }, value)).toEqual([]);
   });
 });
+
+describe("generated clients", () => {
+  const schemasIn = (part: unknown): Record<string, unknown>[] =>
+    part !== null && typeof part === "object"
+      ? [part as Record<string, unknown>, ...Object.values(part).flatMap(schemasIn)]
+      : [];
+
+  test("have a function for each operation, named by its action", () => {
+    const ids = operations().map(({ operation }) => operation.operationId);
+    expect(ids).toEqual(ids.map(() => expect.stringMatching(/^[a-z]+([A-Z][a-z]+)+$/)));
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test("have a 64-bit integer if the value can be larger than 32 bits", () => {
+    const large = schemasIn(document).filter(({ maximum }) => Number(maximum) > 2 ** 31 - 1);
+    expect(large.length).toBeGreaterThan(0);
+    for (const { type, format } of large) expect([type, format]).toEqual(["integer", "int64"]);
+  });
+
+  test("have bytes, not text, for files and images", () => {
+    const { post, get } = document.paths[`${BASE_PATH}/users/{id}/avatar`] ?? {};
+    expect(post?.requestBody?.content["multipart/form-data"]?.schema).toMatchObject({
+      properties: { file: { type: "string", format: "binary" } },
+    });
+    const image = { schema: { type: "string", format: "binary" } };
+    expect(get?.responses[200]?.content).toEqual({
+      "image/webp": image,
+      "image/jpeg": image,
+      "image/png": image,
+    });
+  });
+});
