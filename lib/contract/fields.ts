@@ -184,8 +184,17 @@ export const object = <Of extends Fields>(props: Of, name?: string): Field<Infer
     InferAllGiven<Of>
   >;
 
-/** The same result, which shows a user's row: its answers have the row's version as their ETag (contract 20). */
-export const versioned = <Of extends Field>(result: Of): Of => ({ ...result, versioned: true });
+/**
+ * The same result, which shows a user's row: its answers have the row's version as their ETag (contract 20).
+ * @param also what the ETag adds to the version, if the result shows more than the row; "" for nothing
+ */
+export const versioned = <Of extends Field>(
+  result: Of,
+  also: (value: Infer<Of>) => string = () => "",
+): Of => ({
+  ...result,
+  versioned: also,
+});
 
 /** The param of an action that changes a user only if the row has this version (contract 20). */
 export const ifVersion = optional(described("Changes the user only if its row has this version", count()));

@@ -5,22 +5,24 @@ import { ValidationFailed } from "../contract/errors.ts";
 
 /**
  * Sets the ETag of an answer to `"<version>"`; an action on an older node reports no version.
+ * @param also what the answer shows besides the row, such as `.1.0`; "" for nothing
  * @returns whether the request is a read whose caller has this version already, so that the answer is 304
  */
 export function setEtag(
   { method, headers }: IncomingMessage,
   res: ServerResponse,
-  version?: number,
+  version: number | undefined,
+  also: string,
 ): boolean {
   if (version === undefined) return false;
-  const etag = `"${version}"`;
+  const etag = `"${version}${also}"`;
   res.setHeader("ETag", etag);
   const ifNoneMatch = headers["if-none-match"];
   return ifNoneMatch !== undefined && (method === "GET" || method === "HEAD") && isFresh(ifNoneMatch, etag);
 }
 
-/** An ETag as `setEtag` makes them; a number with more digits would not be exact in JavaScript. */
-const OURS = /^"(0|[1-9]\d{0,14})"$/;
+/** An ETag as `setEtag` makes them, that of quotas with reservations included; a number with more digits would not be exact in JavaScript. */
+const OURS = /^"(0|[1-9]\d{0,14})(?:\.\d+\.\d+)?"$/;
 
 /**
  * The version that If-Match asks for; undefined without the header, and for `*`, which every existing user matches.

@@ -1,5 +1,6 @@
 import { call } from "../../lib/contract/call.ts";
 import { type Actions, REST_ACTIONS } from "../contracts.ts";
+import { User } from "../users/users.fields.ts";
 import { sendAvatar } from "./avatar-image.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
 import { receiveFile, UPLOAD_WITHIN } from "./upload.ts";
@@ -43,14 +44,20 @@ export const ROUTES: Record<string, Binding> = Object.fromEntries(
           location,
           idempotent,
           conditional: "ifVersion" in params,
-          versioned: result.versioned === true,
+          versioned: result.versioned as Binding["versioned"],
           ...bindingOf(action),
         },
       ],
     ),
     [
       `GET ${ME.path}`,
-      { action: ME.action, versioned: true, handler: askForOneself, forUser: true, query: [] },
+      {
+        action: ME.action,
+        versioned: User.versioned as Binding["versioned"],
+        handler: askForOneself,
+        forUser: true,
+        query: [],
+      },
     ] as const,
   ].sort(([a], [b]) => (specificity(a) < specificity(b) ? -1 : 1)),
 );

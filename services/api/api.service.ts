@@ -127,7 +127,7 @@ function onAfterCall(
     ctx.meta.$statusCode = 201;
     ctx.meta.$location = BASE_PATH + location.replaceAll(/:(\w+)/g, (_, field) => String(data[field]));
   }
-  const isUnchanged = versioned && setEtag(req, res, ctx.meta.version);
+  const isUnchanged = versioned && setEtag(req, res, ctx.meta.version, versioned(data as never));
   if (!isUnchanged) return data;
   ctx.meta.$statusCode = 304;
   return null;

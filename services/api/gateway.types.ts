@@ -40,7 +40,7 @@ export type Binding = {
   /** It takes an `Idempotency-Key` (contract 21). */
   idempotent?: true;
   /** Its answers have an ETag, and it honours If-None-Match (contract 20). */
-  versioned?: boolean;
+  versioned?: (result: never) => string;
   /** It honours If-Match (contract 20). */
   conditional?: boolean;
   /** A user's token is required: the internal token alone is not enough. */

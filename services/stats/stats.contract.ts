@@ -71,7 +71,12 @@ const Quota = object({
   ),
   exceeded: flag(),
 });
-export const Quotas = versioned(object({ interviews: Quota, storage: Quota }, "Quotas"));
+/** What is reserved changes without a change of the user: the ETag has to show it. */
+export const Quotas = versioned(
+  object({ interviews: Quota, storage: Quota }, "Quotas"),
+  ({ interviews, storage }) =>
+    interviews.reserved || storage.reserved ? `.${interviews.reserved}.${storage.reserved}` : "",
+);
 export type Quota = Infer<typeof Quota>;
 export type Quotas = Infer<typeof Quotas>;
 

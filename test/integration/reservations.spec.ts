@@ -578,6 +578,30 @@ test("GET quotas and PATCH quotas show what is reserved of each resource, and re
   expect((await setQuotas(id, {})).body).toStrictEqual(expected);
 });
 
+test("the ETag of quotas is the version, and names what is reserved if anything is: no 304 is stale", async () => {
+  const id = await userWith(10);
+  const get = (headers: Headers) =>
+    service.http.get(`/api/v1/users/${id}/quotas`).set(service.internal).set(headers);
+  const { version } = await rowOf(service, id);
+  const before = await get({}).expect(200);
+  expect(before.headers.etag).toBe(`"${version}"`);
+  const { reservationId } = await reserved(id, { resource: "interviews", amount: 2 });
+  const during = await get({ "if-none-match": `"${version}"` }).expect(200);
+  expect([during.headers.etag, during.body.interviews.reserved]).toEqual([`"${version}.2.0"`, 2]);
+  await get({ "if-none-match": `"${version}.2.0"` }).expect(304);
+  await expire(reservationId);
+  await get({ "if-none-match": `"${version}.2.0"` }).expect(200);
+  await get({ "if-none-match": `"${version}"` }).expect(304);
+
+  const patch = (etag: string) =>
+    service.http
+      .patch(`/api/v1/users/${id}/quotas`)
+      .set({ ...service.internal, "if-match": etag })
+      .send({ maxInterviews: 20 });
+  await patch(`"${Number(version) + 1}.2.0"`).expect(412);
+  await patch(`"${version}.2.0"`).expect(200);
+});
+
 test("the metric user_service_quota_reservations shows the reservations by resource and state", async () => {
   await service.database.sql("DELETE FROM quota_reservations");
   const id = await userWith(null);

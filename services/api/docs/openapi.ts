@@ -143,7 +143,7 @@ const NOT_MODIFIED = {
 };
 
 const isCacheable = ({ rest, result }: ActionContract) =>
-  result.versioned === true && rest?.startsWith("GET ") === true;
+  result.versioned !== undefined && rest?.startsWith("GET ") === true;
 
 const IDEMPOTENCY_REPLAYED = {
   "Idempotency-Replayed": {
@@ -201,7 +201,7 @@ function success(contract: ActionContract): object {
 function successWith(status: 200 | 201, { idempotent, result, example }: ActionContract): object {
   const headers = {
     ...(status === 201 && { Location: { required: true, schema: { type: "string" } } }),
-    ...(result.versioned === true && ETAG),
+    ...(result.versioned !== undefined && ETAG),
     ...(idempotent && IDEMPOTENCY_REPLAYED),
   };
   return {
