@@ -1,5 +1,15 @@
-import type { IncomingMessage } from "node:http";
-import { authenticate, COLUMNS, pool, present, type Row, send, serve } from "./bare.ts";
+import {
+  authenticate,
+  COLUMNS,
+  envelope,
+  isText,
+  pool,
+  present,
+  type Row,
+  readBody,
+  send,
+  serve,
+} from "./bare.ts";
 
 /** `POST /api/v1/users`, row and event in one statement, without anything between node:http and pg. */
 
@@ -26,32 +36,15 @@ serve(async (req, res) => {
 
   const id = crypto.randomUUID();
   const now = new Date();
-  const event = envelope(id, now, { keycloakId, email, fullName, createdAt: now.toISOString() });
+  const event = envelope("user.created", id, now, {
+    keycloakId,
+    email,
+    fullName,
+    createdAt: now.toISOString(),
+  });
   const values = [id, keycloakId, email, fullName, companyName, phone, bio, now, JSON.stringify(event)];
   const { rows } = await pool.query<Row>({ ...INSERT, values });
   for (const row of rows) send(res, 201, present(row));
 });
 
 const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/;
-
-const isText = (value: unknown, max: number): value is string =>
-  typeof value === "string" && value.length > 0 && value.length <= max;
-
-async function readBody(req: IncomingMessage): Promise<string> {
-  let body = "";
-  for await (const chunk of req.setEncoding("utf8")) body += chunk;
-  return body;
-}
-
-const envelope = (userId: string, now: Date, data: object) => ({
-  eventId: crypto.randomUUID(),
-  eventType: "user.created",
-  timestamp: now.toISOString(),
-  userId,
-  data,
-  metadata: {
-    service: "user-service",
-    version: "1.0.0",
-    correlationId: crypto.randomUUID().replaceAll("-", ""),
-  },
-});

@@ -104,3 +104,26 @@ export const present = (row: Row) => ({
   createdAt: row.created_at.toISOString(),
   updatedAt: row.updated_at.toISOString(),
 });
+
+export const isText = (value: unknown, max: number): value is string =>
+  typeof value === "string" && value.length > 0 && value.length <= max;
+
+export async function readBody(req: IncomingMessage): Promise<string> {
+  let body = "";
+  for await (const chunk of req.setEncoding("utf8")) body += chunk;
+  return body;
+}
+
+/** The same envelope as that of the service's events. */
+export const envelope = (eventType: string, userId: string, now: Date, data: object) => ({
+  eventId: crypto.randomUUID(),
+  eventType,
+  timestamp: now.toISOString(),
+  userId,
+  data,
+  metadata: {
+    service: "user-service",
+    version: "1.0.0",
+    correlationId: crypto.randomUUID().replaceAll("-", ""),
+  },
+});

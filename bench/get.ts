@@ -1,9 +1,9 @@
-import { alternate } from "./alternate.ts";
+import { compareRequests } from "./compare.ts";
 import type { Database } from "./databases.ts";
 import type { Request } from "./load.ts";
-import { BARE, type Bench, CONNECTIONS, type Part, shortRoundsOf } from "./part.ts";
+import { BARE, type Part } from "./part.ts";
 import { seedUsers } from "./seed.ts";
-import { type Server, startBare, startService } from "./servers.ts";
+import { startBare, startService } from "./servers.ts";
 import type { Measurement, Target } from "./statistics.ts";
 import { bearer } from "./tokens.ts";
 
@@ -18,8 +18,8 @@ export const get: Part = async (bench) => {
       const name = `GET /users/:id, cache ${cache}; ${what}`;
       const service = await startService({ ...database.env, USER_CACHE_SECONDS: seconds });
       const bare = await startBare("bare-get.ts", { ...database.env, ...bareEnv });
-      const results = await compareRates(bench, name, requests, service, bare);
-      measurements.push({ name, unit: "req/s", ...results, target });
+      const ours = { server: service, requests };
+      measurements.push(...(await compareRequests(bench, name, target, ours, { server: bare, requests })));
       await Promise.all([service.stop(), bare.stop()]);
     }
   return measurements;
@@ -42,14 +42,4 @@ export async function readOneself({ sql }: Database): Promise<Request[]> {
       headers: await bearer({ sub }),
     })),
   );
-}
-
-/** Rates of requests to a server and to its reference, round by round. */
-export function compareRates(bench: Bench, name: string, requests: Request[], service: Server, bare: Server) {
-  const { rounds, seconds } = shortRoundsOf(bench);
-  const rateOf = (server: Server) => async () => {
-    const { rate } = await bench.load.fire({ url: server.url, connections: CONNECTIONS, seconds, requests });
-    return rate;
-  };
-  return alternate(name, rounds, rateOf(service), rateOf(bare));
 }

@@ -21,6 +21,7 @@ async function fire({ url, connections, seconds = 1, amount, requests }: Job): P
   });
   return {
     failed: errors + statuses["4xx"] + statuses["5xx"],
+    count: times.length,
     rate: (1000 * (times.length - 1)) / (last - first),
     latency: median(times),
     p99: quantile(times, 0.99),

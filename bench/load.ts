@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 /** `[<id>]` in a body is another text in each request. */
 export type Request = {
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PATCH";
   path: string;
   headers: Record<string, string>;
   body?: string;
@@ -18,8 +18,8 @@ export type Job = { url: string; connections: number; requests: Request[] } & (
   | { seconds?: undefined; amount: number }
 );
 
-/** `rate` in requests a second, `latency` the median in ms, `p99` what all but one in a hundred are below. */
-export type Outcome = { failed: number; rate: number; latency: number; p99: number };
+/** `count` of answers, `rate` in requests a second, `latency` the median in ms, `p99` what all but one in a hundred are below. */
+export type Outcome = { failed: number; count: number; rate: number; latency: number; p99: number };
 
 export type Load = {
   /** @throws Error where a single request was refused or failed: then nothing was measured */

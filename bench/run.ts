@@ -13,6 +13,7 @@ import { list } from "./list.ts";
 import { startLoad } from "./load.ts";
 import { observed } from "./observed.ts";
 import type { Part } from "./part.ts";
+import { patch } from "./patch.ts";
 import { post } from "./post.ts";
 import { relay } from "./relay.ts";
 import { start } from "./start.ts";
@@ -20,11 +21,23 @@ import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post observed list avatars start heap ingest call relay] [--quick]`: the figures of
+ * `npm run bench [-- get post patch observed list avatars start heap ingest call relay] [--quick]`: the figures of
  * docs/capacity.md, measured here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
  */
 
-const PARTS: Record<string, Part> = { get, post, observed, list, avatars, start, heap, ingest, call, relay };
+const PARTS: Record<string, Part> = {
+  get,
+  post,
+  patch,
+  observed,
+  list,
+  avatars,
+  start,
+  heap,
+  ingest,
+  call,
+  relay,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

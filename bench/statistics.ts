@@ -10,7 +10,8 @@ export type Measurement = {
   ours: number[];
   /** Round by round beside `ours`. */
   reference?: number[];
-  target: Target;
+  /** Undefined for a figure that is only shown. */
+  target?: Target;
 };
 
 export function quantile(values: number[], q: number): number {
@@ -29,8 +30,7 @@ export const median = (values: number[]): number => quantile(values, 0.5);
 export const judged = ({ ours, reference }: Measurement): number[] =>
   reference ? ours.map((value, round) => value / (reference[round] ?? Number.NaN)) : ours;
 
-export const isMet = (measurement: Measurement): boolean => {
-  const { target } = measurement;
+export const isMet = (measurement: Measurement, target: Target): boolean => {
   const value = median(judged(measurement));
   return "atLeast" in target ? value >= target.atLeast : value <= target.atMost;
 };

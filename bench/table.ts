@@ -39,8 +39,8 @@ function toCells(measurement: Measurement): string[] {
     `${reference ? shown(Math.min(...values)) : number(Math.min(...values))}–${shown(Math.max(...values))}`,
     `${number(median(ours))} ${unit}`,
     reference ? `${number(median(reference))} ${unit}` : "–",
-    limit(target, shown),
-    isMet(measurement) ? "yes" : "**no**",
+    target ? limit(target, shown) : "–",
+    !target ? "–" : isMet(measurement, target) ? "yes" : "**no**",
   ];
 }
 
