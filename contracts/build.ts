@@ -1,8 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { withParts } from "../lib/contract/compound.ts";
 import type { EventContract } from "../lib/contract/events.ts";
 import { VERSION } from "../lib/contract/events.ts";
-import type { Field } from "../lib/contract/fields.ts";
 import { OFFERED, PUBLISHED } from "../services/contracts.ts";
 import { CONSUMED_BY_TYPE } from "../services/ingest/ingest.contract.ts";
 import { block, member, shapeOf, typeOf } from "./typescript.ts";
@@ -15,10 +15,8 @@ import { block, member, shapeOf, typeOf } from "./typescript.ts";
 const ROOT = join(import.meta.dirname, "..");
 const PACKAGE = join(ROOT, "dist/contracts");
 
-const results = OFFERED.map(([, { result }]) => result);
 const NAMED = new Map(
-  [...results, ...results.flatMap(({ props = {} }) => Object.values(props as Record<string, Field>))]
-    .map((field) => (field.items ? (field.items as Field) : field))
+  OFFERED.flatMap(([, { result }]) => withParts(result))
     .filter((field) => typeof field.schemaName === "string")
     .map((field) => [String(field.schemaName), field]),
 );

@@ -23,6 +23,8 @@ function bare(field: Field, side: Side, named: readonly string[]): string {
   if (typeof field.schemaName === "string" && named.includes(field.schemaName)) return field.schemaName;
   if (field.props) return shapeOf(field.props as Fields, side, named);
   if (field.items) return `Array<${typeOf(field.items as Field, side, named)}>`;
+  if (field.rules) return (field.rules as Field[]).map((rule) => typeOf(rule, side, named)).join(" | ");
+  if (field.value) return `Record<string, ${typeOf(field.value as Field, side, named)}>`;
   if (field.values) return (field.values as string[]).map((value) => JSON.stringify(value)).join(" | ");
   const plain = PLAIN[field.type];
   if (!plain) throw new Error(`A field of type ${field.type} has no TypeScript type`);

@@ -1,7 +1,15 @@
 import type { Service, ServiceSchema } from "moleculer";
 import DbService from "moleculer-db";
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
-import type { FindOptions, Model, ModelStatic, Order, WhereOptions } from "sequelize";
+import {
+  type FindOptions,
+  type Model,
+  type ModelStatic,
+  type Order,
+  QueryTypes,
+  Utils,
+  type WhereOptions,
+} from "sequelize";
 import { sequelize } from "../models/database.ts";
 
 /**
@@ -13,6 +21,8 @@ export type Reader<Entity> = {
     findOne(options: FindOptions): Promise<Entity | null>;
     /** At most `limit` entities; `sort` is in Sequelize's own form, which can also name expressions. */
     find(filter: { query: WhereOptions; sort: Order; limit: number }): Promise<Entity[]>;
+    /** How many entities there are. The database reads at most `limit`. */
+    count(filter: { query: WhereOptions; limit: number }): Promise<number>;
   };
 };
 
@@ -35,7 +45,20 @@ class SharedAdapter extends Base {
   }
   async disconnect(): Promise<void> {}
   transformSort = (sort: Order): Order => sort;
+
+  async count({ query: where, limit }: { query: WhereOptions; limit: number }): Promise<number> {
+    const options = Utils.mapFinderOptions({ attributes: ["id"], where, limit }, this.model);
+    const selected = GENERATOR.selectQuery(this.model.tableName, options, this.model);
+    const text = `SELECT count(*) FROM (${selected.replace(/;$/, "")}) AS limited`;
+    const [row] = await this.db.query<{ count: number }>(text, { type: QueryTypes.SELECT });
+    return row?.count ?? 0;
+  }
 }
+
+/** Sequelize's own, as its `count` has no limit. */
+const GENERATOR = sequelize.getQueryInterface().queryGenerator as {
+  selectQuery(table: string, options: FindOptions, model: ModelStatic<Model>): string;
+};
 
 /** moleculer-db's own actions are off (contract 12): they would bypass access rules and validation. */
 const noActions = Object.fromEntries(

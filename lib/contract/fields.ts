@@ -43,7 +43,7 @@ export type InferGiven<Of extends Field> = (Types<Of> & { given: unknown })["giv
 export type InferAll<Of extends Fields> = Shape<{ [Key in keyof Of]: Infer<Of[Key]> }>;
 export type InferAllGiven<Of extends Fields> = Shape<{ [Key in keyof Of]: InferGiven<Of[Key]> }>;
 
-type Check = (value: unknown, errors: RuleError[]) => unknown;
+export type Check = (value: unknown, errors: RuleError[]) => unknown;
 
 const checked =
   (check: (value: string) => unknown): Check =>
@@ -154,7 +154,12 @@ export const integer = (min: number, max: number, options: { convert?: boolean }
 /** A count or a size in bytes. */
 export const count = (): Field<number> => integer(0, Number.MAX_SAFE_INTEGER);
 
-export const flag = (): Field<boolean> => ({ type: "boolean", nullable: false });
+/** True or false; `convert` takes them from a query string too. */
+export const flag = (options: { convert?: boolean } = {}): Field<boolean> => ({
+  type: "boolean",
+  nullable: false,
+  ...options,
+});
 
 export const oneOf = <const Values extends readonly string[]>(values: Values): Field<Values[number]> => ({
   type: "enum",
@@ -199,8 +204,28 @@ export const versioned = <Of extends Field>(
 /** The param of an action that changes a user only if the row has this version (contract 20). */
 export const ifVersion = optional(described("Changes the user only if its row has this version", count()));
 
-export const list = <Value>(items: Field<Value>): Field<Value[]> =>
-  ({ type: "array", nullable: false, items }) as Field<Value[]>;
+/** A list of at most `max` items, if it is limited. */
+export const list = <Value>({ custom, ...items }: Field<Value>, max?: number): Field<Value[]> =>
+  ({
+    type: "array",
+    nullable: false,
+    items: { ...items, messages: { required: "must not contain null" } },
+    max,
+    ...(custom !== undefined && { custom: checkedEach(custom as Check, max) }),
+  }) as Field<Value[]>;
+
+/** Checks the format of each item. The validator itself would report a fault without the item's index. */
+export const checkedEach =
+  (check: Check, max?: number) =>
+  (items: unknown, errors: RuleError[], _rule: unknown, name: string): unknown => {
+    if (!Array.isArray(items)) return items;
+    return items.slice(0, max).map((item, index) => {
+      const faults: RuleError[] = [];
+      const result = check(item, faults);
+      for (const fault of faults) errors.push({ ...fault, field: `${name}.${index}` });
+      return result;
+    });
+  };
 
 /**
  * An action's params for fastest-validator: exactly these fields. Each rule is copied, because the validator treats the

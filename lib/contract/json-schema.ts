@@ -18,7 +18,7 @@ export function toJsonSchema(field: Field, refer = inline): JsonSchema {
       enum: field.nullable ? [...(field.values as string[]), null] : field.values,
     }),
     ...(field.min !== undefined && { minimum: field.min }),
-    ...(field.max !== undefined && { maximum: field.max }),
+    ...(field.max !== undefined && { [field.items ? "maxItems" : "maximum"]: field.max }),
     ...(field.props !== undefined && toObjectSchema(field.props as Fields, refer)),
     ...(field.items !== undefined && { items: toJsonSchema(field.items as Field, refer) }),
     ...(field.default !== undefined && { default: field.default }),

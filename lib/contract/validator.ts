@@ -21,6 +21,8 @@ export const VALIDATOR_OPTIONS = {
     numberMax: "must be at most {expected}",
     boolean: "must be true or false",
     object: "must be an object",
+    array: "must be a list",
+    arrayMax: "must have at most {expected} entries",
     date: "must be an ISO 8601 date",
     enumValue: "must be one of {expected}",
   },
@@ -35,8 +37,9 @@ export type RuleError = { type: string; field?: string; message?: string; actual
  */
 export function toDetails(errors: RuleError[]): FieldError[] {
   return errors.flatMap(({ type, field = "", message = "is not valid", actual }) => {
-    if (type !== "objectStrict") return [{ field, message }];
-    const prefix = field ? `${field}.` : "";
+    const path = field.replaceAll(/\[(\d+)\]/g, ".$1"); // the validator's own form of an index
+    if (type !== "objectStrict") return [{ field: path, message }];
+    const prefix = path ? `${path}.` : "";
     return String(actual)
       .split(", ", DETAILS_MAX)
       .map((name) => ({ field: prefix + name.slice(0, 100), message: "is not a known field" }));

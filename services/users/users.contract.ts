@@ -4,12 +4,16 @@ import { anyText, email, ifVersion, object, optional } from "../../lib/contract/
 import {
   ADA,
   DEFAULT_PREFERENCES,
+  FoundUsers,
   id,
   keycloakId,
   listing,
+  lookup,
   Preferences,
   preferencesPatch,
   profile,
+  Resolved,
+  resolving,
   User,
   UserPage,
 } from "./users.fields.ts";
@@ -58,6 +62,27 @@ export const actions = {
       params: { limit: 20, sort: "-createdAt", search: "ada" },
       result: { items: [ADA], nextCursor: null },
     },
+  }),
+  lookup: action({
+    rest: "POST /users/lookup",
+    access: "admin",
+    ...read,
+    params: lookup,
+    result: FoundUsers,
+    operationId: "lookUpUsers",
+    summary: "Get many users at once: together at most 100 ids, Keycloak ids and e-mails",
+    example: {
+      params: { keycloakIds: [ADA.keycloakId], emails: [ADA.email, "nobody@example.com"] },
+      result: { items: [ADA], missing: { ids: [], keycloakIds: [], emails: ["nobody@example.com"] } },
+    },
+  }),
+  /** Called by moleculer-db for other services, which name it in their `populates`. */
+  resolve: action({
+    access: "admin",
+    ...read,
+    params: resolving,
+    result: Resolved,
+    summary: "Get users by id, as moleculer-db's `populates` asks for them: at most 1,000",
   }),
   get: action({
     rest: "GET /users/:id",

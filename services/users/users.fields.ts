@@ -1,9 +1,11 @@
+import { either, oneOrMany, record } from "../../lib/contract/compound.ts";
 import {
   anyText,
   asResult,
   count,
   described,
   email,
+  type Fields,
   flag,
   type Infer,
   type InferAll,
@@ -22,6 +24,7 @@ import {
   versioned,
   withDefault,
 } from "../../lib/contract/fields.ts";
+import { type Format, fault } from "../../lib/contract/formats/fault.ts";
 import { ISO_DATE, toUtcDate } from "../../lib/contract/formats/iso-date.ts";
 import { toLanguage } from "../../lib/contract/formats/language.ts";
 import { toName } from "../../lib/contract/formats/person-name.ts";
@@ -64,24 +67,23 @@ export const Preferences = versioned(
 export type Preferences = Infer<typeof Preferences>;
 export type PreferencesPatch = InferAll<typeof preferencesPatch>;
 
-export const User = versioned(
-  object(
-    {
-      id,
-      keycloakId: anyText(),
-      email: anyText(),
-      profile: object({ ...asResult(profile), avatarUrl: nullable(url()) }),
-      stats: object({ interviewsCreated: count(), storageUsed: described("Bytes", count()) }),
-      quotas: object({
-        maxInterviews: described("Null is unlimited", nullable(count())),
-        maxStorage: described("Bytes; null is unlimited", nullable(count())),
-      }),
-      createdAt: time(),
-      updatedAt: time(),
-    },
-    "User",
-  ),
-);
+const shownProfile = { ...asResult(profile), avatarUrl: nullable(url()) };
+const shownStats = { interviewsCreated: count(), storageUsed: described("Bytes", count()) };
+const shownQuotas = {
+  maxInterviews: described("Null is unlimited", nullable(count())),
+  maxStorage: described("Bytes; null is unlimited", nullable(count())),
+};
+const user = {
+  id,
+  keycloakId: anyText(),
+  email: anyText(),
+  profile: object(shownProfile),
+  stats: object(shownStats),
+  quotas: object(shownQuotas),
+  createdAt: time(),
+  updatedAt: time(),
+};
+export const User = versioned(object(user, "User"));
 export type User = Infer<typeof User>;
 
 /** What a list can be sorted by; a leading `-` means descending. */
@@ -104,16 +106,73 @@ export const listing = {
   companyName: optional(text(1, 100)),
   createdFrom: moment(),
   createdTo: moment(),
+  deleted: described("List deleted users", withDefault(flag({ convert: true }), false)),
+  count: described("Count the users of the whole list", withDefault(flag({ convert: true }), false)),
 };
 export type Listing = InferAll<typeof listing>;
+export const ListedUser = object(
+  { ...user, deletedAt: described("With `deleted=true` only", optional(time())) },
+  "ListedUser",
+);
+export type ListedUser = Infer<typeof ListedUser>;
+
+/** A total is exact up to this number. */
+export const TOTAL_MAX = 10_000;
 export const UserPage = object(
   {
-    items: list(User),
+    items: list(ListedUser),
     nextCursor: described("The `cursor` of the next page; null on the last page", nullable(anyText())),
+    total: described("With `count=true` only", optional(integer(0, TOTAL_MAX))),
+    totalIsLowerBound: described("There are more users than `total`", optional(flag())),
   },
   "UserPage",
 );
 export type UserPage = Infer<typeof UserPage>;
+
+/** How many users one lookup may ask for. */
+export const LOOKUP_MAX = 100;
+export const lookup = {
+  ids: optional(list(id, LOOKUP_MAX)),
+  keycloakIds: optional(list(keycloakId, LOOKUP_MAX)),
+  emails: optional(list(email(), LOOKUP_MAX)),
+};
+export type Lookup = InferAll<typeof lookup>;
+const missing = { ids: list(id), keycloakIds: list(anyText()), emails: list(anyText()) };
+export const FoundUsers = object({ items: list(User), missing: object(missing) }, "FoundUsers");
+export type FoundUsers = Infer<typeof FoundUsers>;
+
+/** The paths of a user's fields, such as `profile` and `profile.fullName`. */
+const pathsOf = (fields: Fields, prefix = ""): string[] =>
+  Object.entries(fields).flatMap(([name, { props }]) => [
+    prefix + name,
+    ...pathsOf((props ?? {}) as Fields, `${prefix}${name}.`),
+  ]);
+const PATHS = new Set(pathsOf(user));
+
+/** Names of fields, as moleculer-db takes them: a list, or a text with spaces or commas between them. */
+export const splitNames = (names: string): string[] => names.split(/[,\s]+/).filter(Boolean);
+const toNames: Format = (names) =>
+  splitNames(names).every((name) => PATHS.has(name)) ? names : fault("must be names of fields of a user");
+
+export const resolving = {
+  id: oneOrMany(id, 1_000),
+  mapping: optional(flag()),
+  fields: optional(oneOrMany(text(1, 1_000, toNames), 100)),
+};
+export type Resolving = InferAll<typeof resolving>;
+/** What was asked for of a user: with `fields`, only these. */
+export const ResolvedUser = object(
+  partial({
+    ...user,
+    profile: object(partial(shownProfile)),
+    stats: object(partial(shownStats)),
+    quotas: object(partial(shownQuotas)),
+  }),
+  "ResolvedUser",
+);
+export type ResolvedUser = Infer<typeof ResolvedUser>;
+export const Resolved = either(ResolvedUser, list(ResolvedUser), record(ResolvedUser));
+export type Resolved = Infer<typeof Resolved>;
 
 /** The user of all examples, as created. */
 export const ADA: User = {

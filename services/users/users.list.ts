@@ -3,10 +3,11 @@ import type { Reader } from "../../mixins/database.mixin.ts";
 import { translate } from "../../models/database.errors.ts";
 import { sequelize } from "../../models/database.ts";
 import type { User as UserModel, UserRow } from "../../models/user.ts";
-import type { Listing, SORTS, UserPage } from "./users.contract.ts";
+import { type Listing, type SORTS, TOTAL_MAX, type UserPage } from "./users.contract.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
 import { byEmail } from "./users.find.ts";
-import { presentUser } from "./users.presenter.ts";
+import { cutToOneMessage } from "./users.message.ts";
+import { presentListed } from "./users.presenter.ts";
 import { limitSearch } from "./users.search.ts";
 
 /**
@@ -16,39 +17,32 @@ import { limitSearch } from "./users.search.ts";
  */
 export async function listUsers({ adapter }: Reader<UserModel>, listing: Listing): Promise<UserPage> {
   const { limit, sort, cursor, search } = listing;
+  const wanted = filters(listing);
   const after = cursor === undefined ? [] : [beyond(fromCursor(cursor, sort))];
-  const find = () =>
-    adapter.find({
-      query: { [Op.and]: [{ deletedAt: null }, ...filters(listing), ...after] },
+  const read = async () => ({
+    rows: await adapter.find({
+      query: { [Op.and]: [...wanted, ...after] },
       sort: orderBy(sort),
       limit: limit + 1,
-    });
-  const rows = await (search === undefined ? find() : limitSearch(search, find)).catch((error) => {
-    throw translate(error);
+    }),
+    ...(listing.count && toTotal(await adapter.count({ query: { [Op.and]: wanted }, limit: TOTAL_MAX + 1 }))),
   });
+  const { rows, ...total } = await (search === undefined ? read() : limitSearch(search, read)).catch(
+    (error) => {
+      throw translate(error);
+    },
+  );
   const page = cutToOneMessage(rows.slice(0, limit).map((row) => row.get()));
   const last = rows.length > page.length ? page.at(-1) : undefined;
   return {
-    items: page.map(presentUser),
+    items: page.map(presentListed),
     nextCursor: last ? toCursor(positionOf(last, sort)) : null,
+    ...total,
   };
 }
 
-/** Kafka refuses a message above 1 MiB, and a page may come from another node; in bytes. */
-const MAX_PAGE = 900_000;
-/** What all fields but the bio take at most, in bytes. */
-const MAX_OTHER_FIELDS = 3_000;
-
-/** As many users as one message holds for certain; the next page goes on behind them. */
-export function cutToOneMessage<Row extends Pick<UserRow, "bio">>(page: Row[]): Row[] {
-  let bytes = 0;
-  const fits = ({ bio }: Row) => {
-    bytes += MAX_OTHER_FIELDS + Buffer.byteLength(bio ?? "");
-    return bytes <= MAX_PAGE;
-  };
-  const end = page.findIndex((row) => !fits(row));
-  return end < 0 ? page : page.slice(0, end);
-}
+const toTotal = (count: number) =>
+  count > TOTAL_MAX ? { total: TOTAL_MAX, totalIsLowerBound: true } : { total: count };
 
 type SortField = (typeof SORTS)[number];
 
@@ -99,8 +93,9 @@ function filters({
   companyName,
   createdFrom,
   createdTo,
+  deleted,
 }: Listing): WhereOptions[] {
-  const where: WhereOptions[] = [];
+  const where: WhereOptions[] = [{ deletedAt: deleted ? { [Op.ne]: null } : null }];
   if (email !== undefined) where.push(byEmail(email));
   if (keycloakId !== undefined) where.push({ keycloakId });
   if (companyName !== undefined) where.push({ companyName });

@@ -1,5 +1,5 @@
 import type { UserRow } from "../../models/user.ts";
-import { PROFILE_FIELDS, type Profile, type User } from "./users.contract.ts";
+import { type ListedUser, PROFILE_FIELDS, type Profile, type User } from "./users.contract.ts";
 
 const profileOf = (row: UserRow) =>
   Object.fromEntries(PROFILE_FIELDS.map((field) => [field, row[field]])) as Pick<UserRow, keyof Profile>;
@@ -17,4 +17,10 @@ export const presentUser = (row: UserRow): User => ({
   quotas: { maxInterviews: row.maxInterviews, maxStorage: row.maxStorage },
   createdAt: row.createdAt.toISOString(),
   updatedAt: row.updatedAt.toISOString(),
+});
+
+/** A user of a list: a deleted one with the time of its deletion. */
+export const presentListed = (row: UserRow): ListedUser => ({
+  ...presentUser(row),
+  ...(row.deletedAt && { deletedAt: row.deletedAt.toISOString() }),
 });

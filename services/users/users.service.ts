@@ -14,6 +14,7 @@ import { reportVersion } from "../../models/user-row.ts";
 import { actions, type User } from "./users.contract.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
 import { listUsers } from "./users.list.ts";
+import { lookUp, resolve } from "./users.many.ts";
 import { presentUser } from "./users.presenter.ts";
 import * as rules from "./users.rules.ts";
 import { ensureUser, insertUser, refuseTaken } from "./users.store.ts";
@@ -59,6 +60,10 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
     list(this: Reader<UserModel>, ctx) {
       return listUsers(this, ctx.params);
     },
+
+    lookup: (ctx) => lookUp(ctx.params),
+
+    resolve: (ctx) => resolve(ctx.params),
 
     update: (ctx) => changeProfile(ctx, (user) => rules.updateProfile(user, ctx.params.profile)),
 

@@ -31,6 +31,7 @@ const BODIES: [string, string, () => Body, string, string[]][] = [
   ["PATCH", "/:id/preferences", () => ({ language: "de" }), "", ["language", "timezone", "notifications"]],
   ["PATCH", "/:id/preferences", () => ({ notifications: { marketing: true } }), "notifications", ["email"]],
   ["PATCH", "/:id/quotas", () => ({ maxInterviews: 1 }), "", ["maxInterviews", "maxStorage"]],
+  ["POST", "/lookup", () => ({ ids: [] }), "", ["ids", "keycloakIds", "emails"]],
   ["POST", "/:id/stats/increment-interviews", () => ({}), "", []],
   ["POST", "/:id/quota/reservations", () => ({ resource: "storage" }), "", ["resource", "amount", "ttl"]],
   ["POST", `/:id/quota/reservations/${crypto.randomUUID()}/commit`, () => ({}), "", []],
@@ -71,7 +72,7 @@ describe("from another node", () => {
   test("the actions of contract 12 can be called, stats.apply and database.health among our own services, and no others", async () => {
     const spec = {
       users:
-        "create ensure get getByKeycloakId getByEmail list update replaceProfile changeEmail remove getPreferences updatePreferences",
+        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences",
       stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply",
       avatars: "upload get remove",
       database: "health",
@@ -83,7 +84,7 @@ describe("from another node", () => {
   });
 
   test.each([
-    ...["insert", "find", "count", "resolve"].map((action) => `users.${action}`),
+    ...["insert", "find", "count"].map((action) => `users.${action}`),
     "users._find",
     "api.rest",
     "api.addRoute",

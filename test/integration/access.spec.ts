@@ -49,6 +49,7 @@ const TABLE: [string, Call, ...number[]][] = [
   ["GET /users/by-email/:email", get(({ email }) => `by-email/${email}`), 403, 403, 200, 200, 401],
   ["PUT /users/:id/email", send("PUT", "/email", { email: "moved@example.com" }), 403, 403, 200, 200, 401],
   ["GET /users", () => ({ path: users }),                      403, 403, 200, 200, 401],
+  ["POST /users/lookup", ({ id }) => ({ method: "POST", path: `${users}/lookup`, body: { ids: [id] } }), 403, 403, 200, 200, 401],
   ["GET /users/:id/avatar", get("/avatar"),                    404, 404, 404, 404, 404],
   ["GET /users/:id/preferences", get("/preferences"),          200, 403, 200, 200, 401],
   ["PATCH /users/:id/preferences", send("PATCH", "/preferences", { language: "de" }), 200, 403, 200, 200, 401],

@@ -25,6 +25,7 @@ describe("405 names the methods that the path has:", () => {
     ["DELETE", () => `${users}/by-keycloak/x`, "GET, HEAD, PUT"],
     ["PATCH", () => `${users}/me`, "GET, HEAD"],
     ["POST", () => `${users}/by-email/x`, "GET, HEAD"],
+    ["GET", () => `${users}/lookup`, "POST"],
     ["GET", () => own("/profile"), "PUT"],
     ["HEAD", () => own("/email"), "PUT"],
     ["PUT", () => own("/avatar"), "DELETE, GET, HEAD, POST"],

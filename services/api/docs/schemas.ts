@@ -1,3 +1,4 @@
+import { withParts } from "../../../lib/contract/compound.ts";
 import {
   anyText,
   count,
@@ -44,13 +45,6 @@ const OTHERS: Field[] = [
 ];
 
 export const refer = (name: string): string => `#/components/schemas/${name}`;
-
-/** A field and all that it is made of. */
-const withParts = (field: Field): Field[] => [
-  field,
-  ...Object.values((field.props ?? {}) as Record<string, Field>).flatMap(withParts),
-  ...(field.items ? withParts(field.items as Field) : []),
-];
 
 export const SCHEMAS: Record<string, JsonSchema> = Object.fromEntries(
   [...REST_ACTIONS.map(([, { result }]) => result), ...OTHERS]

@@ -1,0 +1,42 @@
+import { type Check, checkedEach, type Field, type Fields, type Infer, list } from "./fields.ts";
+import type { RuleError } from "./validator.ts";
+
+/** Fields of other fields, besides objects and lists. */
+
+/** An object with a value for each key. */
+export const record = <Value>(value: Field<Value>): Field<Record<string, Value>> => ({
+  type: "record",
+  nullable: false,
+  value,
+});
+
+/** A value of any of these fields, for results: it is not validated, as the validator writes into what it tries. */
+export const either = <const Of extends readonly Field[]>(...rules: Of): Field<Infer<Of[number]>> =>
+  ({ type: "any", nullable: false, rules }) as Field<Infer<Of[number]>>;
+
+/**
+ * One text of this form, or a list of at most `max`. A list stays a list. It checks by itself: the validator's rule
+ * for alternatives would report the faults of all of them.
+ */
+export const oneOrMany = (item: Field<string>, max: number): Field<string | string[]> => ({
+  ...either(item, list(item, max)),
+  custom: (value: unknown, errors: RuleError[], rule: unknown, name: string) => {
+    if (value === undefined || value === null) return value; // left out, or refused already
+    if (!Array.isArray(value)) return checkText(value, errors);
+    if (value.length > max) errors.push({ type: "custom", message: `must have at most ${max} entries` });
+    return checkedEach(checkText, max)(value, errors, rule, name);
+
+    function checkText(text: unknown, errors: RuleError[]): unknown {
+      if (typeof text === "string") return (item.custom as Check)(text, errors);
+      errors.push({ type: "custom", message: "must be a string" });
+      return text;
+    }
+  },
+});
+
+/** A field and all that it is made of. */
+export const withParts = (field: Field): Field[] => {
+  const { props = {}, rules = [], items, value } = field;
+  const parts = [...Object.values(props as Fields), ...(rules as Field[]), items, value];
+  return [field, ...(parts.filter(Boolean) as Field[]).flatMap(withParts)];
+};

@@ -1,0 +1,99 @@
+import { emailKey } from "../../lib/contract/email.ts";
+import { UserNotFound, ValidationFailed } from "../../lib/contract/errors.ts";
+import { query } from "../../models/database.ts";
+import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
+import { findUser } from "../../models/user-row.ts";
+import {
+  type FoundUsers,
+  LOOKUP_MAX,
+  type Lookup,
+  type Resolved,
+  type ResolvedUser,
+  type Resolving,
+  splitNames,
+  type User,
+} from "./users.contract.ts";
+import { cutToOneMessage, fitsOneMessage } from "./users.message.ts";
+import { presentUser } from "./users.presenter.ts";
+
+/** Many users at once (contract 23): one query for each kind of key. */
+
+/** Reads of the same moment share one query. */
+const findByIds = async (ids: string[]): Promise<UserRow[]> =>
+  (await Promise.all(ids.map(findUser))).filter((row) => row !== undefined);
+
+const findBy = (name: string, condition: string) => {
+  const text = `SELECT ${USER_COLUMNS} FROM users WHERE deleted_at IS NULL AND ${condition}`;
+  return async (keys: string[]): Promise<UserRow[]> =>
+    keys.length > 0 ? query<UserRow>({ name, text }, [keys]) : [];
+};
+
+const findByKeycloakIds = findBy("find-users-by-keycloak-id", "keycloak_id = ANY($1::text[])");
+const findByEmails = findBy(
+  "find-users-by-email",
+  "email_key(email) = ANY(ARRAY(SELECT email_key(given) FROM unnest($1::text[]) AS given))",
+);
+
+/**
+ * Users by ids, Keycloak ids and e-mails, each once, and the keys that no user has.
+ * @throws ValidationFailed for more than 100 keys, DependencyUnavailable
+ */
+export async function lookUp({ ids = [], keycloakIds = [], emails = [] }: Lookup): Promise<FoundUsers> {
+  const kinds = { ids, keycloakIds, emails };
+  if (ids.length + keycloakIds.length + emails.length > LOOKUP_MAX)
+    throw refuse(kinds, `must have at most ${LOOKUP_MAX} entries, together with the other lists`);
+  const found = await Promise.all([findByIds(ids), findByKeycloakIds(keycloakIds), findByEmails(emails)]);
+  const rows = [...new Map(found.flat().map((row) => [row.id, row])).values()];
+  if (cutToOneMessage(rows).length < rows.length) throw refuse(kinds, TOO_LARGE);
+  return {
+    items: rows.map(presentUser),
+    missing: {
+      ids: without(ids, new Set(rows.map(({ id }) => id))),
+      keycloakIds: without(keycloakIds, new Set(rows.map(({ keycloakId }) => keycloakId))),
+      emails: without(emails, new Set(rows.map(({ email }) => emailKey(email))), emailKey),
+    },
+  };
+}
+
+/** The asked keys that are not among the found ones, each once and as given. */
+const without = (asked: string[], found: Set<string>, keyOf = (key: string) => key): string[] => [
+  ...new Map(asked.filter((key) => !found.has(keyOf(key))).map((key) => [keyOf(key), key])).values(),
+];
+
+const TOO_LARGE = "the users found are more than one message holds: ask for fewer at once";
+
+const refuse = (given: Record<string, string[]>, message: string) =>
+  new ValidationFailed(
+    Object.entries(given)
+      .filter(([, keys]) => keys.length > 0)
+      .map(([field]) => ({ field, message })),
+  );
+
+/**
+ * Users by id, as moleculer-db's `get` returns them (its source, `_get`): one for one id, a list for a list, and with
+ * `mapping` an object by id. Unknown ids of a list are left out.
+ * @throws UserNotFound for one id that no user has, ValidationFailed, DependencyUnavailable
+ */
+export async function resolve({ id, mapping, fields }: Resolving): Promise<Resolved> {
+  const ids = [id].flat();
+  const names = fields === undefined ? undefined : [fields].flat().flatMap(splitNames);
+  const rows = await findByIds(ids);
+  if (rows.length === 0 && !Array.isArray(id)) throw new UserNotFound("ID", id);
+  const users = new Map(rows.map((row) => [row.id, pick(presentUser(row), names)]));
+  const byId = Object.fromEntries(users);
+  if (!fitsOneMessage(byId)) throw refuse({ id: ids }, `${TOO_LARGE}, or name the \`fields\` that you need`);
+  if (mapping) return byId;
+  return Array.isArray(id) ? [...new Set(ids)].flatMap((id) => byId[id] ?? []) : (byId[id] as ResolvedUser);
+}
+
+/** The fields of a user with these names, such as `profile.fullName`; all without names. */
+function pick(user: User, names?: string[]): ResolvedUser {
+  if (!names) return user;
+  const picked: Record<string, unknown> = {};
+  for (const name of names) {
+    const [field = "", part] = name.split(".");
+    const value = user[field as keyof User];
+    picked[field] = part ? { ...(picked[field] as object), [part]: value[part as never] } : value;
+  }
+  return picked;
+}
