@@ -57,7 +57,7 @@ test.each([
   ["point", { x: 1, y: 2 }, "result.y is not a known field"],
   ["point", { x: 1, label: "too long" }, "result.label must have at most 5 characters"],
   ["point", { x: 1, label: " a" }, "result is not normalized"],
-  ["line", [{ from: { x: 1 }, to: { x: "2" } }], "result[0].to.x must be a number"],
+  ["line", [{ from: { x: 1 }, to: { x: "2" } }], "result.0.to.x must be a number"],
   ["text", 1, "result must be a string"],
   ["image", "bytes", "must be a stream or null"],
 ])("a call of %s that returns something else fails: %j", async (name, result, fault) => {
