@@ -4,7 +4,7 @@ import { DependencyUnavailable } from "../lib/contract/errors.ts";
 import { config } from "../lib/runtime/config.ts";
 import { gaugeOf, queryDuration } from "../lib/runtime/metrics.ts";
 import { noteQuery } from "../lib/tracing/spans.ts";
-import { isReadOnly, sqlState, translate, verdictOn } from "./database.errors.ts";
+import { areAllStale, sqlState, translate, verdictOn } from "./database.errors.ts";
 
 /**
  * The connection to PostgreSQL that all services of a node share, and the two ways to use it without Sequelize's
@@ -52,7 +52,7 @@ class Client extends pg.Client {
 
 type Connection = pg.Client & { _invalid?: boolean; _ending?: boolean; openedAt?: number };
 
-/** Connections opened before this time go to a server that is read-only now. */
+/** Connections opened before this time cannot be used any more. */
 let staleBefore = 0;
 
 export const sequelize = new Sequelize({
@@ -93,10 +93,10 @@ sequelize.addHook("afterConnect", async (opened) => {
 /** Removes a connection from the pool if the error makes it unusable. */
 function retire(connection: Connection, error: unknown): void {
   if (verdictOn(error) === "close") connection._invalid = true;
-  if (isReadOnly(error)) retireAll();
+  if (areAllStale(error)) retireAll();
 }
 
-/** Replaces all open connections: after a failover, a read-only server may be the old primary. */
+/** Replaces all open connections. */
 function retireAll(): void {
   staleBefore = performance.now();
 }
@@ -144,7 +144,9 @@ gaugeOf(
  * effect.
  */
 const ATTEMPTS: Record<string, number> = {
+  "0A000": 2, // a cached plan from before a migration: a new connection has none
   "25006": 2, // read-only: a new connection may reach the new primary
+  "26000": 2, // a pooler or an operator discarded the prepared statement
   "40P01": 4, // deadlock: PostgreSQL recommends to retry (its manual, 13.5)
   "40001": 4, // serialization failure: the same
 };

@@ -1,6 +1,24 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { AVATAR_LIMIT, RequestRefused } from "../contract/errors.ts";
 
-/** Time limits for the arrival of a request. */
+/** How the body of a request arrives: when it is asked for, and how fast it has to come. */
+
+/** Whether the client sends the body only when it is asked for (RFC 9110, 10.1.1). */
+export const waitsToBeAsked = ({ httpVersion, headers }: IncomingMessage): boolean =>
+  httpVersion === "1.1" && headers.expect !== undefined; // any other expectation was refused
+
+/**
+ * Asks for the body if the client waits for that, so call it after all checks that need no body.
+ * @throws `tooLarge` if the request declares more than `limit` bytes
+ */
+export function askForBody(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { limit, tooLarge }: { limit: number; tooLarge: Error },
+): void {
+  if (Number(req.headers["content-length"] ?? 0) > limit) throw tooLarge;
+  if (waitsToBeAsked(req)) res.writeContinue();
+}
 
 /** The slowest connection on which an upload succeeds, in bytes per second. */
 const UPLOAD_RATE = 65_536;

@@ -7,7 +7,7 @@ import { config } from "../runtime/config.ts";
 import { httpResponses } from "../runtime/metrics.ts";
 import { sendError, writeError } from "./answer.ts";
 import { ARRIVE_WITHIN, tooLate } from "./arrival.ts";
-import { pathIn, toOriginForm } from "./target.ts";
+import { faultOfHost, pathIn, toOriginForm } from "./target.ts";
 
 /** The HTTP server of both ports. It also answers requests that Node's parser refuses (contract 3). */
 
@@ -107,10 +107,12 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
   /** Handles one request of a connection at a time: thousands of pipelined requests could block all other clients. */
   function handle(req: IncomingMessage, res: ServerResponse): void {
     req.url = toOriginForm(req.url ?? "");
-    if (req.httpVersion === "1.1" && req.headers.host === undefined)
-      refuse(req, res, new RequestRefused(400, "The Host header is missing"));
+    const fault = faultOfHost(req);
+    if (fault) refuse(req, res, new RequestRefused(400, `The Host header is ${fault}`));
     else listener(req, res);
   }
+  // Node would ask for every body before it is known whether the request is refused: see askForBody
+  server.on("checkContinue", (req, res) => server.emit("request", req, res));
   server.on("checkExpectation", (req, res) =>
     refuse(req, res, new RequestRefused(417, "The Expect header asks for what is not supported")),
   );

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+
 /** The target of a request (RFC 9112, 3.2). */
 
 /** Converts a target to the origin form: a client that takes the service for a proxy sends the absolute form. */
@@ -5,6 +7,17 @@ export function toOriginForm(target: string): string {
   const [, rest] = /^https?:\/\/[^/?#]*(.*)$/is.exec(target) ?? [];
   if (rest === undefined) return target;
   return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/** A host name, IPv4 address or IPv6 address in brackets, with a port or without one (RFC 3986, 3.2.2). It may be empty. */
+const HOST = /^(\[[\w.:%~-]+\]|[\w.~%!$&'()*+,;=-]*)(:\d*)?$/;
+
+/** What is wrong with the Host header of a request, if anything. HTTP/1.0 has none. */
+export function faultOfHost({ httpVersion, headersDistinct }: IncomingMessage): string | undefined {
+  const [host, ...more] = headersDistinct.host ?? [];
+  if (host === undefined) return httpVersion === "1.1" ? "missing" : undefined;
+  if (more.length > 0) return "given more than once";
+  return HOST.test(host) ? undefined : "not valid";
 }
 
 /** The maximum length of the path in the answer to a request that could not be parsed, in characters. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import ApiGateway from "moleculer-web";
 import { BadRequest, BodyTooLarge } from "../../lib/contract/errors.ts";
+import { askForBody } from "../../lib/http/arrival.ts";
 
 /** JSON bodies (RFC 8259): UTF-8 only, of at most 1 MB, and cheap to parse whatever they hold. */
 
@@ -34,6 +35,7 @@ export async function readJson(
   const [, charset = "utf-8"] = CHARSET.exec(type) ?? [];
   if (!TYPE.test(type) || !/^(utf-?8|us-ascii)$/i.test(charset))
     throw new BadRequest("Content-Type must be application/json, in UTF-8");
+  askForBody(req, res, { limit: LIMIT, tooLarge: new BodyTooLarge() });
   await readBytes(req, res).catch(({ type }: { type?: string }) => {
     throw type === "entity.too.large" ? new BodyTooLarge() : new BadRequest("Request body could not be read");
   });

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { BadRequest, ValidationFailed } from "../../lib/contract/errors.ts";
+import { waitsToBeAsked } from "../../lib/http/arrival.ts";
 import { readIfMatch } from "../../lib/http/etag.ts";
 import type { Binding } from "./gateway.types.ts";
 import { readJson } from "./json-body.ts";
@@ -66,6 +67,7 @@ function refuseFields(fields: string[], message: string): void {
  */
 async function hasBody(req: IncomingMessage): Promise<boolean> {
   if (req.headers["transfer-encoding"] === undefined) return Number(req.headers["content-length"] ?? 0) > 0;
+  if (waitsToBeAsked(req)) return true;
   if (req.readableLength === 0 && !req.complete)
     await once(req, "readable").catch(() => {
       throw new BadRequest("Request body could not be read");

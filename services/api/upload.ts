@@ -7,7 +7,7 @@ import {
   BadRequest,
   DependencyUnavailable,
 } from "../../lib/contract/errors.ts";
-import { ARRIVE_WITHIN, CLIENT_LEFT, tooLate, watchArrival } from "../../lib/http/arrival.ts";
+import { ARRIVE_WITHIN, askForBody, CLIENT_LEFT, tooLate, watchArrival } from "../../lib/http/arrival.ts";
 
 /** An upload: a multipart form with one file and nothing else (contract 2). */
 
@@ -54,6 +54,7 @@ class Upload<Result> {
     this.#req = req;
     this.#take = take;
     this.#form = parseForm(req);
+    askForBody(req, res, { limit: AVATAR_LIMIT + AROUND, tooLarge: new AvatarTooLarge() });
     this.#watch = watchArrival(ARRIVE_WITHIN.upload, () => this.#fail(tooLate()));
     this.#form
       .on("file", this.#passFile)

@@ -5,6 +5,7 @@ import type { Service } from "moleculer";
 import { FORM, formOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
 import { allRows, createUser, type Person } from "../helpers/people.ts";
+import { postUser } from "../helpers/process.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
@@ -125,4 +126,15 @@ test("requests on one connection are answered in turn, an early error not being 
     "HTTP/1.1 401",
     "HTTP/1.1 200",
   ]);
+});
+
+test.each([
+  ["a column gets another type", "ALTER TABLE users ALTER COLUMN full_name TYPE text"],
+  ["a column is added", "ALTER TABLE users ADD COLUMN more int"],
+  ["a column is dropped", "ALTER TABLE users DROP COLUMN more"],
+])("while a rolling update migrates the tables, no request fails: %s", async (_, migration) => {
+  const createMany = () => Promise.all(Array.from({ length: 30 }, () => postUser(service.url)));
+  expect((await createMany()).map(({ status }) => status)).toEqual(Array(30).fill(201));
+  await service.database.sql(migration);
+  expect((await createMany()).map(({ status }) => status)).toEqual(Array(30).fill(201));
 });

@@ -104,6 +104,9 @@ describe("what Node refuses is answered in the form of contract 3, counted and l
     ["an unknown expectation", `PATCH /a HTTP/1.1\r\n${LAST}Expect: 200-ok\r\n\r\n`, 417, "/a"],
     ["a header of 40 kB", `${GET}${LAST}X-A: ${long(40_000)}\r\n\r\n`, 431, "/health/live"],
     ["an address of 40 kB", `GET /${long(40_000)} HTTP/1.1\r\n${LAST}\r\n`, 431],
+    ["two Host headers", `${GET}Host: y\r\n${LAST}\r\n`, 400, "/health/live"],
+    ["a Host header with a path", `${GET}${LAST.replace("x", "x/y")}\r\n`, 400, "/health/live"],
+    ["a Host header with a space", `${GET}${LAST.replace("x", "x y")}\r\n`, 400, "/health/live"],
     ["CONNECT", `CONNECT example.org:443 HTTP/1.1\r\n${LAST}\r\n`, 400, "example.org:443"],
   ])("%s", async (_, text, ...[status, path]) => {
     const before = await counted(status);
@@ -172,6 +175,20 @@ describe("what Node refuses is answered in the form of contract 3, counted and l
     await closed;
     expect(socket.bytesRead).toBe(0);
   });
+});
+
+test.each([
+  "localhost",
+  "api.example.org:8080",
+  "127.0.0.1",
+  "[::1]:3003",
+  "[fe80::1%25eth0]",
+  "xn--bcher-kva.example.",
+  "user_service:3003",
+  "",
+])("the Host header %p is taken", async (host) => {
+  const { status } = await send(`GET /health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  expect(status).toBe(200);
 });
 
 test("pipelined requests are answered in their order", async () => {
