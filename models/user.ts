@@ -1,6 +1,6 @@
 import { type CreationOptional, DataTypes, type InferAttributes, Model } from "sequelize";
 import type { Counter } from "../services/stats/stats.contract.ts";
-import type { PreferencesPatch } from "../services/users/users.contract.ts";
+import { PROFILE_FIELDS, type PreferencesPatch } from "../services/users/users.fields.ts";
 import { sequelize } from "./database.ts";
 
 /** The table `users` (contract 5). Every service reads it; each column is written by the one service that owns it. */
@@ -49,18 +49,7 @@ export const HIGHEST: Record<Counter, number> = {
 
 /** Which service writes which columns. `row` columns are written with every change. */
 export const OWNED = {
-  users: [
-    "id",
-    "keycloakId",
-    "email",
-    "fullName",
-    "companyName",
-    "phone",
-    "bio",
-    "preferences",
-    "createdAt",
-    "deletedAt",
-  ],
+  users: ["id", "keycloakId", "email", ...PROFILE_FIELDS, "preferences", "createdAt", "deletedAt"],
   stats: [
     "interviewsCreated",
     "interviewsActive",

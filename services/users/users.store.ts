@@ -4,20 +4,30 @@ import type { Cause } from "../../lib/contract/events.ts";
 import { sqlState } from "../../models/database.errors.ts";
 import { query } from "../../models/database.ts";
 import { toRecord, wakeRelay } from "../../models/outbox.ts";
-import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
+import { fieldOf, USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { DomainEvent } from "../contracts.ts";
+import { PROFILE_FIELDS } from "./users.contract.ts";
 import { existingUser, type NewUser, newUser, type Wish } from "./users.rules.ts";
 
-/** Row and event in one statement: half the cost of a transaction of two. */
+/** What a new row is given; all other columns have defaults. */
+const GIVEN = [
+  "createdAt",
+  "id",
+  "keycloakId",
+  "email",
+  ...PROFILE_FIELDS,
+] as const satisfies (keyof NewUser)[];
+
+/** Row and event in one statement: half the cost of a transaction of two. Both times are $5, the createdAt. */
 const INSERT = {
   name: "insert-user",
   text: `
     WITH created AS (
-      INSERT INTO users (id, keycloak_id, email, full_name, company_name, phone, bio, created_at, updated_at)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+      INSERT INTO users (updated_at, ${GIVEN.map(fieldOf)})
+      VALUES ($5, ${GIVEN.map((_, index) => `$${index + 5}`)})
       RETURNING *
     ), event AS (
-      INSERT INTO outbox (topic, key, value, traceparent) SELECT $9, $10, $11::json, $12 FROM created
+      INSERT INTO outbox (topic, key, value, traceparent) SELECT $1, $2, $3::json, $4 FROM created
     )
     SELECT ${USER_COLUMNS} FROM created`,
 };
@@ -34,10 +44,8 @@ export async function insertUser(
   within?: Transaction,
 ): Promise<UserRow> {
   const { topic, key, value, traceparent } = toRecord(event, cause, user.createdAt);
-  const { id, keycloakId, email, fullName, companyName, phone, bio, createdAt } = user;
-  const row = [id, keycloakId, email, fullName, companyName, phone, bio, createdAt];
-  const values = [...row, topic, key, value, traceparent];
-  const [created] = await query<UserRow>(INSERT, values, within).catch(refuseTaken({ email, keycloakId }));
+  const values = [topic, key, value, traceparent, ...GIVEN.map((field) => user[field])];
+  const [created] = await query<UserRow>(INSERT, values, within).catch(refuseTaken(user));
   if (within) within.afterCommit(() => wakeRelay());
   else wakeRelay();
   return created as UserRow;
