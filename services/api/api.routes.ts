@@ -1,8 +1,9 @@
+import type { ActionContract } from "../../lib/contract/action.ts";
 import { call } from "../../lib/contract/call.ts";
 import { type Actions, REST_ACTIONS } from "../contracts.ts";
-import { User } from "../users/users.fields.ts";
 import { sendAvatar } from "./avatar-image.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
+import { withMyId } from "./me.ts";
 import { receiveFile, UPLOAD_WITHIN } from "./upload.ts";
 
 export const BASE_PATH = "/api/v1";
@@ -22,42 +23,50 @@ const SPECIAL: Partial<Record<keyof Actions, Omit<Binding, "action">>> = {
 
 export const bindingOf = (action: string): Omit<Binding, "action"> => SPECIAL[action as keyof Actions] ?? {};
 
-/** "Me" is the user of the token. */
-const askForOneself: Handler = (req, _res, next) => {
-  req.$params.keycloakId = req.$ctx.meta.caller?.user?.sub;
-  next();
+/** A REST route: an action at a path. `me`: the param that the token gives instead of the path. */
+export type RestRoute = {
+  route: string;
+  action: keyof Actions;
+  contract: ActionContract;
+  me?: Binding["me"];
 };
-export const ME = { path: "/users/me", action: "users.getByKeycloakId" } as const;
+
+/** What a user may call at `/users/:id` is at `/users/me` too, for the user of the token (contract 23). */
+function routesOf([action, contract]: (typeof REST_ACTIONS)[number]): RestRoute[] {
+  const { rest: route = "" } = contract;
+  const declared: RestRoute = { route, action, contract };
+  if (!/ \/users\/:id(\/|$)/.test(route) || contract.access === "internal") return [declared];
+  const mine: RestRoute = { route: route.replace(":id", "me"), action, contract, me: "id" };
+  return [declared, action === "users.get" ? { ...mine, ...BY_TOKEN } : mine];
+}
+
+/** The token has the keycloakId: to find a user by it is one call, and not two. */
+const BY_TOKEN = { action: "users.getByKeycloakId", me: "keycloakId" } as const;
+
+export const REST_ROUTES: RestRoute[] = REST_ACTIONS.flatMap(routesOf);
+
+const toBinding = ({
+  action,
+  contract: { status, location, idempotent, params, result },
+  me,
+}: RestRoute): Binding => ({
+  action,
+  status,
+  location,
+  idempotent,
+  conditional: "ifVersion" in params,
+  versioned: result.versioned as Binding["versioned"],
+  me,
+  ...bindingOf(action),
+  ...(me === "id" && { handler: withMyId({ action, ...bindingOf(action) }) }),
+});
 
 /** A literal segment comes before a param, so that `me` is not taken for an id: `~` sorts last. */
 const specificity = (route: string) => route.slice(route.indexOf(" ")).replaceAll(":", "~");
 
 /** The REST routes (contract 2) and the actions they call. The first that matches a path is taken. */
 export const ROUTES: Record<string, Binding> = Object.fromEntries(
-  [
-    ...REST_ACTIONS.map(
-      ([action, { rest = "", status, location, idempotent, params, result }]): [string, Binding] => [
-        rest,
-        {
-          action,
-          status,
-          location,
-          idempotent,
-          conditional: "ifVersion" in params,
-          versioned: result.versioned as Binding["versioned"],
-          ...bindingOf(action),
-        },
-      ],
-    ),
-    [
-      `GET ${ME.path}`,
-      {
-        action: ME.action,
-        versioned: User.versioned as Binding["versioned"],
-        handler: askForOneself,
-        forUser: true,
-        query: [],
-      },
-    ] as const,
-  ].sort(([a], [b]) => (specificity(a) < specificity(b) ? -1 : 1)),
+  REST_ROUTES.map((route): [string, Binding] => [route.route, toBinding(route)]).sort(([a], [b]) =>
+    specificity(a) < specificity(b) ? -1 : 1,
+  ),
 );

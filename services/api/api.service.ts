@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, Service, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { demandRole, type Meta } from "../../lib/contract/caller.ts";
-import { Unauthorized } from "../../lib/contract/errors.ts";
 import { ARRIVE_WITHIN, arriveWithin } from "../../lib/http/arrival.ts";
 import { readCorrelationId } from "../../lib/http/correlation.ts";
 import { setEtag } from "../../lib/http/etag.ts";
@@ -18,6 +17,7 @@ import { DOCS_ROUTES } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
 import { GATEWAY_OVERRIDES, type GatewayState } from "./gateway-overrides.ts";
 import { markReplay, readIdempotencyKey } from "./idempotency-key.ts";
+import { keepApart, paramsOfMe } from "./me.ts";
 import { readParams } from "./request.ts";
 import { routeOf } from "./request-log.ts";
 
@@ -98,14 +98,17 @@ async function onBeforeCall(
   alias: Binding,
 ): Promise<void> {
   if (ctx.span) ctx.span.name = routeOf(req);
+  if (alias.me) keepApart(res);
   const access = req.$action?.access ?? "internal";
-  ctx.meta.caller = access === "anyone" ? { internal: false } : await authenticate(req.headers, this.logger);
-  demandRole(access, ctx.meta.caller);
-  if (alias.forUser && !ctx.meta.caller.user) throw new Unauthorized("A user's token is required");
+  const isOpen = access === "anyone" && !alias.me;
+  const caller = isOpen ? { internal: false } : await authenticate(req.headers, this.logger);
+  ctx.meta.caller = caller;
+  demandRole(access, caller);
+  const path = alias.me ? { ...req.$params, ...paramsOfMe(alias.me, caller) } : req.$params;
   setCorrelationId(ctx, route, req);
   if (alias.idempotent) ctx.meta.idempotencyKey = readIdempotencyKey(req);
-  const params = readParams(req, res, { ...alias, search: req.query, path: req.$params });
-  req.$params = await arriveWithin(ARRIVE_WITHIN.body, params);
+  const read = readParams(req, res, { ...alias, search: req.query, path });
+  req.$params = await arriveWithin(ARRIVE_WITHIN.body, read);
 }
 
 function setCorrelationId(ctx: Context<unknown, Meta>, _route: unknown, req: Request): void {

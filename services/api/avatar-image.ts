@@ -29,11 +29,12 @@ export const sendAvatar: Handler = (req, res, next) => {
   }).then((image) => {
     const { avatar } = req.$ctx.meta as Meta & { avatar: AvatarMeta };
     res.setHeader("ETag", avatar.etag);
-    res.setHeader("Vary", "Accept");
-    res.setHeader(
-      "Cache-Control",
-      v === avatar.version ? `public, max-age=${YEAR}, immutable` : `public, max-age=${MINUTES}`,
-    );
+    res.appendHeader("Vary", "Accept");
+    if (!res.hasHeader("Cache-Control"))
+      res.setHeader(
+        "Cache-Control",
+        v === avatar.version ? `public, max-age=${YEAR}, immutable` : `public, max-age=${MINUTES}`,
+      );
     res.setHeader("X-Content-Type-Options", "nosniff");
     res.setHeader("Content-Security-Policy", "default-src 'none'; sandbox");
     if (!image) return void res.writeHead(304).end();

@@ -43,8 +43,8 @@ export type Binding = {
   versioned?: (result: never) => string;
   /** It honours If-Match (contract 20). */
   conditional?: boolean;
-  /** A user's token is required: the internal token alone is not enough. */
-  forUser?: true;
+  /** The param that names the user of the token. The internal token alone is not enough. */
+  me?: "id" | "keycloakId";
   /** The fields that the query may have, if they are not the params of the action. */
   query?: string[];
   /** Other fields of the query are ignored and not refused. */

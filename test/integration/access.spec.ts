@@ -30,6 +30,12 @@ const upload: Call = ({ id }) => ({
   body: '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nno image\r\n--b--\r\n',
 });
 
+/** The same call for "me" in place of the person's id. */
+const mine =
+  (call: Call): Call =>
+  (person) =>
+    call({ ...person, id: "me" });
+
 type Callers = Record<"self" | "other" | "admin" | "internal" | "nobody", number>;
 /** Who may what (SPEC 2); who is nobody is also who comes with a bad token. 404, 415: let in, and nothing there. */
 // biome-ignore format: a table
@@ -58,6 +64,18 @@ const TABLE: [string, Call, ...number[]][] = [
   ["POST /users/:id/quota/reservations", send("POST", "/quota/reservations", { resource: "interviews" }), 403, 403, 403, 201, 401],
   ["POST /users/:id/quota/reservations/:reservationId/commit", send("POST", "/quota/reservations/00000000-0000-4000-8000-000000000000/commit"), 403, 403, 403, 404, 401],
   ["DELETE /users/:id/quota/reservations/:reservationId", send("DELETE", "/quota/reservations/00000000-0000-4000-8000-000000000000"), 403, 403, 403, 404, 401],
+  ["PATCH /users/me", mine(send("PATCH", "", { profile: { bio: "x" } })), 200, 200, 404, 401, 401],
+  ["DELETE /users/me", mine(send("DELETE")),                   200, 200, 404, 401, 401],
+  ["PUT /users/me/profile", mine(send("PUT", "/profile", { fullName: "New Name" })), 200, 200, 404, 401, 401],
+  ["PUT /users/me/email", mine(send("PUT", "/email", { email: "moved@example.com" })), 403, 403, 404, 401, 401],
+  ["GET /users/me/avatar", mine(get("/avatar")),               404, 404, 404, 401, 401],
+  ["POST /users/me/avatar", mine(upload),                      415, 415, 404, 401, 401],
+  ["DELETE /users/me/avatar", mine(send("DELETE", "/avatar")), 404, 404, 404, 401, 401],
+  ["GET /users/me/preferences", mine(get("/preferences")),     200, 200, 404, 401, 401],
+  ["PATCH /users/me/preferences", mine(send("PATCH", "/preferences", { language: "de" })), 200, 200, 404, 401, 401],
+  ["GET /users/me/stats", mine(get("/stats")),                 200, 200, 404, 401, 401],
+  ["GET /users/me/quotas", mine(get("/quotas")),               200, 200, 404, 401, 401],
+  ["PATCH /users/me/quotas", mine(send("PATCH", "/quotas", { maxInterviews: 1 })), 403, 403, 404, 401, 401],
   ["GET /health", () => ({ path: "/health" }),                 200, 200, 200, 200, 200],
   ["GET /health/live", () => ({ path: "/health/live" }),       200, 200, 200, 200, 200],
   ["GET /health/ready", () => ({ path: "/health/ready" }),     200, 200, 200, 200, 200],
@@ -72,12 +90,13 @@ describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 
   test("answers each caller as the table says", async () => {
     const headersOf: Record<keyof Callers, (person: Person) => object> = {
       self: ({ headers }) => headers,
-      other: () => stranger.headers,
+      other: () => another.headers,
       admin: () => adminHeaders,
       internal: () => service.internal,
       nobody: () => ({}),
     };
     const adminHeaders = await service.admin();
+    const another = await createUser(service); // who may delete themselves
     const answered: Partial<Callers> = {};
     for (const [caller, headers] of Object.entries(headersOf)) {
       const person = await createUser(service); // of one's own: calls leave their mark

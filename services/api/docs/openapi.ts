@@ -1,11 +1,10 @@
 import type { ActionContract } from "../../../lib/contract/action.ts";
-import type { Access } from "../../../lib/contract/caller.ts";
 import type { Fields } from "../../../lib/contract/fields.ts";
 import { type JsonSchema, toJsonSchema, toObjectSchema } from "../../../lib/contract/json-schema.ts";
-import { REST_ACTIONS } from "../../contracts.ts";
-import { BASE_PATH, bindingOf, ME } from "../api.routes.ts";
+import { BASE_PATH, bindingOf } from "../api.routes.ts";
 import { HEALTH_PATHS } from "./health-paths.ts";
 import { INFO, TAGS } from "./info.ts";
+import { OPERATIONS, type Operation } from "./operations.ts";
 import { errorsOf, refusals } from "./refusals.ts";
 import { refer, SCHEMAS } from "./schemas.ts";
 
@@ -17,29 +16,11 @@ Send \`Authorization: Bearer <Keycloak access token>\`; services of ours send \`
 
 Every error has the same form, \`Error\`. The events of the service are described in [asyncapi.json](asyncapi.json).`;
 
-const BEARER = { bearer: [] };
-const INTERNAL = { internal: [] };
-const ACCESS: Record<Access, { who: string; security: object[] }> = {
-  anyone: { who: "Open to anyone.", security: [] },
-  owner: { who: "For the owner, admins and internal services.", security: [BEARER, INTERNAL] },
-  "keycloak-owner": { who: "For the owner, admins and internal services.", security: [BEARER, INTERNAL] },
-  admin: { who: "For admins and internal services.", security: [BEARER, INTERNAL] },
-  internal: { who: "For internal services.", security: [INTERNAL] },
-};
-const SIGNED_IN = { who: "For any signed-in user.", security: [BEARER] };
-
-type Route = { name: string; contract: ActionContract; method: string; path: string };
-
-const ROUTES: Route[] = REST_ACTIONS.map(([name, contract]) => {
-  const [method = "", path = ""] = (contract.rest ?? "").split(" ");
-  return { name, contract, method, path };
-});
-
 export function openApi(): object {
   const paths: Record<string, Record<string, object>> = {};
-  for (const route of ROUTES) {
-    const path = BASE_PATH + route.path.replaceAll(/:(\w+)/g, "{$1}");
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describe(route) };
+  for (const operation of OPERATIONS) {
+    const path = BASE_PATH + operation.path.replaceAll(/:(\w+)/g, "{$1}");
+    paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describe(operation) };
   }
   return {
     openapi: "3.1.1",
@@ -50,7 +31,7 @@ export function openApi(): object {
     },
     servers: [{ url: "/" }],
     tags: TAGS,
-    paths: { ...paths, [`${BASE_PATH}${ME.path}`]: { get: describeMe() }, ...HEALTH_PATHS },
+    paths: { ...paths, ...HEALTH_PATHS },
     components: {
       schemas: SCHEMAS,
       securitySchemes: {
@@ -61,28 +42,21 @@ export function openApi(): object {
   };
 }
 
-function describe(route: Route, { who, security } = ACCESS[route.contract.access]): object {
-  const { name, contract, path } = route;
+function describe(operation: Operation): object {
+  const { name, contract, path, who, security } = operation;
   return {
     tags: name.split(".", 1),
     operationId: contract.operationId,
     summary: contract.summary,
     description: who,
     security,
-    ...request(route),
+    ...request(operation),
     responses: { ...success(contract), ...errorsOf(refusals(contract), BASE_PATH + path) },
   };
 }
 
-/** `GET /users/me` is another route of the action that finds a user by the id in Keycloak. */
-function describeMe(): object {
-  const [, contract] = REST_ACTIONS.find(([name]) => name === ME.action) as [string, ActionContract];
-  const me = { ...contract, operationId: "getMe", summary: "Get the signed-in user", params: {} };
-  return describe({ name: ME.action, contract: me, method: "GET", path: ME.path }, SIGNED_IN);
-}
-
 /** Each param from its one place: the path, the query of a GET, the body. */
-function request({ name, contract, method, path }: Route): object {
+function request({ name, contract, method, path }: Operation): object {
   const { params } = contract;
   const example: Record<string, unknown> = contract.example?.params ?? {};
   const inPath = (path.match(/:\w+/g) ?? []).map((param) => param.slice(1));
