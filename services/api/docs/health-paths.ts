@@ -29,10 +29,10 @@ export const HEALTH_PATHS = {
     503: { description: "The database is unavailable", content: json("HealthError") },
   }),
   "/health/live": get("Check that the process runs", "/health/live", {
-    200: { description: "It runs", content: json("Status") },
+    200: { description: "It runs", content: json("NodeStatus") },
   }),
   "/health/ready": get("Check that the node is ready for requests", "/health/ready", {
-    200: { description: "It is ready", content: json("Status") },
+    200: { description: "It is ready", content: json("NodeStatus") },
     ...errorsOf([new DependencyUnavailable("database")], "/health/ready"),
   }),
   "/metrics": get("Get the metrics", "/metrics", {

@@ -4,6 +4,7 @@ import {
   count,
   described,
   type Field,
+  integer,
   list,
   nullable,
   object,
@@ -17,7 +18,7 @@ import { REST_ACTIONS } from "../../contracts.ts";
 /** The schemas that the OpenAPI document refers to by name: the results of the actions, and what is no action's. */
 
 const error = {
-  statusCode: count(),
+  statusCode: integer(400, 599),
   message: anyText(),
   error: described("The reason phrase of the status", anyText()),
   timestamp: time(),
@@ -41,7 +42,7 @@ const OTHERS: Field[] = [
   object(error, "Error"),
   object(health, "Health"),
   object({ ...error, ...health }, "HealthError"),
-  object({ status: oneOf(["ok"]) }, "Status"),
+  object({ status: oneOf(["ok"]) }, "NodeStatus"),
 ];
 
 export const refer = (name: string): string => `#/components/schemas/${name}`;
