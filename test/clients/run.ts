@@ -1,0 +1,55 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { jpeg } from "../helpers/images.ts";
+import { spawnService } from "../helpers/process.ts";
+
+/**
+ * Uses the published documents as other projects do: linters find nothing in them, and clients that are generated from
+ * them compile and make a round trip. Exits with 1 if a step fails.
+ *
+ * `npm run test:clients -- TOOLS`: TOOLS is a copy of this folder, with its packages in node_modules and venv (.ci/run).
+ */
+
+const STEPS = [
+  "redocly lint --config redocly.yaml openapi.json asyncapi.json",
+  "spectral lint --ruleset spectral.yaml --fail-severity hint openapi.json asyncapi.json",
+
+  "openapi-typescript openapi.json --output typescript/api.d.ts",
+  "tsc --project typescript",
+  "node typescript/round-trip.ts",
+
+  "openapi-python-client generate --path openapi.json --config python/config.yaml --meta none --output-path python/user_service --overwrite --fail-on-warning",
+  "mypy --strict python",
+  "python python/round_trip.py",
+];
+
+const tools = resolve(process.argv[2] ?? "");
+const service = await spawnService({});
+try {
+  await service.ready(60_000);
+  for (const name of ["openapi.json", "asyncapi.json"])
+    await writeFile(join(tools, name), await (await fetch(`${service.url}/${name}`)).text());
+  await writeFile(join(tools, "ada.jpg"), await jpeg());
+
+  const [TOKEN] = /^eyJ\S+$/m.exec(service.printed()) ?? [];
+  const places = [join(tools, "node_modules/.bin"), join(tools, "venv/bin"), dirname(process.execPath)];
+  const env = {
+    ...process.env,
+    PATH: [...places, process.env.PATH].join(":"),
+    URL: service.url,
+    TOKEN,
+    IMAGE: join(tools, "ada.jpg"),
+  };
+  for (const step of STEPS) {
+    console.log(`\n> ${step}`);
+    const [code] = await once(spawn(step, { shell: true, cwd: tools, env, stdio: "inherit" }), "exit");
+    if (code !== 0) {
+      console.error(`Failed: ${step}`);
+      process.exitCode = 1;
+    }
+  }
+} finally {
+  await service.remove();
+}
