@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Errors } from "moleculer";
+import { type Context, Errors } from "moleculer";
 import type { Transaction } from "sequelize";
 import { callerOf, type Meta } from "../lib/contract/caller.ts";
 import { IdempotencyKeyReused, RequestInProgress } from "../lib/contract/errors.ts";
@@ -8,7 +8,7 @@ import { type PurgeLimits, purge } from "./purge.ts";
 
 /** Requests that can be repeated safely with an `Idempotency-Key` (contract 21). */
 
-type Call = { action?: { name?: string } | null; params: unknown; meta: Meta };
+type Call = Pick<Context<unknown, Meta>, "action" | "params" | "meta" | "locals">;
 
 /** A stored answer: the action's result and the version that it reported, or the error that it rejected with. */
 type Answer = Success | { error: Refusal };
@@ -24,16 +24,17 @@ type Refusal = { message: string; code: number; type: string; data?: unknown };
  * first request, DependencyUnavailable, what `work` throws or threw
  */
 export async function once<Result>(
-  { action, params, meta }: Call,
+  { action, params, meta, locals }: Call,
   work: (tx?: Transaction) => Promise<Result>,
 ): Promise<Result> {
   const { idempotencyKey: key } = meta;
+  meta.replayed = false; // Moleculer passes on the meta of an earlier call
   if (key === undefined) return work();
   const { internal, user } = callerOf(meta);
   const id = sha256([internal ? "internal" : "user", user?.sub, action?.name, key]);
   const run = async (tx: Transaction) => ({ result: await work(tx), version: meta.version });
   const { answer, replayed } = await transaction((tx) => answerOnce(tx, id, sha256(params), run));
-  meta.replayed = replayed;
+  meta.replayed = locals.hadNoEffect = replayed;
   if ("result" in answer) {
     meta.version = answer.version;
     return answer.result as Result;

@@ -16,7 +16,7 @@ export type ActionContract<Params extends Fields = Fields, Result extends Field 
   idempotent?: true;
   params: Params;
   result: Result;
-  /** The `action` of the log line that each success writes (contract 10). */
+  /** The `action` of the log line of each success (contract 10), unless the handler sets `ctx.locals.hadNoEffect`. */
   logAs?: string;
   /** The level of that line, if it is not "info". */
   logLevel?: "debug";

@@ -20,7 +20,8 @@ export const Observe: Middleware = {
       try {
         const result = await next.call(this, ctx);
         done.observe((performance.now() - start) / 1000);
-        if (logAs) ctx.service?.logger[logLevel](lineOf(ctx, logAs, result), `Done: ${logAs}`);
+        if (logAs && !ctx.locals.hadNoEffect)
+          ctx.service?.logger[logLevel](lineOf(ctx, logAs, result), `Done: ${logAs}`);
         return result;
       } catch (error) {
         const isTheirs = Number((error as { code?: unknown }).code) < 500;

@@ -109,6 +109,7 @@ export const actions = {
     rest: "PUT /users/by-keycloak/:keycloakId",
     status: "200 or 201",
     access: "keycloak-owner",
+    logAs: "user_create",
     params: { keycloakId, email: email(), profile: object(profile) },
     result: User,
     operationId: "ensureUser",

@@ -43,6 +43,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
       demandEmail(ctx);
       const { row, created } = await ensureUser(ctx.params, causeOf(ctx));
       ctx.meta.created = created;
+      ctx.locals.hadNoEffect = !created;
       if (created) usersTotal.inc();
       return answerWith(ctx, row);
     },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import pg from "pg";
 import type { User } from "../../services/users/users.contract.ts";
+import { blockEmail, someoneWaits } from "../helpers/block-email.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { allRows, createUser, newUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
@@ -28,33 +28,6 @@ const eventsOf = async (id: string) => {
   return events.heard.filter(({ userId }) => userId === id).map(({ eventType }) => eventType);
 };
 const answers = () => service.database.sql("SELECT answer FROM idempotent_answers");
-
-/** An open transaction with a user of this e-mail: who inserts the same e-mail waits for its end. */
-async function blockEmail(email: string): Promise<pg.Client> {
-  const { DATABASE_HOST, DATABASE_PORT, DATABASE_USER, DATABASE_PASSWORD, DATABASE_NAME } =
-    service.database.env;
-  const client = new pg.Client({
-    host: DATABASE_HOST,
-    port: Number(DATABASE_PORT),
-    user: DATABASE_USER,
-    password: DATABASE_PASSWORD,
-    database: DATABASE_NAME,
-  });
-  await client.connect();
-  await client.query("BEGIN");
-  await client.query(
-    "INSERT INTO user_service.users (keycloak_id, email, full_name) VALUES ('blocker', $1, 'B')",
-    [email],
-  );
-  return client;
-}
-
-const someoneWaits = async (): Promise<boolean> =>
-  (
-    await service.database.sql(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    )
-  ).length > 0;
 
 describe("POST /users with an Idempotency-Key", () => {
   test("a repeat gets the first status, body and Location again, with Idempotency-Replayed: true", async () => {
@@ -127,9 +100,9 @@ describe("POST /users with an Idempotency-Key", () => {
 
   test("a repeat while the first is running is 409 with Retry-After: 1, and once it ended gets its answer", async () => {
     const [headers, body] = [key(), newUser()];
-    const blocker = await blockEmail(body.email);
+    const blocker = await blockEmail(service.database, body.email);
     const first = create(headers, body).then((answer) => answer);
-    await waitFor(someoneWaits);
+    await waitFor(() => someoneWaits(service.database));
     const busy = await create(headers, body).expect(409);
     expect(busy.headers["retry-after"]).toBe("1");
     await blocker.end();
