@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import type { Meta } from "../../lib/contract/caller.ts";
 import { createUser, newUser, rowOf } from "../helpers/people.ts";
@@ -202,4 +202,18 @@ test("a repeat that another service makes does not mark its next call as replaye
   });
   await service.broker.waitForServices(name);
   expect(await service.broker.call(`${name}.signUp`)).toEqual([true, false]);
+});
+
+test("a creation is logged once as user_create: not for a repeat, nor for a PUT that finds the user", async () => {
+  const info = jest.spyOn(service.broker.getLocalService("users").logger, "info");
+  const [headers, body] = [key(), newUser()];
+  const { body: user } = await create(headers, body).expect(201);
+  await create(headers, body).expect(201);
+  const { keycloakId, ...rest } = newUser();
+  const put = () =>
+    service.http.put(`/api/v1/users/by-keycloak/${keycloakId}`).set(service.internal).send(rest);
+  const { body: ensured } = await put().expect(201);
+  await put().expect(200);
+  const lines = info.mock.calls.map(([line]) => line).filter(({ action }) => action === "user_create");
+  expect(lines.map(({ userId }) => userId)).toEqual([user.id, ensured.id]);
 });
