@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Meta } from "../lib/contract/caller.ts";
+import { inBatches } from "../lib/runtime/batch.ts";
 import { config } from "../lib/runtime/config.ts";
 import { query } from "./database.ts";
 import { USER_COLUMNS, type UserRow } from "./user.ts";
@@ -16,6 +17,18 @@ const cache = config.userCacheMs
   ? new LRUCache<string, Read>({ max: 10_000, ttl: config.userCacheMs })
   : undefined;
 
+const FIND = {
+  name: "find-users",
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE id = ANY($1) AND deleted_at IS NULL`,
+};
+
+/** Reads of the same moment share one query. */
+const readUser = inBatches(async (ids: string[]) => {
+  const rows = await query<UserRow>(FIND, [ids]);
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => found.get(id));
+});
+
 /**
  * @param id in lower case
  * @returns the user's row, or undefined if there is none or the user is deleted
@@ -24,7 +37,7 @@ const cache = config.userCacheMs
 export function findUser(id: string): Read {
   const known = cache?.get(id);
   if (known) return known;
-  const read = readSoon(id);
+  const read = readUser(id);
   cache?.set(id, read);
   read.then(
     (row) => row ?? cache?.delete(id),
@@ -37,34 +50,6 @@ export function findUser(id: string): Read {
 export function reportVersion<Row extends Pick<UserRow, "version">>({ meta }: { meta: Meta }, row: Row): Row {
   meta.version = row.version;
   return row;
-}
-
-/** The ids that were asked for in this turn of the event loop, and who waits for them. */
-let asked = new Map<string, PromiseWithResolvers<UserRow | undefined>>();
-
-/** Reads a row at the end of this turn of the event loop, with all others that were asked for until then. */
-function readSoon(id: string): Read {
-  if (asked.size === 0) setImmediate(readAsked);
-  const waiting = asked.get(id) ?? Promise.withResolvers();
-  asked.set(id, waiting);
-  return waiting.promise;
-}
-
-const FIND = {
-  name: "find-users",
-  text: `SELECT ${USER_COLUMNS} FROM users WHERE id = ANY($1) AND deleted_at IS NULL`,
-};
-
-async function readAsked(): Promise<void> {
-  const batch = asked;
-  asked = new Map();
-  try {
-    const rows = await query<UserRow>(FIND, [[...batch.keys()]]);
-    const found = new Map(rows.map((row) => [row.id, row]));
-    for (const [id, { resolve }] of batch) resolve(found.get(id));
-  } catch (error) {
-    for (const { reject } of batch.values()) reject(error);
-  }
 }
 
 /** Removes the rows that a transaction changed from the cache. Call it after the commit, even if that failed. */

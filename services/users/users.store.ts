@@ -1,9 +1,10 @@
 import type { Transaction } from "sequelize";
-import { EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
+import { DependencyUnavailable, EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
 import type { Cause } from "../../lib/contract/events.ts";
+import { inBatches } from "../../lib/runtime/batch.ts";
 import { sqlState } from "../../models/database.errors.ts";
-import { query } from "../../models/database.ts";
-import { toRecord, wakeRelay } from "../../models/outbox.ts";
+import { query, type Statement } from "../../models/database.ts";
+import { columnsOfRecords, type OutboxRecord, toRecord, wakeRelay } from "../../models/outbox.ts";
 import { fieldOf, USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { DomainEvent } from "../contracts.ts";
 import { PROFILE_FIELDS } from "./users.contract.ts";
@@ -11,26 +12,50 @@ import { existingUser, type NewUser, newUser, type Wish } from "./users.rules.ts
 
 /** What a new row is given; all other columns have defaults. */
 const GIVEN = [
-  "createdAt",
   "id",
   "keycloakId",
   "email",
   ...PROFILE_FIELDS,
+  "createdAt",
 ] as const satisfies (keyof NewUser)[];
+const COLUMNS = GIVEN.map(fieldOf);
 
-/** Row and event in one statement: half the cost of a transaction of two. Both times are $5, the createdAt. */
-const INSERT = {
-  name: "insert-user",
+/** Rows and events in one statement. */
+const insertStatement = (name: string, onConflict: string) => ({
+  name,
   text: `
     WITH created AS (
-      INSERT INTO users (updated_at, ${GIVEN.map(fieldOf)})
-      VALUES ($5, ${GIVEN.map((_, index) => `$${index + 5}`)})
+      INSERT INTO users (updated_at, ${COLUMNS})
+      SELECT created_at, ${COLUMNS} FROM json_populate_recordset(NULL::users, $1)
+      ${onConflict}
       RETURNING *
-    ), event AS (
-      INSERT INTO outbox (topic, key, value, traceparent) SELECT $1, $2, $3::json, $4 FROM created
+    ), events AS (
+      INSERT INTO outbox (topic, key, value, traceparent)
+      SELECT event.* FROM unnest($2::text[], $3::text[], $4::json[], $5::text[])
+        AS event (topic, key, value, traceparent)
+      JOIN created ON created.id::text = event.key
     )
     SELECT ${USER_COLUMNS} FROM created`,
-};
+});
+const INSERT = insertStatement("insert-user", "");
+const INSERT_FREE = insertStatement("insert-users", "ON CONFLICT DO NOTHING");
+
+type SignUp = { user: NewUser; record: OutboxRecord };
+
+async function insert(statement: Statement, signUps: SignUp[], within?: Transaction): Promise<UserRow[]> {
+  const rows = signUps.map(({ user }) =>
+    Object.fromEntries(GIVEN.map((field) => [fieldOf(field), user[field]])),
+  );
+  const records = columnsOfRecords(signUps.map(({ record }) => record));
+  return query<UserRow>(statement, [JSON.stringify(rows), ...records], within);
+}
+
+/** Sign-ups of the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. */
+const insertIfFree = inBatches(async (signUps: SignUp[]) => {
+  const rows = await insert(INSERT_FREE, signUps);
+  const created = new Map(rows.map((row) => [row.id, row]));
+  return signUps.map(({ user }) => created.get(user.id));
+});
 
 /**
  * Stores a new user together with its event.
@@ -43,12 +68,18 @@ export async function insertUser(
   cause: Cause,
   within?: Transaction,
 ): Promise<UserRow> {
-  const { topic, key, value, traceparent } = toRecord(event, cause, user.createdAt);
-  const values = [topic, key, value, traceparent, ...GIVEN.map((field) => user[field])];
-  const [created] = await query<UserRow>(INSERT, values, within).catch(refuseTaken(user));
+  const signUp = { user, record: toRecord(event, cause, user.createdAt) };
+  const created = within ? undefined : await insertIfFree(signUp).catch(refuseUnlessOfOthers);
+  // alone, its error says what is taken
+  const [row] = created ? [created] : await insert(INSERT, [signUp], within).catch(refuseTaken(user));
   if (within) within.afterCommit(() => wakeRelay());
   else wakeRelay();
-  return created as UserRow;
+  return row as UserRow;
+}
+
+/** Any other error may come from another sign-up of the same statement. */
+function refuseUnlessOfOthers(error: unknown): undefined {
+  if (error instanceof DependencyUnavailable) throw error;
 }
 
 const FIND_TAKERS = {

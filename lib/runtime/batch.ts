@@ -1,0 +1,27 @@
+/**
+ * Handles together what is given in one turn of the event loop, at the end of that turn.
+ *
+ * @param handle gets the items in their order, and returns the result of each; if it rejects, all of them reject
+ * @returns gives one item, and returns its result
+ */
+export function inBatches<Item, Result>(
+  handle: (items: Item[]) => Promise<Result[]>,
+): (item: Item) => Promise<Result> {
+  let items: Item[] = [];
+  let results: Promise<Result[]> | undefined;
+
+  function endOfTurn(): Promise<Result[]> {
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      const batch = items;
+      items = [];
+      results = undefined;
+      return handle(batch);
+    });
+  }
+
+  return async (item) => {
+    const index = items.push(item) - 1;
+    results ??= endOfTurn();
+    return (await results)[index] as Result;
+  };
+}

@@ -1,0 +1,36 @@
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { inBatches } from "../../lib/runtime/batch.ts";
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("each item gets its own result, in whatever turns of the event loop the items are given", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.array(fc.integer())), async (turns) => {
+      const batches: number[][] = [];
+      const double = inBatches(async (items: number[]) => {
+        batches.push(items);
+        return items.map((item) => 2 * item);
+      });
+      const results: Promise<number>[] = [];
+      for (const items of turns) {
+        results.push(...items.map(double));
+        await turn();
+      }
+      expect(await Promise.all(results)).toEqual(turns.flat().map((item) => 2 * item));
+      expect(batches).toEqual(turns.filter((items) => items.length > 0));
+    }),
+  );
+});
+
+test("a batch that fails rejects its own items and no others", async () => {
+  const positive = inBatches(async (items: number[]) => {
+    if (items.some((item) => item < 0)) throw new Error("There is a negative one");
+    return items;
+  });
+  const first = [1, -1, 2].map(positive);
+  await Promise.allSettled(first);
+  const second = [3, 4].map(positive);
+  expect((await Promise.allSettled(first)).map(({ status }) => status)).toEqual(Array(3).fill("rejected"));
+  expect(await Promise.all(second)).toEqual([3, 4]);
+});
