@@ -1,8 +1,8 @@
 import { progress } from "../cli/progress.ts";
 
 /**
- * Measures two sides in turn (ours, reference, ours, reference …), so that whatever else the machine does meets both.
- * Each `measure` is called once before, unheeded: code gets compiled, connections opened, pages read.
+ * Measures two sides in turn (ours, reference, ours, reference …), so that other load on the machine affects both. Each
+ * `measure` runs once before as a warm-up: code gets compiled, connections opened, pages read.
  */
 export async function alternate(
   name: string,

@@ -9,7 +9,10 @@ import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
 import { photo, upload } from "./uploads.ts";
 
-/** Pictures: taken in, against busboy, sharp and files alone; given out, against node:http alone; and what others feel of it. */
+/**
+ * Avatars: uploads, against busboy, sharp and files alone; downloads, against node:http alone; and the effect on other
+ * requests.
+ */
 export const avatars: Part = async (bench) => {
   const database = await bench.databases.create("avatars");
   await seedUsers(database, 1_000);
@@ -22,7 +25,7 @@ export const avatars: Part = async (bench) => {
     ...(await uploads(bench, servers)),
     ...(await serving(bench, servers)),
     await others(bench, servers, users),
-    { name: "Peak RSS after all that", unit: "MB", ours: [peakRss(service)], target: { atMost: 512 } },
+    { name: "Peak RSS", unit: "MB", ours: [peakRss(service)], target: { atMost: 512 } },
   ];
   await Promise.all([service.stop(), bare.stop()]);
   return measurements;
@@ -48,7 +51,7 @@ async function uploads(bench: Bench, { service, bare, paths, headers }: Servers)
   return measurements;
 }
 
-/** The bare program gets the same picture first: then both give out the same bytes. */
+/** Uploads the same file to the bare program first, so that both serve the same bytes. */
 async function serving(bench: Bench, { service, bare, paths, headers }: Servers): Promise<Measurement[]> {
   const { rounds, seconds } = roundsOf(bench);
   const [path = ""] = paths;
@@ -90,7 +93,7 @@ async function others(
   return { name, unit: "ms", ...results, target: { atMost: 3 } };
 }
 
-/** The most memory that a process ever had, in MB. */
+/** The peak memory of a process, in MB. */
 function peakRss({ process: { pid } }: Server): number {
   const [, kB] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kB) / 1024;

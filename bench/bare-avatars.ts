@@ -8,8 +8,8 @@ import sharp from "sharp";
 import { authenticate, send, serve } from "./bare.ts";
 
 /**
- * `POST /api/v1/users/:id/avatar` without anything between busboy, sharp and the file system: the same eight pictures,
- * and as many at work at once. `GET` of the same path answers, from memory, the one that was made last.
+ * `POST /api/v1/users/:id/avatar` with only busboy, sharp and the file system: the same eight variants, and the same
+ * number of conversions at once. `GET` of the same path answers from memory with the last avatar.
  */
 
 const SIZES = [64, 128, 256, 512];
@@ -38,14 +38,14 @@ serve(async (req, res) => {
   await Promise.all(
     SIZES.flatMap((size) =>
       (["webp", "jpeg"] as const).map(async (format) => {
-        const picture = await atMostTwo(() =>
+        const variant = await atMostTwo(() =>
           sharp(data, { raw: { width: 512, height: 512, channels: info.channels } })
             .resize(size, size)
             .toFormat(format)
             .toBuffer(),
         );
-        await writeFile(join(folder, `${size}.${format}`), picture);
-        if (size === 512 && format === "jpeg") last = Buffer.from(picture);
+        await writeFile(join(folder, `${size}.${format}`), variant);
+        if (size === 512 && format === "jpeg") last = Buffer.from(variant);
       }),
     ),
   );

@@ -1,6 +1,6 @@
 import { authenticate, COLUMNS, pool, present, type Row, send, serve } from "./bare.ts";
 
-/** `GET /api/v1/users/:id` without anything between node:http and pg. */
+/** `GET /api/v1/users/:id` with only node:http and pg. */
 
 const PATH = /^\/api\/v1\/users\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 

@@ -1,6 +1,6 @@
 import type { Database } from "./databases.ts";
 
-/** Counts events, each once, by the service's statements and nothing else: no Kafka, no JSON, no broker. */
+/** Counts events, each once, with only the service's statements: no Kafka, no JSON, no broker. */
 
 const NOTE = `
   INSERT INTO processed_events (event_id, service_name, topic)
@@ -15,7 +15,7 @@ const ADD = `
 
 const BATCH = 1_000;
 
-/** Returns the rate, in events a second. */
+/** Returns the rate, in events per second. */
 export async function countBare({ sql }: Database, userIds: string[], count: number): Promise<number> {
   const events = Array.from({ length: count }, (_, n) => ({
     key: `interview-events:${crypto.randomUUID()}`,

@@ -11,7 +11,7 @@ import {
   serve,
 } from "./bare.ts";
 
-/** `POST /api/v1/users`, row and event in one statement, without anything between node:http and pg. */
+/** `POST /api/v1/users` with only node:http and pg: row and event in one statement. */
 
 const INSERT = {
   name: "insert-user",

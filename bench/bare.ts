@@ -5,8 +5,8 @@ import { importJWK, jwtVerify } from "jose";
 import pg from "pg";
 
 /**
- * What the bare programs share: the plainest server that does what the service must do, and nothing else, to measure
- * the service against. No framework, no log, no metrics, no tracing, no error format.
+ * Shared code of the bare programs: the simplest servers that do the required work, as references for the service. No
+ * framework, logs, metrics, tracing or error format.
  */
 
 const {
@@ -28,7 +28,7 @@ export const pool = new pg.Pool({
   options: `-c search_path=${process.env.DATABASE_SCHEMA},public`,
 });
 
-/** The same check with the same key and options as the service's (services/api/token.ts). */
+/** The same check as the service's (services/api/token.ts), with the same key and options. */
 const CHECK = {
   algorithms: ["RS256", "PS256", "ES256"],
   issuer: "urn:user-service:development",
@@ -41,10 +41,13 @@ const key = await importJWK(jwk, "ES256");
 
 type User = { sub?: string; admin: boolean };
 
-/** The service remembers good tokens for a while. To be its equal in that too, REMEMBER_TOKENS has us keep them all. */
+/**
+ * The service remembers valid tokens for a while. With REMEMBER_TOKENS, this program keeps all of them, to be
+ * comparable.
+ */
 const remembered = process.env.REMEMBER_TOKENS ? new Map<string, User>() : undefined;
 
-/** Whom the request's token speaks for; rejects where it is not good. */
+/** The user of the request's token; rejects if it is not valid. */
 export async function authenticate(req: IncomingMessage): Promise<User> {
   const token = (req.headers.authorization ?? "").slice("Bearer ".length);
   const known = remembered?.get(token);
@@ -64,14 +67,16 @@ export function send(res: ServerResponse, status: number, body: object): void {
   res.end(json);
 }
 
-/** Serves until the process is ended. Whatever fails is taken for a bad token: only good requests are measured. */
+/**
+ * Serves until the process is killed. Every error is answered as a bad token, because only valid requests are measured.
+ */
 export function serve(handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>): void {
   http
     .createServer((req, res) => handle(req, res).catch((error) => send(res, 401, { message: error.message })))
     .listen(Number(process.env.PORT), "127.0.0.1");
 }
 
-/** A row of `users`, as far as an answer shows it. */
+/** A row of `users`, as far as answers show it. */
 export type Row = Record<
   "id" | "keycloak_id" | "email" | "full_name" | "company_name" | "phone" | "bio" | "avatar_url",
   string
@@ -87,7 +92,7 @@ export type Row = Record<
 export const COLUMNS =
   "id, keycloak_id, email, full_name, company_name, phone, bio, avatar_url, interviews_created, storage_used, max_interviews, max_storage, created_at, updated_at";
 
-/** The same JSON as the service's answer. */
+/** The same JSON as in the service's answer. */
 export const present = (row: Row) => ({
   id: row.id,
   keycloakId: row.keycloak_id,

@@ -8,7 +8,7 @@ import { onKafka } from "./kafka.ts";
 import type { Bench } from "./part.ts";
 import { type Measurement, median } from "./statistics.ts";
 
-/** A call from node to node over Kafka: what the broker adds to a bare round trip, and what our transporter wins. */
+/** Calls between nodes over Kafka: the broker's overhead over a bare round trip, and the gain of our transporter. */
 export const call = onKafka("call", async (bench, brokers) => {
   progress("call: two processes for each of three ways");
   const [ours, stock, raw] = await Promise.all(
@@ -22,7 +22,7 @@ export const call = onKafka("call", async (bench, brokers) => {
   return measurements;
 });
 
-/** How many calls wait for their answers at a time, and what our transporter must win. */
+/** The number of concurrent calls, and the gain that our transporter must reach. */
 const IN_FLIGHT = [
   [1, 0.9],
   [16, 1],

@@ -2,12 +2,12 @@ import pg from "pg";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../lib/postgres/embedded-postgres.ts";
 import { migrateUp } from "../migrations/migrate.ts";
 
-/** One real PostgreSQL, as durable as it is by default, and a migrated database in it for whoever needs one. */
+/** One real PostgreSQL with default durability, and migrated databases in it for the parts that need one. */
 
 const SCHEMA = "user_service";
 
 export type Database = {
-  /** The environment that points a server at this database, the service and the bare programs alike. */
+  /** The environment that makes the service or a bare program use this database. */
   env: Record<string, string>;
   sql<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
 };
@@ -41,7 +41,7 @@ async function createMigrated({ stop: _, ...address }: EmbeddedPostgres, name: s
   const target = { ...address, database: name };
   await migrateUp({ ...target, schema: SCHEMA });
   const pool = new pg.Pool({ ...target, max: 1, options: `-c search_path=${SCHEMA},public` });
-  pool.on("error", () => {}); // the server may be down before the connection is
+  pool.on("error", () => {}); // the server may be stopped before the connection is closed
   return pool;
 }
 

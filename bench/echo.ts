@@ -3,22 +3,22 @@ import { ServiceBroker, Transporters } from "moleculer";
 import { KafkaTransporter } from "../lib/kafka/transporter.ts";
 import { createTopics, listen } from "./kafka.ts";
 
-/** Three ways to ask another process over Kafka and get an answer. The question is its own answer. */
+/** Three ways to call another process over Kafka. The answer repeats the question. */
 
 export type Way = "ours" | "stock" | "raw";
 
-/** One end of a way. */
+/** One end of a connection. */
 export type End = { ask(): Promise<unknown>; close(): Promise<unknown> };
 
-/** The end that asks; the other one must be there, or come. */
+/** Opens the end that asks; the other end must be running or start soon. */
 export const openAsking = (way: Way, brokers: string[]): Promise<End> =>
   way === "raw" ? askRaw(brokers) : askAction(way, brokers);
 
-/** The end that answers, for as long as the process lives. */
+/** Opens the end that answers, until the process exits. */
 export const openAnswering = (way: Way, brokers: string[]): Promise<unknown> =>
   way === "raw" ? answerRaw(brokers) : startNode(way, brokers, "answering");
 
-/** As moleculer.config.ts has it, but for the transporter. */
+/** The configuration of moleculer.config.ts, except for the transporter. */
 async function startNode(way: "ours" | "stock", brokers: string[], nodeID: string): Promise<ServiceBroker> {
   const kafka = { brokers, clientId: nodeID, groupId: "", ssl: false, sasl: undefined };
   const node = new ServiceBroker({
@@ -43,7 +43,7 @@ async function askAction(way: "ours" | "stock", brokers: string[]): Promise<End>
   return { ask: () => node.call("echo.say", { id: crypto.randomUUID() }), close: () => node.stop() };
 }
 
-/** A topic for either direction. */
+/** A topic for each direction. */
 const RAW = { questions: "bench-questions", answers: "bench-answers" };
 
 async function askRaw(brokers: string[]): Promise<End> {

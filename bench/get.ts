@@ -7,7 +7,9 @@ import { startBare, startService } from "./servers.ts";
 import type { Measurement, Target } from "./statistics.ts";
 import { bearer } from "./tokens.ts";
 
-/** `GET /users/:id`: what the framework costs, and what the cache wins. The bare program reads the database each time. */
+/**
+ * `GET /users/:id`: the cost of the framework, and the gain of the cache. The bare program always reads the database.
+ */
 export const get: Part = async (bench) => {
   const database = await bench.databases.create("get");
   await seedUsers(database, 10_000);
@@ -30,7 +32,7 @@ const CACHE: Record<string, { seconds: string; target: Target }> = {
   on: { seconds: "60", target: { atLeast: 1.5 } },
 };
 
-/** 200 users, each of whom asks for their own data with a token of their own. */
+/** 200 users, each of whom requests their own data with their own token. */
 export async function readOneself({ sql }: Database): Promise<Request[]> {
   const users = await sql<{ id: string; sub: string }>(
     "SELECT id, keycloak_id AS sub FROM users ORDER BY keycloak_id LIMIT 200",

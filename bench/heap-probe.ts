@@ -1,7 +1,9 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Loaded into the service by `--import`: tells how much of its heap is in use, in bytes, after a full collection. */
+/**
+ * Loaded into the service by `--import`: reports the size of the used heap, in bytes, after a full garbage collection.
+ */
 
 setFlagsFromString("--expose-gc");
 const collect: () => void = runInNewContext("gc");
@@ -10,4 +12,4 @@ process.on("message", () => {
   collect();
   process.send?.(process.memoryUsage().heapUsed);
 });
-process.channel?.unref(); // it must not keep the service from ending
+process.channel?.unref(); // it must not keep the service running

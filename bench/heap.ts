@@ -6,7 +6,7 @@ import { CONNECTIONS, type Part } from "./part.ts";
 import { seedUsers } from "./seed.ts";
 import { type Server, startService } from "./servers.ts";
 
-/** What requests leave behind on the heap must not grow with their number. */
+/** The heap that stays in use must not grow with the number of requests. */
 export const heap: Part = async ({ databases, load, quick }) => {
   const database = await databases.create("heap");
   await seedUsers(database, 1_000);

@@ -9,7 +9,9 @@ import { seedUsers } from "./seed.ts";
 import { launchService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 
-/** From Kafka to the counters: a backlog of the neighbours' events, against the same SQL in a loop without Kafka. */
+/**
+ * From Kafka to the counters: a backlog of events from other services, against the same SQL in a loop without Kafka.
+ */
 export const ingest = onKafka("ingest", async ({ databases, quick }, brokers) => {
   const count = quick ? 20_000 : 200_000;
   const [ours, theirs] = [await databases.create("ingest_ours"), await databases.create("ingest_theirs")];
@@ -42,13 +44,13 @@ async function userIds({ sql }: Database): Promise<string[]> {
   return users.map(({ id }) => id);
 }
 
-/** Where a topic's partitions ended before our events. */
+/** The end of a topic's partitions before our events. */
 type Start = { name: string; partitionOffsets: { partition: number; offset: bigint }[] };
 
 const TOPICS = ["interview-events", "media-events"] as const;
 const PARTITIONS = [0, 1, 2];
 
-/** Each event adds 1 to a sum: so the sums tell how many were counted, and whether each was once. */
+/** Each event adds 1 to a sum: the sums show how many events were counted, and whether each was counted once. */
 const EVENT = {
   "interview-events": () => ({ eventType: "interview.created", data: { interviewId: crypto.randomUUID() } }),
   "media-events": () => ({
@@ -93,14 +95,14 @@ async function endsOf(brokers: string[]): Promise<Start[]> {
   }));
 }
 
-/** Takes back what the last round counted. */
+/** Undoes what the last round counted. */
 async function forget({ sql }: Database): Promise<void> {
   await sql("TRUNCATE processed_events, outbox, dead_letters");
   await sql("UPDATE users SET interviews_created = 0, interviews_active = 0, storage_used = 0");
   await sql("VACUUM users");
 }
 
-/** In events a second, from the first that is counted to the last. */
+/** In events per second, from the first counted event to the last. */
 async function rateOfService(database: Database, brokers: string[], starts: Start[], count: number) {
   const env = kafkaEnv(brokers, "ingest,stats");
   await placeGroup(brokers, env.KAFKA_GROUP_ID, starts);
@@ -119,7 +121,7 @@ async function rateOfService(database: Database, brokers: string[], starts: Star
   return (1000 * (last.counted - first.counted)) / (last.at - first.at);
 }
 
-/** Has the group begin where our events do, whatever stands before them. */
+/** Sets the group's offsets to the start of our events. */
 async function placeGroup(brokers: string[], groupId: string, starts: Start[]): Promise<void> {
   const admin = new Admin({ clientId: "bench", bootstrapBrokers: brokers });
   await admin.alterConsumerGroupOffsets({ groupId, topics: starts });

@@ -2,9 +2,12 @@ import { Admin, Consumer } from "@platformatic/kafka";
 import type { Bench, Part } from "./part.ts";
 import type { Measurement } from "./statistics.ts";
 
-/** What the parts share that need a real Kafka: one at KAFKA_BROKERS that nobody else uses, as they fill its topics. */
+/**
+ * Shared code of the parts that need a real Kafka: one at KAFKA_BROKERS that nobody else uses, because they fill its
+ * topics.
+ */
 
-/** Makes a part of what needs Kafka's addresses; it is skipped where there are none. */
+/** Creates a part that needs Kafka's addresses; it is skipped if there are none. */
 export const onKafka =
   (name: string, measure: (bench: Bench, brokers: string[]) => Promise<Measurement[]>): Part =>
   async (bench) => {
@@ -14,7 +17,7 @@ export const onKafka =
     return [];
   };
 
-/** Points a node of ours at Kafka, with topics and a consumer group that no other node has. */
+/** Connects a node to Kafka, with topics and a consumer group that no other node has. */
 export const kafkaEnv = (brokers: string[], services: string) => ({
   KAFKA_BROKERS: brokers.join(","),
   KAFKA_GROUP_ID: `bench-${crypto.randomUUID()}`,
@@ -23,7 +26,7 @@ export const kafkaEnv = (brokers: string[], services: string) => ({
   SERVICES: services,
 });
 
-/** Creates the topics that are missing. */
+/** Creates the missing topics. */
 export async function createTopics(
   bootstrapBrokers: string[],
   topics: string[],
@@ -36,7 +39,7 @@ export async function createTopics(
   await admin.close();
 }
 
-/** Hears all that is produced from now on. */
+/** Receives everything that is produced from now on. */
 export async function listen(
   brokers: string[],
   topic: string,

@@ -9,7 +9,7 @@ import { type Server, startService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
 
-/** `GET /users`: a page must cost the same, however many users there are and however deep it lies. */
+/** `GET /users`: the cost of a page must not depend on the number of users or on its depth. */
 export const list: Part = async (bench) => {
   const many = await prepare(bench, "list_many", bench.quick ? 50_000 : 1_000_000);
   const few = await prepare(bench, "list_few", 1_000);
@@ -37,7 +37,7 @@ async function oneEmail({ count, database }: Side): Promise<string> {
   return user?.email ?? "";
 }
 
-/** The sorts, the column of each, and its order in SQL. */
+/** The sorts, with their columns and their orders in SQL. */
 const SORTS: Record<string, { column: string; order: string }> = {
   "-createdAt": { column: "created_at", order: "created_at DESC, id DESC" },
   email: { column: "email", order: "email_key(email), id" },
@@ -69,7 +69,7 @@ async function compare(
 
 const spell = (count: number) => count.toLocaleString("en");
 
-/** The query's part for a full page that begins at this depth, made here to save the walk. */
+/** The query for a full page at this depth; it computes the cursor to avoid reading all pages before. */
 async function cursorAt({ count, database }: Side, sort: string, depth: number): Promise<string> {
   if (depth === 0) return "";
   const { column = "", order = "" } = SORTS[sort] ?? {};

@@ -2,13 +2,13 @@ import autocannon from "autocannon";
 import type { Job, Outcome } from "./load.ts";
 import { median, quantile } from "./statistics.ts";
 
-/** The process that load.ts starts: makes the requests it is told to, and answers how it went. */
+/** The process that load.ts starts: sends the requests of a job and returns the outcome. */
 
 async function fire({ url, connections, seconds = 1, amount, requests }: Job): Promise<Outcome> {
   const idReplacement = requests.some(({ body }) => body !== undefined);
   const options = { url, connections, duration: seconds, amount, requests, idReplacement, sampleInt: 100 };
 
-  // autocannon's own figures are whole milliseconds, and count the time that it takes to prepare
+  // autocannon's own figures are in whole milliseconds and include its preparation
   const times: number[] = [];
   let [first, last] = [0, 0];
   const { errors, ...statuses } = await new Promise<autocannon.Result>((resolve, reject) => {

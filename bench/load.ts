@@ -2,9 +2,9 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 
-/** The load generator, in a process of its own: nothing else runs on its event loop. */
+/** The load generator, in its own process: nothing else runs on its event loop. */
 
-/** `[<id>]` in a body is another text in each request. */
+/** `[<id>]` in a body is replaced by another text in each request. */
 export type Request = {
   method: "GET" | "POST" | "PATCH";
   path: string;
@@ -12,17 +12,17 @@ export type Request = {
   body?: string;
 };
 
-/** Each connection sends the requests one after the other, round and round, until the time or the amount is over. */
+/** Each connection sends the requests one after the other, in a loop, until the time or the amount is reached. */
 export type Job = { url: string; connections: number; requests: Request[] } & (
   | { seconds: number; amount?: undefined }
   | { seconds?: undefined; amount: number }
 );
 
-/** `count` of answers, `rate` in requests a second, `latency` the median in ms, `p99` what all but one in a hundred are below. */
+/** `count` of answers, `rate` in requests per second, `latency` the median in ms, `p99` the 99th percentile in ms. */
 export type Outcome = { failed: number; count: number; rate: number; latency: number; p99: number };
 
 export type Load = {
-  /** @throws Error where a single request was refused or failed: then nothing was measured */
+  /** @throws Error if any request was refused or failed: the measurement is then void */
   fire(job: Job): Promise<Outcome>;
   stop(): void;
 };
@@ -32,7 +32,7 @@ export function startLoad(): Load {
   const death = once(child, "exit").then(() => {
     throw new Error("The load generator died");
   });
-  death.catch(() => {}); // stop() is one too
+  death.catch(() => {}); // stop() causes it too
   return {
     async fire(job) {
       child.send(job);

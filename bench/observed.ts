@@ -8,7 +8,10 @@ import { seedUsers } from "./seed.ts";
 import { startService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 
-/** What it costs to be seen: metrics, a trace of one request in a hundred and a log line for each, against none of it. */
+/**
+ * The cost of observability: with metrics, a trace of every 100th request and a log line for each, against none of
+ * these.
+ */
 export const observed: Part = async (bench) => {
   const database = await bench.databases.create("observed");
   await seedUsers(database, 10_000);
@@ -36,7 +39,7 @@ export const observed: Part = async (bench) => {
   return measurements;
 };
 
-/** Takes spans as Jaeger does, and forgets them. */
+/** Accepts spans as Jaeger does, and discards them. */
 async function startCollector() {
   const server = http.createServer((req, res) => req.resume().on("end", () => res.end()));
   server.listen(0, "127.0.0.1").unref();

@@ -2,29 +2,29 @@ import type { Databases } from "./databases.ts";
 import type { Load } from "./load.ts";
 import type { Measurement } from "./statistics.ts";
 
-/** What the parts of the benchmark share. */
+/** Shared context of the parts of the benchmark. */
 export type Bench = {
   databases: Databases;
   load: Load;
-  /** A folder for whatever a part needs; it goes with the run. */
+  /** A folder for temporary files; it is deleted after the run. */
   folder: string;
-  /** Just see that all of it works: the figures are worth little. */
+  /** Only check that everything works: the figures are not reliable. */
   quick: boolean;
 };
 
 /** One subject of the benchmark: it starts what it needs, measures, and stops it. */
 export type Part = (bench: Bench) => Promise<Measurement[]>;
 
-/** How many connections throughput is measured with. */
+/** The number of connections for throughput. */
 export const CONNECTIONS = 32;
 
-/** How often and how long throughput is measured on either side. */
+/** The number and length of the rounds for throughput, per side. */
 export const roundsOf = ({ quick }: Bench) => (quick ? { rounds: 3, seconds: 1 } : { rounds: 7, seconds: 4 });
 
-/** The same of requests that take milliseconds: in short turns, as the machine's speed changes within seconds. */
+/** The same for requests that take milliseconds: short rounds, because the machine's speed changes within seconds. */
 export const shortRoundsOf = ({ quick }: Bench) => ({ rounds: quick ? 3 : 25, seconds: 1 });
 
-/** The bare programs, as they are compared with: one that checks every token anew, one that remembers it as we do. */
+/** The bare programs for comparison: one checks every token, the other remembers tokens as the service does. */
 export const BARE: Record<string, Record<string, string>> = {
   "bare checks each token": {},
   "bare remembers tokens": { REMEMBER_TOKENS: "1" },

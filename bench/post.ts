@@ -42,20 +42,20 @@ const signUp = async (): Promise<Request> => ({
   }),
 });
 
-/** Waits until all events are published, and returns how many were not at first. */
+/** Waits until all events are published. Returns how many were unpublished at first. */
 export async function untilPublished(database: Database): Promise<number> {
   const left = await waiting(database);
   while ((await waiting(database)) > 0) await sleep(20);
   return left;
 }
 
-/** Empties the outbox that nobody else empties. */
+/** Empties an outbox without a relay. */
 export async function emptied({ sql }: Database): Promise<number> {
   await sql("TRUNCATE outbox");
   return 0;
 }
 
-/** How many events are yet to be published. */
+/** The number of unpublished events. */
 async function waiting({ sql }: Database): Promise<number> {
   const [row] = await sql<{ count: number }>("SELECT count(*)::int AS count FROM outbox");
   return row?.count ?? 0;

@@ -9,18 +9,18 @@ import { launchService, startService } from "./servers.ts";
 import { type Measurement, quantile } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
 
-/** From the outbox to Kafka: how soon an event is seen there, and how fast a backlog is gone. */
+/** From the outbox to Kafka: the latency of an event, and the rate at which a backlog is published. */
 export const relay = onKafka("relay", async (bench, brokers) => {
   await createTopics(brokers, [TOPIC], 3);
   return [...(await latency(bench, brokers)), await backlog(bench, brokers)];
 });
 
 const TOPIC = "user-events";
-const RATE = 500; // a second
+const RATE = 500; // per second
 
 /**
- * A steady rate of sign-ups. An event's timestamp is from before its row is sent to PostgreSQL: so the commit itself
- * is part of the time, which is above all a write to the disk.
+ * A steady rate of sign-ups. An event's timestamp is taken before its row is sent to PostgreSQL, so the latency
+ * includes the commit, which is mostly a disk write.
  */
 async function latency({ databases, quick }: Bench, brokers: string[]): Promise<Measurement[]> {
   const database = await databases.create("relay_latency");
@@ -52,7 +52,7 @@ async function latency({ databases, quick }: Bench, brokers: string[]): Promise<
   ];
 }
 
-/** Sends requests when their time has come, whether earlier ones are answered or not. */
+/** Sends requests on schedule, whether earlier ones are answered or not. */
 async function signUp(url: string, amount: number): Promise<void> {
   const headers = { ...(await adminBearer()), "content-type": "application/json" };
   const agent = new http.Agent({ keepAlive: true });
@@ -76,7 +76,7 @@ async function post(url: string, headers: Record<string, string>, agent: http.Ag
   if (answer?.statusCode !== 201) throw new Error(`A sign-up was answered with ${answer?.statusCode}`);
 }
 
-/** What piled up while no relay ran, from the first that is on Kafka to the last. */
+/** The backlog of a time without relay, from its first event on Kafka to its last. */
 async function backlog({ databases, quick }: Bench, brokers: string[]): Promise<Measurement> {
   const count = quick ? 10_000 : 100_000;
   const database = await databases.create("relay_backlog");
@@ -97,11 +97,11 @@ async function backlog({ databases, quick }: Bench, brokers: string[]): Promise<
     rates.push((1000 * count) / (last - first));
   }
   await consumer.close();
-  const name = `${count.toLocaleString("en")} events that wait in the outbox, to Kafka`;
+  const name = `${count.toLocaleString("en")} events from the outbox to Kafka`;
   return { name, unit: "events/s", ours: rates, target: { atLeast: 10_000 } };
 }
 
-/** Events as sign-ups leave them, of 1,000 users. */
+/** Events of 1,000 users, as sign-ups create them. */
 const fillOutbox = ({ sql }: Database, count: number): Promise<unknown> =>
   sql(
     `WITH users AS (SELECT n, gen_random_uuid() AS id FROM generate_series(0, 999) AS n)

@@ -22,7 +22,8 @@ import { CONDITIONS, toTable } from "./table.ts";
 
 /**
  * `npm run bench [-- get post patch observed list avatars start heap ingest call relay] [--quick]`: the figures of
- * docs/capacity.md, measured here and now. The last three want a Kafka, at KAFKA_BROKERS. Progress on stderr, a Markdown table on stdout.
+ * docs/capacity.md, measured on this machine. The last three need a Kafka at KAFKA_BROKERS. Writes progress to
+ * stderr and a Markdown table to stdout.
  */
 
 const PARTS: Record<string, Part> = {
@@ -51,7 +52,7 @@ if (unknown.length > 0) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), "user-service-bench-"));
-chmodSync(folder, 0o755); // PostgreSQL's account enters it when root runs the benchmark
+chmodSync(folder, 0o755); // PostgreSQL's account must enter it if root runs the benchmark
 process.env.DATA_DIR = join(folder, "data");
 process.on("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 for (const signal of ["SIGINT", "SIGTERM"])

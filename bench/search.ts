@@ -3,7 +3,7 @@ import type { Server } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
 
-/** What is searched for: what people search for, and the worst there is for an index of trigrams. */
+/** The search terms: typical ones, and the worst case for a trigram index. */
 const searches = (email: string): Record<string, string> => ({
   "one user's whole e-mail": email,
   "a name, many hits": "anna",
@@ -13,10 +13,10 @@ const searches = (email: string): Record<string, string> => ({
   "no hit, too short for the index": "qz",
 });
 
-/** The database ends a search after this long, and the answer is a 503; in ms. */
+/** The database ends a search after this time, and the answer is 503; in ms. */
 const LIMIT = 3_000;
 
-/** A part of a name among very many users: it can't be flat, but must end in time. */
+/** Searches for a part of a name among very many users: the time cannot be constant, but must be bounded. */
 export async function search({ url }: Server, email: string, times: number): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   for (const [what, text] of Object.entries(searches(email))) {
@@ -29,7 +29,7 @@ export async function search({ url }: Server, email: string, times: number): Pro
   return measurements;
 }
 
-/** In ms; infinite where there was no good answer. */
+/** In ms; infinite if the answer was an error. */
 async function timeOf(url: string): Promise<number> {
   const headers = await adminBearer();
   const start = performance.now();

@@ -1,14 +1,14 @@
 import type { Database } from "./databases.ts";
 
-/** Fills `users` with people as there might be: names that repeat, e-mails made of them, one more every 90 s. */
+/** Fills `users` with plausible people: names repeat, e-mails are made of them, and a user is created every 90 s. */
 export async function seedUsers({ sql }: Database, count: number): Promise<void> {
   const indexes = await dropIndexes({ sql });
   await sql(INSERT, [count, FIRST_NAMES, LAST_NAMES, COMPANIES, DOMAINS]);
   for (const { definition } of indexes) await sql(definition);
-  await sql("VACUUM (ANALYZE) users"); // now, and not while something is measured
+  await sql("VACUUM (ANALYZE) users"); // now, so that it does not run during a measurement
 }
 
-/** An index is made in a moment from a full table, and in minutes row by row. The primary key stays. */
+/** Creating an index takes a moment on a full table, and minutes row by row. The primary key stays. */
 async function dropIndexes({ sql }: Pick<Database, "sql">): Promise<{ definition: string }[]> {
   const indexes = await sql<{ name: string; definition: string }>(
     `SELECT indexname AS name, indexdef AS definition FROM pg_indexes
@@ -18,7 +18,7 @@ async function dropIndexes({ sql }: Pick<Database, "sql">): Promise<{ definition
   return indexes;
 }
 
-/** Chosen by the halves of a hash: the same users each time, but for their ids, in no order of names. */
+/** Chosen by the halves of a hash: always the same users except for their ids, and in no order of names. */
 const INSERT = `
   INSERT INTO users (keycloak_id, email, full_name, company_name, created_at, updated_at)
   SELECT

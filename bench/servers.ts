@@ -4,13 +4,13 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** The servers that are measured, each in a process of its own. */
+/** The servers that are measured, each in its own process. */
 
 export type Server = { url: string; process: ChildProcess; stop(): Promise<void> };
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** As `npm start` does it, but for the .env file, which would tell each machine something else. */
+/** The command of `npm start` without the .env file, which may differ between machines. */
 const serviceOn = (config: string) => [
   "node_modules/moleculer/bin/moleculer-runner.js",
   ...["--config", config, "--mask", "**/!(database|metrics).service.ts"],
@@ -20,27 +20,27 @@ const READY_WITHIN = 60_000; // ms
 
 type Launching = { nodeFlags?: string[]; config?: string };
 
-/** The whole service; it may not be ready yet. */
+/** Starts the service; it may not be ready yet. */
 export const launchService = (
   env: Record<string, string>,
   { nodeFlags = [], config = "moleculer.config.ts" }: Launching = {},
 ): Promise<Server> => launch([...nodeFlags, ...serviceOn(config)], env);
 
-/** The whole service, ready. */
+/** Starts the service and waits until it is ready. */
 export async function startService(env: Record<string, string>, options?: Launching): Promise<Server> {
   const server = await launchService(env, options);
   await untilAnswer(`${server.url}/health/ready`);
   return server;
 }
 
-/** A bare program of this folder, ready. It knows no health: that it answers at all will do. */
+/** Starts a bare program of this folder and waits for any answer, because it has no health route. */
 export async function startBare(program: string, env: Record<string, string>): Promise<Server> {
   const server = await launch([join(import.meta.dirname, program)], env);
   await untilAnswer(server.url, {}, () => true);
   return server;
 }
 
-/** Asks until the answer is a good one. */
+/** Requests until the answer is a success. */
 export async function untilAnswer(
   url: string,
   headers: Record<string, string> = {},
@@ -61,7 +61,7 @@ export async function untilAnswer(
   throw new Error(`${url} does not answer`);
 }
 
-/** Nothing of our own environment reaches a server but these: NODE_ENV is not set, the logs are JSON. */
+/** Servers get only these variables of our environment: NODE_ENV is not set, and logs are JSON. */
 async function launch(args: string[], env: Record<string, string>): Promise<Server> {
   const [port, metricsPort] = [await freePort(), await freePort()];
   const { PATH = "", DATA_DIR = "" } = process.env;

@@ -6,9 +6,9 @@ import { launchService, untilAnswer } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
 
-/** From `npm start` to the first good answer, on the service's own embedded PostgreSQL. */
+/** From `npm start` to the first successful answer, with the embedded PostgreSQL. */
 export const start: Part = async (bench) => {
-  const headers = await adminBearer(); // the first one makes the key
+  const headers = await adminBearer(); // the first call creates the key
   const cold: number[] = [];
   for (let i = 0; i < (bench.quick ? 1 : 3); i++) {
     progress(`start, cold: ${i + 1}`);
@@ -16,22 +16,22 @@ export const start: Part = async (bench) => {
   }
   const warm: number[] = [];
   const dataDir = await newDataDir(bench);
-  await timeOf(dataDir, headers); // from now on its data are there
+  await timeOf(dataDir, headers); // creates the data for the rounds below
   for (let i = 0; i < (bench.quick ? 2 : 5); i++) {
     progress(`start, warm: ${i + 1}`);
     warm.push(await timeOf(dataDir, headers));
   }
   const measurements: Measurement[] = [
-    { name: "Start, with its data there", unit: "s", ours: warm, target: { atMost: 2 } },
+    { name: "Start with existing data", unit: "s", ours: warm, target: { atMost: 2 } },
     { name: "First start: initdb, migrations", unit: "s", ours: cold, target: { atMost: 6 } },
   ];
   return measurements;
 };
 
-/** An empty one, but for the key that our token was signed with. */
+/** An empty folder, except for the key that signed our token. */
 async function newDataDir({ folder }: Bench): Promise<string> {
   const dataDir = await mkdtemp(join(folder, "start-"));
-  await chmod(dataDir, 0o755); // PostgreSQL's account enters it when root runs the benchmark
+  await chmod(dataDir, 0o755); // PostgreSQL's account must enter it if root runs the benchmark
   const key = "development-key.json";
   await copyFile(join(process.env.DATA_DIR ?? "", key), join(dataDir, key));
   return dataDir;

@@ -1,14 +1,14 @@
-/** The few figures that the table shows, and how they are judged. */
+/** The statistics that the table shows, and how results are judged. */
 
-/** What a measurement has to reach. */
+/** The target of a measurement. */
 export type Target = { atLeast: number } | { atMost: number };
 
-/** One line of the table: what was measured round by round, in `unit`; with a reference, the ratios are judged. */
+/** One line of the table: values per round, in `unit`; with a reference, the ratios are judged. */
 export type Measurement = {
   name: string;
   unit: string;
   ours: number[];
-  /** Round by round beside `ours`. */
+  /** The values of the reference in the same rounds. */
   reference?: number[];
   /** Undefined for a figure that is only shown. */
   target?: Target;
@@ -24,8 +24,8 @@ export function quantile(values: number[], q: number): number {
 export const median = (values: number[]): number => quantile(values, 0.5);
 
 /**
- * What is judged: the ratio of each round to the reference's round right after it, as both met the same machine in
- * the same mood; or the values themselves.
+ * The judged values: the ratio of each round to the reference's round right after it, because both ran under the same
+ * conditions; or the values themselves.
  */
 export const judged = ({ ours, reference }: Measurement): number[] =>
   reference ? ours.map((value, round) => value / (reference[round] ?? Number.NaN)) : ours;

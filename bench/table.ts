@@ -1,13 +1,13 @@
 import { cpus } from "node:os";
 import { isMet, judged, type Measurement, median, type Target } from "./statistics.ts";
 
-/** The result as Markdown. */
+/** The results as a Markdown table. */
 
-/** What has to be known to make sense of it. */
+/** The conditions under which the figures were measured. */
 export const CONDITIONS = [
-  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model}, shared by the server that is measured, PostgreSQL, Kafka and the load generator.`,
-  "Throughput over 32 connections, latency (the lists) over one. PostgreSQL as durable as it is by default; 10 connections a server.",
-  "NODE_ENV is not set; LOG_LEVEL=info, as JSON to /dev/null. The bare programs check the same tokens, and log nothing.",
+  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model}, shared by the measured server, PostgreSQL, Kafka and the load generator.`,
+  "Throughput over 32 connections, latency (the lists) over one. PostgreSQL with default durability; 10 connections per server.",
+  "NODE_ENV is not set; LOG_LEVEL=info, JSON to /dev/null. The bare programs check the same tokens and log nothing.",
 ].join("\n");
 
 const HEAD = [
@@ -47,6 +47,6 @@ function toCells(measurement: Measurement): string[] {
 const limit = (target: Target, shown: (value: number) => string) =>
   "atLeast" in target ? `≥ ${shown(target.atLeast)}` : `≤ ${shown(target.atMost)}`;
 
-/** Three digits are as many as such a measurement is good for. */
+/** Three significant digits: such measurements are not more precise. */
 const number = (value: number) =>
   Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));

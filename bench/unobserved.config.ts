@@ -2,7 +2,7 @@ import type { BrokerOptions } from "moleculer";
 import configure from "../moleculer.config.ts";
 import { DatabaseService } from "../services/database/database.service.ts";
 
-/** The service's own configuration, but for what measures its calls and gives the metrics out. */
+/** The service's own configuration without the parts that measure calls and expose metrics. */
 export default async (): Promise<BrokerOptions> => ({
   ...(await configure()),
   created: (broker) => void broker.createService(DatabaseService),

@@ -1,11 +1,14 @@
 import http from "node:http";
 import sharp from "sharp";
 
-/** Uploads, as many as the server takes: the load generator's requests are text, and no two files may be the same. */
+/**
+ * Uploads as many files as the server accepts. The load generator cannot do it: its requests are text, and no two files
+ * may be the same.
+ */
 
 type Job = {
   url: string;
-  /** Where to, one after the other: no two uploads at once for one user. */
+  /** The paths to upload to, one after the other: no two uploads of one user at the same time. */
   paths: string[];
   headers: Record<string, string>;
   file: Buffer;
@@ -15,7 +18,7 @@ type Job = {
 
 const HEAD = '--bench\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n';
 
-/** Uploads for so long; returns how many a second were answered. Rejects where one is refused. */
+/** Uploads for the given time; returns the rate of answers per second. Rejects if an upload is refused. */
 export async function upload({ url, paths, headers, file, atOnce, seconds }: Job): Promise<number> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: atOnce });
   const start = performance.now();
@@ -24,7 +27,7 @@ export async function upload({ url, paths, headers, file, atOnce, seconds }: Job
   const lane = async () => {
     while (performance.now() < end || sent === 0) {
       const path = paths[sent++ % paths.length] ?? "";
-      // another file each time: what comes after a picture's end is no part of it
+      // a different file each time: bytes after the end of an image are ignored
       const body = Buffer.concat([Buffer.from(HEAD), file, Buffer.from(`${Math.random()}\r\n--bench--\r\n`)]);
       await post(`${url}${path}`, headers, body, agent);
       last = performance.now();
@@ -51,7 +54,7 @@ const post = (url: string, headers: Record<string, string>, body: Buffer, agent:
     request.on("error", reject).end(body);
   });
 
-/** A JPEG as large as a photograph of that many pixels: noise at 0.18 bytes a pixel. */
+/** A JPEG as large as a photograph of this many pixels: noise with 0.18 bytes per pixel. */
 export const photo = (width: number, height: number): Promise<Buffer> =>
   sharp({ create: { width, height, channels: 3, background: "#888", noise: NOISE } })
     .jpeg()
