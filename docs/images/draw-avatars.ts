@@ -1,7 +1,7 @@
 import sharp, { type OverlayOptions } from "sharp";
 import { makeAvatar } from "../../services/avatars/avatars.images.ts";
 
-/** `node docs/images/draw-avatars.ts`: draws docs/images/avatars.webp, the picture of README.md, by what the service itself does. */
+/** `node docs/images/draw-avatars.ts` draws docs/images/avatars.webp for README.md, with the code of the service. */
 
 const PORTRAIT = `<svg xmlns="http://www.w3.org/2000/svg" width="900" height="1200" viewBox="0 0 900 1200">
   <defs>

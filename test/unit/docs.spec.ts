@@ -1,10 +1,12 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { readEnvironment, VARIABLES } from "../../lib/runtime/environment.ts";
 
-const read = (path: string) => readFileSync(join(import.meta.dirname, "../..", path), "utf8");
+const ROOT = join(import.meta.dirname, "../..");
+const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+const pages = globSync(["*.md", "{docs,examples}/*.md"], { cwd: ROOT });
 
 /** The rows of all tables of a page, as cells. */
 const rowsOf = (page: string): string[][] =>
@@ -40,15 +42,38 @@ test(".env.example lists every variable with its default, or with a valid exampl
 
 const sorted = (list: { name: string }[]) => list.toSorted((a, b) => a.name.localeCompare(b.name));
 
-test("ARCHITECTURE.md names every dependency", () => {
+test("ARCHITECTURE.md names every dependency, and no other", () => {
   const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read("package.json")) as Record<
     string,
     Record<string, string>
   >;
   const table = read("ARCHITECTURE.md").split("## Dependencies")[1] ?? "";
-  const listed = rowsOf(table).flatMap(([names = ""]) => names.split(/[, ]+/));
-  const covers = (entry: string, name: string) =>
-    entry.endsWith("*") ? name.startsWith(entry.replace(/\\?\*$/, "")) : entry === name;
+  const listed = rowsOf(table.split("|---|---|")[1] ?? "").flatMap(([names = ""]) => names.split(", "));
   const used = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
-  expect(used.filter((name) => !listed.some((entry) => covers(entry, name)))).toEqual([]);
+  expect(listed.sort()).toEqual(used.sort());
 });
+
+describe.each(pages)("%s names", (page) => {
+  const text = read(page);
+
+  test("links that lead to files", () => {
+    const links = [...text.matchAll(/\]\(([^)#:]+)(#[^)]*)?\)/g)].map(([, target = ""]) => target);
+    expect(links.filter((target) => !exists(join(dirname(page), target)))).toEqual([]);
+  });
+
+  test("paths that exist", () => {
+    const paths = [...text.matchAll(/`((?:[\w.*-]+\/)+[\w.*-]*)`/g)].map(([, path = ""]) => path);
+    const ours = paths.filter(
+      (path) => exists(path.split("/")[0] ?? "") && !/^(dist|node_modules)\//.test(path),
+    );
+    expect(ours.filter((path) => !exists(path))).toEqual([]);
+  });
+
+  test("npm scripts that exist", () => {
+    const { scripts } = JSON.parse(read("package.json"));
+    const named = [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, script = ""]) => script);
+    expect(named.filter((script) => !(script.replace(/:$/, "") in scripts))).toEqual([]);
+  });
+});
+
+const exists = (path: string) => globSync(path, { cwd: ROOT }).length > 0;
