@@ -11,7 +11,7 @@ import {
   serve,
 } from "./bare.ts";
 
-/** `PATCH /api/v1/users/:id` of a bio, row and event in one statement, without anything between node:http and pg. */
+/** `PATCH /api/v1/users/:id` of a bio with only node:http and pg: row and event in one statement. */
 
 const PATH = /^\/api\/v1\/users\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 

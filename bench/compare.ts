@@ -50,7 +50,7 @@ export async function compareRequests(
 /** How often Linux counts CPU time, per second. */
 const TICKS = 100;
 
-/** The CPU time of a server's process so far, all threads, in seconds; NaN where there is no /proc. */
+/** The CPU time of all threads of a server so far, in seconds; NaN on systems without /proc. */
 function cpuTimeOf({ process: { pid } }: Server): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];

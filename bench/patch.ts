@@ -32,7 +32,7 @@ export const patch: Part = async (bench) => {
   return measurements;
 };
 
-/** 200 users, each of whom sets another bio with each request. */
+/** 200 users; each request sets another bio. */
 async function changesOf(database: Database): Promise<Request[]> {
   const reads = await readOneself(database);
   return reads.map(({ path, headers }) => ({
