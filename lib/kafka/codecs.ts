@@ -1,6 +1,7 @@
 import type { Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { collectRecords, varint } from "./cut-records.ts";
+import { MAX_RECORDS } from "./read-batches.ts";
 import { unpackLz4, unpackSnappy } from "./unpack.ts";
 
 /**
@@ -24,15 +25,15 @@ export async function registerCodecs(): Promise<void> {
   }
 }
 
-/** More than a batch has in practice; kafkajs reads as many records as the batch header says. */
-const UNREADABLE = 100_000;
-
-/** Records at consecutive offsets whose value says that the batch cannot be unpacked. */
+/**
+ * Records at consecutive offsets whose value says that the batch cannot be unpacked. They are as many as a batch may
+ * have, as kafkajs reads as many records as the batch header says.
+ */
 export function unreadableRecords(): Buffer {
   const value = Buffer.from("a record of a batch that cannot be unpacked");
   const end = Buffer.concat([varint(-1), varint(value.length), value, varint(0)]); // no key, no headers
   const records: Buffer[] = [];
-  for (let offset = 0; offset < UNREADABLE; offset++) {
+  for (let offset = 0; offset < MAX_RECORDS; offset++) {
     const start = Buffer.concat([Buffer.of(0), varint(0), varint(offset)]); // attributes, time, offset
     records.push(varint(start.length + end.length), start, end);
   }

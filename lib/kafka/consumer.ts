@@ -4,6 +4,7 @@ import { heard } from "../runtime/listening.ts";
 import { retryUntilDone } from "../runtime/tasks.ts";
 import { loadClient, type Warn } from "./client.ts";
 import { registerCodecs } from "./codecs.ts";
+import { limitBatches } from "./read-batches.ts";
 import { limitHeaders } from "./record-headers.ts";
 
 /** A record as it was read; a null value is a tombstone. */
@@ -65,7 +66,7 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
     onBatch: (records: ConsumedRecord[]) => Promise<void>,
     position: Position,
   ): Promise<void> {
-    await Promise.all([registerCodecs(), limitHeaders()]);
+    await Promise.all([registerCodecs(), limitHeaders(), limitBatches()]);
     const consumer = (await loadClient(config, warn)).consumer({
       groupId: config.groupId,
       maxWaitTimeInMs: 500, // also the longest delay of a stop
