@@ -60,7 +60,7 @@ export async function verify({ ledger, topics, sql }: World): Promise<Verdict> {
 }
 
 /** The events in order, without those that came before: a duplicate carries the same eventId (SPEC 7). */
-function firstOnes(messages: Message[]): Envelope[] {
+export function firstOnes(messages: Message[]): Envelope[] {
   const byId = new Map<string, Envelope>();
   for (const { value } of messages) {
     const event: Envelope = JSON.parse(String(value));
@@ -69,7 +69,7 @@ function firstOnes(messages: Message[]): Envelope[] {
   return [...byId.values()];
 }
 
-const ofType = <Type extends Envelope["eventType"]>(events: Envelope[], type: Type) =>
+export const ofType = <Type extends Envelope["eventType"]>(events: Envelope[], type: Type) =>
   events.filter((event): event is Envelope<Type> => event.eventType === type);
 
 /** The updates' numbers, in the order of their events. */
