@@ -123,11 +123,31 @@ describe("an example", () => {
     }
   }, 60_000);
 
-  test("of every error fits the one form", () => {
+  test.each([
+    ["application/json", "Error"],
+    ["application/problem+json", "Problem"],
+  ])("of every error as %s fits the one form, %s", (type, name) => {
+    const examples = operations()
+      .flatMap(({ operation }) => Object.values(operation.responses))
+      .flatMap(({ content }) => Object.values(content?.[type]?.examples ?? {}));
+    expect(examples.length).toBeGreaterThan(0);
+    for (const { value } of examples)
+      expect(faultsOf({ $ref: `#/components/schemas/${name}` }, value)).toEqual([]);
+  });
+
+  test("of every error has its code among those of the header x-error-code of its response", () => {
     for (const { operation } of operations())
-      for (const { content } of Object.values(operation.responses))
-        for (const { value } of Object.values(content?.["application/json"]?.examples ?? {}))
-          expect(faultsOf({ $ref: "#/components/schemas/Error" }, value)).toEqual([]);
+      for (const [status, { content, headers }] of Object.entries(operation.responses)) {
+        const codes = headers?.["x-error-code"]?.schema.enum ?? [];
+        const examples = content?.["application/problem+json"]?.examples ?? {};
+        expect([status, Object.keys(examples)]).toEqual([status, codes]);
+        if (Number(status) >= 400 && operation.operationId !== "getHealth")
+          expect([operation.operationId, status, codes.length > 0]).toEqual([
+            operation.operationId,
+            status,
+            true,
+          ]);
+      }
   });
 });
 
@@ -146,7 +166,7 @@ describe("generated clients", () => {
   test("have a 64-bit integer if the value can be larger than 32 bits", () => {
     const large = schemasIn(document).filter(({ maximum }) => Number(maximum) > 2 ** 31 - 1);
     expect(large.length).toBeGreaterThan(0);
-    for (const { type, format } of large) expect([type, format]).toEqual(["integer", "int64"]);
+    for (const { type, format } of large) expect([[type].flat()[0], format]).toEqual(["integer", "int64"]);
   });
 
   test("have bytes, not text, for files and images", () => {

@@ -11,7 +11,8 @@ import {
   ValidationFailed,
   VersionConflict,
 } from "../../../lib/contract/errors.ts";
-import { toErrorResponse } from "../../../lib/http/error-response.ts";
+import { ERROR_CODE, toErrorResponse } from "../../../lib/http/error-response.ts";
+import { PROBLEM_JSON, toProblem } from "../../../lib/http/problem.ts";
 import { ADA } from "../../users/users.contract.ts";
 import { refer } from "./schemas.ts";
 
@@ -39,12 +40,15 @@ export const refusals = ({
   new DependencyUnavailable("database"),
 ];
 
-type Header = { schema: { type: "string" }; example: string };
+type Header = { schema: { type: "string"; enum?: string[] }; example: string };
+type Examples = { schema: object; examples: Record<string, { value: object }> };
 type Response = {
   description: string;
   headers: Record<string, Header>;
-  content: { "application/json": { schema: object; examples: Record<string, { value: object }> } };
+  content: { "application/json": Examples; [PROBLEM_JSON]: Examples };
 };
+
+const examplesOf = (name: string): Examples => ({ schema: { $ref: refer(name) }, examples: {} });
 
 /** Responses by status; errors of one status are examples of one response. */
 export function errorsOf(errors: readonly Error[], path: string): Record<string, Response> {
@@ -55,16 +59,19 @@ export function errorsOf(errors: readonly Error[], path: string): Record<string,
   };
   const responses: Record<string, Response> = {};
   for (const error of errors) {
-    const { status, headers, body } = toErrorResponse(error, at);
+    const { status, code, headers, body } = toErrorResponse(error, at);
     responses[status] ??= {
       description: body.error,
       headers: {},
-      content: { "application/json": { schema: { $ref: refer("Error") }, examples: {} } },
+      content: { "application/json": examplesOf("Error"), [PROBLEM_JSON]: examplesOf("Problem") },
     };
+    const { headers: documented, content } = responses[status];
+    const codes = new Set([...(documented[ERROR_CODE]?.schema.enum ?? []), code]);
     for (const [name, example] of Object.entries(headers))
-      responses[status].headers[name] = { schema: { type: "string" }, example };
-    const { type = "INTERNAL_ERROR" } = error as { type?: string };
-    responses[status].content["application/json"].examples[type] = { value: body };
+      documented[name] ??= { schema: { type: "string" }, example };
+    documented[ERROR_CODE] = { schema: { type: "string", enum: [...codes] }, example: code };
+    content["application/json"].examples[code] = { value: body };
+    content[PROBLEM_JSON].examples[code] = { value: toProblem(code, body) };
   }
   return responses;
 }
