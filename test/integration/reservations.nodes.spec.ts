@@ -33,7 +33,7 @@ async function ask(
   const asked = { method, path: `/api/v1/users${path}`, body, headers: { ...headers, ...more } };
   return waitFor(async () => {
     const answer = await request(url, asked);
-    return answer.status !== 503 && answer;
+    return answer.status === 503 ? undefined : answer;
   }, 20_000);
 }
 
