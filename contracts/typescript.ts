@@ -9,7 +9,7 @@ const PLAIN: Record<string, string> = {
   string: "string",
   number: "number",
   boolean: "boolean",
-  any: "string | number",
+  integer: "number",
   image: "ImageStream | null",
 };
 
@@ -26,9 +26,14 @@ function bare(field: Field, side: Side, named: readonly string[]): string {
   if (field.rules) return (field.rules as Field[]).map((rule) => typeOf(rule, side, named)).join(" | ");
   if (field.value) return `Record<string, ${typeOf(field.value as Field, side, named)}>`;
   if (field.values) return (field.values as string[]).map((value) => JSON.stringify(value)).join(" | ");
-  const plain = PLAIN[field.type];
-  if (!plain) throw new Error(`A field of type ${field.type} has no TypeScript type`);
-  return plain;
+  const types = field.type === "any" ? [field.schema?.type].flat() : [field.type];
+  return types.map(plain).join(" | ");
+}
+
+function plain(type: unknown): string {
+  const text = PLAIN[String(type)];
+  if (!text) throw new Error(`A field of type ${type} has no TypeScript type`);
+  return text;
 }
 
 /** The type of an object of these fields. */

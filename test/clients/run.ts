@@ -1,13 +1,15 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { cp, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { jpeg } from "../helpers/images.ts";
 import { spawnService } from "../helpers/process.ts";
 
 /**
  * Uses the published documents as other projects do: linters find nothing in them, and clients that are generated from
- * them compile and make a round trip. Exits with 1 if a step fails.
+ * them compile and make a round trip. The contracts package works with TypeScript 5 and its `node10` resolution.
+ * Exits with 1 if a step fails.
  *
  * `npm run test:clients -- TOOLS`: TOOLS is a copy of this folder, with its packages in node_modules and venv (.ci/run).
  */
@@ -23,11 +25,22 @@ const STEPS = [
   "openapi-python-client generate --path openapi.json --config python/config.yaml --meta none --output-path python/user_service --overwrite --fail-on-warning",
   "mypy --strict python",
   "python python/round_trip.py",
+
+  "tsc --noEmit --strict --target es2022 --module commonjs --moduleResolution node10 consumer/plain.ts",
 ];
 
+/** Puts the contracts package and a project that uses it beside the clients. */
+async function installContracts(): Promise<void> {
+  await promisify(execFile)("npm", ["run", "build:contracts"], { cwd: ROOT });
+  await cp(join(ROOT, "dist/contracts"), join(tools, "node_modules/user-service"), { recursive: true });
+  await cp(join(ROOT, "test/consumer"), join(tools, "consumer"), { recursive: true });
+}
+
+const ROOT = join(import.meta.dirname, "../..");
 const tools = resolve(process.argv[2] ?? "");
 const service = await spawnService({});
 try {
+  await installContracts();
   await service.ready(60_000);
   for (const name of ["openapi.json", "asyncapi.json"])
     await writeFile(join(tools, name), await (await fetch(`${service.url}/${name}`)).text());
