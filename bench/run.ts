@@ -11,6 +11,7 @@ import { heap } from "./heap.ts";
 import { ingest } from "./ingest.ts";
 import { list } from "./list.ts";
 import { startLoad } from "./load.ts";
+import { lookup } from "./lookup.ts";
 import { observed } from "./observed.ts";
 import type { Part } from "./part.ts";
 import { patch } from "./patch.ts";
@@ -21,8 +22,8 @@ import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post patch observed list avatars start heap ingest call relay] [--quick]`: the figures of
- * docs/capacity.md, measured on this machine. The last three need a Kafka at KAFKA_BROKERS. Writes progress to
+ * `npm run bench [-- get post patch observed list lookup avatars start heap ingest call relay] [--quick]`: the figures
+ * of docs/capacity.md, measured on this machine. The last three need a Kafka at KAFKA_BROKERS. Writes progress to
  * stderr and a Markdown table to stdout.
  */
 
@@ -32,6 +33,7 @@ const PARTS: Record<string, Part> = {
   patch,
   observed,
   list,
+  lookup,
   avatars,
   start,
   heap,
