@@ -35,6 +35,9 @@ export type GatewayState = {
   pending: Set<ServerResponse>;
 };
 
+/** Node encodes long texts slowly while it sends them; such an answer is encoded before. In characters. */
+const LONG = 10_000;
+
 /** Methods of moleculer-web (0.11) that are replaced. They depend on its internals: check them at each upgrade. */
 export const GATEWAY_OVERRIDES = {
   /** Called in `created`; moleculer-web then has `this.server` listen in `started`. */
@@ -96,10 +99,12 @@ export const GATEWAY_OVERRIDES = {
   },
 
   /** The length is set for HEAD too. */
-  encodeResponse(_req: Request, res: ServerResponse, data: unknown): string {
+  encodeResponse(_req: Request, res: ServerResponse, data: unknown): string | Buffer {
     const json = JSON.stringify(data);
-    res.setHeader("Content-Length", Buffer.byteLength(json));
-    return json;
+    const length = Buffer.byteLength(json);
+    res.setHeader("Content-Length", length);
+    if (json.length < LONG) return json;
+    return Buffer.from(json, length === json.length ? "latin1" : "utf8"); // the same bytes if it is ASCII
   },
 
   /** Errors are answered in the form of contract 3; the request's log line includes a failure of ours. */

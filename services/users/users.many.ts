@@ -48,17 +48,25 @@ export async function lookUp({ ids = [], keycloakIds = [], emails = [] }: Lookup
   return {
     items: rows.map(presentUser),
     missing: {
-      ids: without(ids, new Set(rows.map(({ id }) => id))),
-      keycloakIds: without(keycloakIds, new Set(rows.map(({ keycloakId }) => keycloakId))),
-      emails: without(emails, new Set(rows.map(({ email }) => emailKey(email))), emailKey),
+      ids: missing(ids, rows, ({ id }) => id),
+      keycloakIds: missing(keycloakIds, rows, ({ keycloakId }) => keycloakId),
+      emails: missing(emails, rows, ({ email }) => emailKey(email), emailKey),
     },
   };
 }
 
-/** The asked keys that are not among the found ones, each once and as given. */
-const without = (asked: string[], found: Set<string>, keyOf = (key: string) => key): string[] => [
-  ...new Map(asked.filter((key) => !found.has(keyOf(key))).map((key) => [keyOf(key), key])).values(),
-];
+/** The asked keys that no row has, each once and as given. */
+function missing(
+  asked: string[],
+  rows: UserRow[],
+  keyOf: (row: UserRow) => string,
+  compared = (key: string) => key,
+): string[] {
+  if (asked.length === 0) return [];
+  const left = new Map(asked.map((key) => [compared(key), key]));
+  for (const row of rows) left.delete(keyOf(row));
+  return [...left.values()];
+}
 
 const TOO_LARGE = "the users found are more than one message holds: ask for fewer at once";
 
