@@ -1,0 +1,1 @@
+module.exports = { CommandLineAction: class {}, CommandLineParser: class {} };
