@@ -21,7 +21,7 @@ export const withDatabase = {
 };
 
 export default {
-  testTimeout: 20_000,
+  testTimeout: 60_000, // generous: what must be fast has its own limit
   maxWorkers: 2,
   projects: [project("unit"), project("integration", withDatabase)],
 };

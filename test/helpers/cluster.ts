@@ -1,12 +1,12 @@
 import { startNode, type TestNode } from "./node.ts";
 
-/** The forms in which the same files run: everything on one node, or one node a concern. */
+/** The layouts to test: all services on one node, or spread over three nodes. */
 export const FORMS = {
   "one node": ["api,users,stats,avatars,outbox,ingest"],
   "three nodes": ["api", "users,outbox,ingest", "stats,avatars"],
 };
 
-/** The nodes of one cluster, with a name, a schema, a bucket and a consumer group of their own. The first one has the gateway. */
+/** Starts the nodes of one cluster with its own namespace, schema, bucket and consumer group. The first one has the gateway. */
 export async function startCluster(
   services: string[],
   more: Record<string, string> = {},

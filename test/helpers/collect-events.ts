@@ -3,7 +3,7 @@ import type { Envelope } from "../../services/contracts.ts";
 import type { TestDatabase } from "./database.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** A Moleculer service that hears every event of ours, in the order of delivery. */
+/** A Moleculer service that collects all `user.*` events in the order of delivery. */
 export function collectEvents() {
   const heard: Envelope[] = [];
   const schema: ServiceSchema = {
@@ -13,7 +13,7 @@ export function collectEvents() {
   return {
     schema,
     heard,
-    /** What was heard of one user, at least `count` events. */
+    /** The events of one user, as soon as there are at least `count`. */
     async of(userId: string, count: number): Promise<Envelope[]> {
       const events = () => heard.filter((event) => event.userId === userId);
       await waitFor(() => events().length >= count);
@@ -22,6 +22,6 @@ export function collectEvents() {
   };
 }
 
-/** Waits until every committed event was published. */
-export const outboxEmpty = ({ sql }: Pick<TestDatabase, "sql">, ms = 5_000): Promise<boolean> =>
+/** Waits until all committed events are published. */
+export const outboxEmpty = ({ sql }: Pick<TestDatabase, "sql">, ms = 30_000): Promise<boolean> =>
   waitFor(async () => (await sql("SELECT 1 FROM outbox LIMIT 1")).length === 0, ms);

@@ -2,10 +2,10 @@ import { createServer } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { freePort } from "./free-port.ts";
 
-/** What an HTTP collector, of spans or of log lines, was sent. */
+/** A request that an HTTP collector of spans or log lines received. */
 export type Posted = { path: string; contentType: string; body: Buffer };
 
-/** A collector that keeps what it gets. */
+/** Starts a collector that keeps all requests. */
 export async function startCollector() {
   const posted: Posted[] = [];
   const server = createServer(async (req, res) => {

@@ -1,6 +1,6 @@
 import pg from "pg";
 
-/** The address of the test server, as test/helpers/global-setup.ts left it. */
+/** The address of the test server, from test/helpers/global-setup.ts. */
 const server = (): pg.ClientConfig => JSON.parse(process.env.TEST_DATABASE ?? "{}");
 
 async function asAdmin<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
@@ -16,21 +16,21 @@ async function asAdmin<Result>(work: (client: pg.Client) => Promise<Result>): Pr
 export type TestDatabase = {
   /** The environment that points a service at this database. */
   env: Record<string, string>;
-  /** Runs SQL on it, with the service's schema as the search path; returns the rows. */
+  /** Runs SQL with the service's schema as the search path; returns the rows. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** Cuts every connection to it but our own, as a restart of the server would. */
+  /** Closes all connections of the service, as a restart of the server does. */
   cutConnections(): Promise<void>;
   drop(): Promise<void>;
 };
 
 /**
- * Creates a database: a clone of the migrated one, or (`migrated: false`) an empty one. `locale` is what CREATE DATABASE
- * takes, for an empty one only.
+ * Creates a database: a clone of the migrated one, or an empty one (`migrated: false`). `locale` are options of
+ * CREATE DATABASE, for an empty one only.
  */
 export async function createDatabase({ migrated = true, locale = "" } = {}): Promise<TestDatabase> {
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
   const template = migrated ? "template_users" : "template0";
-  // CREATE DATABASE … TEMPLATE refuses while another clone is under way
+  // CREATE DATABASE … TEMPLATE fails while another clone is in progress
   await asAdmin(async (client) => {
     await client.query("SELECT pg_advisory_lock(1)");
     await client.query(`CREATE DATABASE ${name} TEMPLATE ${template} ${locale}`);

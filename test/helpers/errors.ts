@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { expect } from "@jest/globals";
 
-/** The whole body of an error (SPEC 3); `details` as the fields at fault. */
+/** The body of an error (contract 3); `fields` are the fields that `details` must name. */
 export const errorBody = (
   statusCode: number,
   message: unknown,
@@ -17,6 +17,6 @@ export const errorBody = (
   ...(fields && { details: fields.map((field) => ({ field, message: expect.stringMatching(/./) })) }),
 });
 
-/** The fields that an answer's `details` name. */
+/** The fields that the `details` of a response name. */
 export const fieldsOf = (body: { details?: { field: string }[] }): string[] =>
   (body.details ?? []).map(({ field }) => field);

@@ -1,18 +1,18 @@
-/** Errors as kafkajs throws them. */
+/** An error as kafkajs throws it. */
 export const kafkaError = (type: string, retriable: boolean): Error =>
   Object.assign(new Error(type), { name: "KafkaJSProtocolError", type, retriable });
 
 export const wrapped = (cause: Error): Error =>
   Object.assign(new Error(cause.message, { cause }), { name: "KafkaJSNumberOfRetriesExceeded" });
 
-/** What happens to one request, beside refusals: it passes, it never arrives, or it arrives and its answer is lost. */
+/** What happens to a request, apart from refusals: it passes, it is lost, or its response is lost. */
 export type Weather = "passes" | "is lost" | "arrives, but its answer is lost";
 
 type Record = { id: number; key: string | null };
 
 /**
- * Kafka as the relay sees it: it takes a request as a whole, or refuses it if one of its records is `bad`.
- * `weather` holds what happens to the next requests, one each; later ones pass.
+ * Kafka as the relay sees it: it accepts a whole request, or refuses it if one of its records is bad.
+ * `weather` lists what happens to the next requests; later ones pass.
  */
 export function createFakeKafka(isBad: (id: number) => boolean, weather: Weather[] = []) {
   const taken: Record[] = [];

@@ -1,6 +1,6 @@
 import type { Asked } from "./request.ts";
 
-/** A part of a multipart form: a file where it has a name, else a text field. */
+/** A part of a multipart form: a file if it has a `filename`, otherwise a text field. */
 export type Part = { field?: string; filename?: string; type?: string; content: Buffer | string };
 
 const BOUNDARY = "a-boundary";

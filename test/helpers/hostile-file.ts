@@ -1,4 +1,4 @@
-/** What must become of a file: 200 is pictures made anew; "200 or 415" where either is right, as with a flipped bit. */
+/** The expected status: 200 means that the avatar is re-encoded; "200 or 415" if both are right, as for a flipped bit. */
 export type Outcome = 200 | 413 | 415 | "200 or 415";
 export type HostileFile = { name: string; outcome: Outcome; bytes: Buffer };
 

@@ -190,7 +190,7 @@ function inFrame(jpeg: Buffer, offset: number, ...values: number[]): Buffer {
   return bytes;
 }
 
-/** Another orientation, where EXIF has none yet: in the place of its first entry. */
+/** Another orientation in place of the first EXIF entry, if EXIF has none yet. */
 function orientedBy(jpeg: Buffer, orientation: number): Buffer {
   const bytes = Buffer.from(jpeg);
   const entry = Buffer.from([0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation & 255, orientation >> 8, 0, 0]);

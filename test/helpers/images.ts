@@ -1,7 +1,7 @@
 import { crc32, deflateSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 
-/** Pictures for the tests: the left half in one colour, the right half in another. */
+/** An image whose left half has one colour and whose right half has another. */
 export async function picture(
   options: { width?: number; height?: number; left?: string; right?: string; channels?: 3 | 4 } = {},
 ): Promise<Sharp> {
@@ -25,7 +25,7 @@ export const jpeg = async (options?: Parameters<typeof picture>[0]): Promise<Buf
   (await picture(options)).jpeg().toBuffer();
 export const png = async (options?: Parameters<typeof picture>[0]): Promise<Buffer> =>
   (await picture(options)).png().toBuffer();
-/** A PNG that one can look through on its right side. */
+/** A PNG whose right half is transparent. */
 export const transparentPng = (): Promise<Buffer> => png({ channels: 4, right: "#00ff0000" });
 
 /** A chunk of a PNG. */
@@ -37,13 +37,13 @@ export function pngChunk(name: string, data: Buffer | string = ""): Buffer {
   return Buffer.concat([length, content, checksum]);
 }
 
-/** What a PNG says of itself: bits a channel, and its colour type (0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA). */
+/** The header of a PNG: bits per channel and colour type (0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA). */
 export type PngHead = { width: number; height: number; depth?: number; colour?: number };
 const CHANNELS = [1, 0, 3, 1, 2, 0, 4];
 
 /**
- * A PNG by hand, all its bytes of pixels `fill`. `before` and `after` are chunks beside the pixels; `pixels` stands for
- * other ones than the head tells of.
+ * A PNG built by hand, with `fill` in every byte of its pixels. `before` and `after` are chunks around the pixels;
+ * `pixels` replaces the pixel data, which then may contradict the header.
  */
 export function pngOf(
   { width, height, depth = 8, colour = 2 }: PngHead,
@@ -64,7 +64,7 @@ export function pngOf(
 export const PNG_SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 type PngParts = { before?: Buffer[]; after?: Buffer[]; fill?: number; pixels?: Buffer };
 
-/** A black PNG, one bit a pixel: large in pixels, small in bytes, and made in no time. */
+/** A black PNG with one bit per pixel: many pixels, few bytes, fast to make. */
 export const blackPng = (width: number, height: number): Buffer =>
   pngOf({ width, height, depth: 1, colour: 0 });
 
@@ -76,17 +76,17 @@ export function jpegSegment(marker: number, data: Buffer | string): Buffer {
   return Buffer.concat([head, content]);
 }
 
-/** A file with these segments right after its beginning. */
+/** A JPEG with these segments right after its start marker. */
 export const withSegments = (jpeg: Buffer, ...segments: Buffer[]): Buffer =>
   Buffer.concat([jpeg.subarray(0, 2), ...segments, jpeg.subarray(2)]);
 
-/** A coloured PNG as a camera's would be, as far as the work of decoding it goes. */
+/** A PNG in one colour that is as expensive to decode as a photo. */
 export const plainPng = (width: number, height: number): Promise<Buffer> =>
   sharp({ create: { width, height, channels: 3, background: "#336699" } })
     .png({ compressionLevel: 1 })
     .toBuffer();
 
-/** The colour at a place given in parts of the edges, as "red", "green", "blue" or "none". */
+/** The colour at a position given as fractions of width and height: "red", "green", "blue", "other" or "none". */
 export async function colourAt(image: Buffer, x: number, y: number): Promise<string> {
   const { data, info } = await sharp(image).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
   const at = 4 * (Math.floor(y * info.height) * info.width + Math.floor(x * info.width));

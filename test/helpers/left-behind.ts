@@ -10,7 +10,7 @@ type Gateway = Service & { server: http.Server; pending: Set<unknown> };
 
 export const NOTHING = { calls: 0, answers: 0, connections: 0, temporaryFiles: 0 };
 
-/** What requests have left in this process: calls under way, answers that are not out, connections, files. */
+/** Counts what requests left in this process: running calls, unsent responses, open connections, temporary files. */
 export async function leftBehind({ broker }: TestService): Promise<typeof NOTHING> {
   const { server, pending } = broker.getLocalService("api") as Gateway;
   const calls = (broker.services as Tracking[]).flatMap(({ _trackedContexts = [] }) => _trackedContexts);

@@ -3,7 +3,7 @@ import type { Envelope, Events } from "../../services/contracts.ts";
 import type { TestService } from "./service.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** A Moleculer service that listens to our events, and what it heard. */
+/** A Moleculer service that listens to `user.*` events and keeps them. */
 export function createListener() {
   let heard: Envelope[] = [];
   const schema: ServiceSchema = {
@@ -13,8 +13,8 @@ export function createListener() {
   return {
     schema,
     /**
-     * The events of a user since it was last asked for, as [type, data]. Those that wait in the outbox are waited for,
-     * so that an event too many shows as well as one too few.
+     * The events of a user since the last call, as [type, data]. Waits until the outbox has no more of them, so that
+     * one event too many is found as well as one too few.
      */
     async eventsOf({ database }: TestService, userId: string): Promise<[keyof Events, unknown][]> {
       await waitFor(async () => {

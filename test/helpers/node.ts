@@ -8,15 +8,15 @@ import { statusOf } from "./process.ts";
 import { INTERNAL_TOKEN } from "./service.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** One node as an operator starts it: a process of its own, on the environment that the tests were given. */
+/** A node as an operator starts it: its own process, with the environment of the tests. */
 export type TestNode = {
   url: string;
   http: ReturnType<typeof supertest>;
-  /** Ends it as an operator would; resolves with its exit code. */
+  /** Sends SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
 };
 
-/** Starts a node, on a schema of its own in the database, and resolves when it is ready. */
+/** Starts a node with its own database schema, and resolves when it is ready. */
 export async function startNode(env: Record<string, string> = {}): Promise<TestNode> {
   const dataDir = await mkdtemp(join(tmpdir(), "user-service-node-"));
   const [port, metricsPort] = [await freePort(), await freePort()];
@@ -33,7 +33,7 @@ export async function startNode(env: Record<string, string> = {}): Promise<TestN
       ...env,
     },
     stdio: ["ignore", "inherit", "inherit"],
-    detached: true, // a group of its own, so that the signal reaches the service below npm
+    detached: true, // its own process group, so that the signal reaches the service below npm
   });
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const url = `http://127.0.0.1:${port}`;
@@ -42,7 +42,7 @@ export async function startNode(env: Record<string, string> = {}): Promise<TestN
   process.once("exit", kill);
   exited.then(() => process.off("exit", kill));
   const isReady = async () => (await statusOf(`${nodeUrl}/health/ready`)) === 200;
-  await waitFor(isReady, 30_000);
+  await waitFor(isReady, 60_000);
   return {
     url,
     http: supertest(url),

@@ -2,7 +2,7 @@ import { buffer } from "node:stream/consumers";
 import { expect, test } from "@jest/globals";
 import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
 
-/** What every object store does, whatever is behind it. `open` gives an empty one. */
+/** The tests that every object store must pass. `open` returns an empty one. */
 export function describeObjectStore(open: () => ObjectStore): void {
   const [anna, ben] = [crypto.randomUUID(), crypto.randomUUID()].toSorted();
   const bytes = (text: string) => Buffer.from(text);
@@ -13,20 +13,20 @@ export function describeObjectStore(open: () => ObjectStore): void {
   const namesOf = async (store: ObjectStore, from: Parameters<ObjectStore["list"]>[0] = {}) =>
     Array.fromAsync(store.list(from), ({ name }) => name);
 
-  test("it can be prepared any number of times", async () => {
+  test("prepare can be called any number of times", async () => {
     await open().prepare();
     await open().prepare();
     await open().check();
   });
 
-  test("what is put is got, with its length; what was never put is not there", async () => {
+  test("an object that was put can be read with its length; an unknown one cannot", async () => {
     const store = open();
     await store.put(`${anna}/a.jpeg/64.jpeg`, bytes("small"), "image/jpeg");
     expect(await read(store, `${anna}/a.jpeg/64.jpeg`)).toEqual({ length: 5, bytes: bytes("small") });
     expect(await store.get(`${anna}/a.jpeg/128.jpeg`)).toBeUndefined();
   });
 
-  test("an object of a megabyte comes back whole", async () => {
+  test("an object of 1 MB is read back completely", async () => {
     const store = open();
     const large = Buffer.alloc(2 ** 20, "0123456789");
     await store.put(`${anna}/large`, large, "image/png");
@@ -34,7 +34,7 @@ export function describeObjectStore(open: () => ObjectStore): void {
     await store.remove([`${anna}/large`]);
   });
 
-  test("what is put again takes the old one's place, and is new", async () => {
+  test("a second put replaces the object", async () => {
     const store = open();
     await store.put(`${anna}/a.jpeg/64.jpeg`, bytes("another"), "image/jpeg");
     expect((await read(store, `${anna}/a.jpeg/64.jpeg`))?.bytes).toEqual(bytes("another"));
@@ -42,7 +42,7 @@ export function describeObjectStore(open: () => ObjectStore): void {
     expect(Math.abs(Date.now() - Number(listed?.modifiedAt))).toBeLessThan(60_000);
   });
 
-  test("objects are listed in the order of their names: all, those of a prefix, those after a name", async () => {
+  test("objects are listed in order of their names: all, by prefix, and after a name", async () => {
     const store = open();
     const names = [`${anna}/a.jpeg/128.webp`, `${anna}/b.png/64.png`, `${ben}/a.jpeg/64.jpeg`];
     for (const name of names.toReversed()) await store.put(name, bytes(name), "image/jpeg");
@@ -54,7 +54,7 @@ export function describeObjectStore(open: () => ObjectStore): void {
     expect(await namesOf(store, { prefix: "nobody/" })).toEqual([]);
   });
 
-  test("what is removed is gone, and removing it again is no fault", async () => {
+  test("a removed object is gone, and removing it again succeeds", async () => {
     const store = open();
     const names = await namesOf(store);
     await store.remove(names);

@@ -5,7 +5,7 @@ import { jpeg, picture, png } from "./images.ts";
 
 const LIMIT = 5 * 2 ** 20;
 
-/** What is neither a JPEG nor a PNG, whatever it says it is, and what is too large. */
+/** Files that are not JPEG or PNG, whatever they claim to be, and files that are too large. */
 export async function otherFiles(): Promise<Row[]> {
   const [aJpeg, aPng, image] = [await jpeg(), await png(), await picture()];
   const avif = await image.clone().avif({ effort: 0 }).toBuffer();

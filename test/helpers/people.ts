@@ -1,7 +1,7 @@
 import type { User } from "../../services/users/users.contract.ts";
 import type { TestService } from "./service.ts";
 
-/** A user of the service, and the headers of the one who signed up. */
+/** A user, and the headers that authenticate that user. */
 export type Person = User & { headers: { authorization: string } };
 
 type Wish = {
@@ -12,7 +12,7 @@ type Wish = {
 
 let count = 0;
 
-/** A body for POST /users that nobody sent before. */
+/** A body for POST /users with a new keycloakId and e-mail. */
 export function newUser({ keycloakId, email, profile }: Wish = {}) {
   const name = `person-${++count}`;
   return {
@@ -22,7 +22,7 @@ export function newUser({ keycloakId, email, profile }: Wish = {}) {
   };
 }
 
-/** Signs up a user, as the user's own call right after Keycloak. */
+/** Creates a user with the token of that user. */
 export async function createUser(service: TestService, wish: Wish = {}): Promise<Person> {
   const body = newUser(wish);
   const headers = await service.user(body.keycloakId);
@@ -30,12 +30,12 @@ export async function createUser(service: TestService, wish: Wish = {}): Promise
   return { ...user, headers };
 }
 
-/** The user's row with every column, as the database holds it. */
+/** The row of the user with all columns. */
 export async function rowOf(service: TestService, id: string): Promise<Record<string, unknown>> {
   const [row] = await service.database.sql("SELECT * FROM users WHERE id = $1", [id]);
   if (!row) throw new Error(`There is no user ${id}`);
   return row;
 }
 
-/** All rows of all users: to be the same before and after what must change nothing. */
+/** All rows of the table users, to check that a request changed nothing. */
 export const allRows = (service: TestService) => service.database.sql("SELECT * FROM users ORDER BY id");

@@ -3,17 +3,17 @@ import { buffer } from "node:stream/consumers";
 
 export type Asked = {
   method?: string;
-  /** Sent as it stands: no client mends it. */
+  /** Sent without any normalization. */
   path: string;
   headers?: OutgoingHttpHeaders;
-  /** Sent as it stands; an object as JSON. */
+  /** Sent unchanged; an object is sent as JSON. */
   body?: string | Buffer | object;
 };
 
-/** `body` is the JSON where it is such, else the text; `bytes` is what came. */
+/** `body` is the parsed JSON, or the text if the response is not JSON; `bytes` is the raw body. */
 export type Answered = { status: number; headers: IncomingHttpHeaders; body: AnswerBody; bytes: Buffer };
 
-/** What the tests look into by name; the rest they compare as a whole. */
+/** The fields that tests read by name. */
 export type AnswerBody = {
   id: string;
   message: string;
@@ -23,7 +23,7 @@ export type AnswerBody = {
   [field: string]: unknown;
 };
 
-/** One request on a connection of its own, without the help of a client library. */
+/** One request on a new connection, without a client library. */
 export function request(url: string, { method = "GET", path, headers = {}, body }: Asked): Promise<Answered> {
   const isJson = body !== undefined && typeof body !== "string" && !Buffer.isBuffer(body);
   const payload = isJson ? JSON.stringify(body) : body;
@@ -48,7 +48,7 @@ export function request(url: string, { method = "GET", path, headers = {}, body 
         })
         .catch(reject);
     });
-    // who answers before it read everything may close while we still write
+    // a server that responds early may close the connection while we still write
     asking.on("error", (error) => answered || reject(error));
     asking.end(payload);
   });

@@ -15,7 +15,7 @@ export type TestService = {
   url: string;
   /** The metrics port's address. */
   nodeUrl: string;
-  /** Requests over HTTP, as nobody. */
+  /** HTTP requests without credentials. */
   http: ReturnType<typeof supertest>;
   /** The headers of a signed-in user. */
   user(sub: string, claims?: { email?: string; roles?: string[] }): Promise<{ authorization: string }>;
@@ -27,8 +27,8 @@ export type TestService = {
 };
 
 /**
- * The whole service in this process, over HTTP on ports of its own, on a database and a folder of its own.
- * Once per test file: the configuration is read when the modules are loaded. `services` join it, as listeners do.
+ * Starts the whole service in this process, with its own HTTP ports, database and folder. Once per test file, because
+ * the configuration is read when the modules are loaded. `services` are loaded with it, for example listeners.
  * A call of an action fails if its result is not as declared.
  */
 export async function startService(
@@ -80,7 +80,7 @@ export async function startService(
   };
 }
 
-/** The service prints a development token when it starts: this is noise in every test file's output. */
+/** Drops the development token that the service prints at start: it would be in the output of every test file. */
 function silenceWelcome(): void {
   const { log } = console;
   console.log = (...words) => String(words[0]).includes("here is an admin token") || log(...words);

@@ -3,14 +3,15 @@ import { uploadOf } from "./form.ts";
 import { type HostileFile, MARK } from "./hostile-file.ts";
 import { request } from "./request.ts";
 
-const SIZES = [64, 128, 256, 512]; // SPEC 2; the service's own list would load its configuration too soon
+const SIZES = [64, 128, 256, 512]; // contract 2; an import of the service would load its configuration too early
 
-/** Who uploads: a user's id, and the headers that speak for them. */
+/** A user id and the headers that authenticate that user. */
 export type Uploader = { id: string; headers: Record<string, string> };
 
 /**
- * Uploads a file to the service at `url`, and looks at what it serves then. Returns what is wrong, or nothing: another
- * status, a picture that is not made anew, or, after a refusal, another picture than before.
+ * Uploads a file to the service at `url` and checks the avatar that is served afterwards. Returns a description of the
+ * fault, or undefined. Faults: another status than expected, an avatar that was not re-encoded, or a refusal that
+ * changed the avatar.
  */
 export async function faultOf(
   url: string,
@@ -24,7 +25,7 @@ export async function faultOf(
     return `${file.name}: ${status}, not ${file.outcome}`;
   if (status !== 200) {
     const isSame = (await stamp(url, uploader)) === before;
-    return isSame ? undefined : `${file.name}: refused, and yet another picture is served`;
+    return isSame ? undefined : `${file.name}: refused, but the avatar changed`;
   }
   for (const picture of await served(url, uploader)) {
     const fault = await faultInPicture(picture, file.bytes);
@@ -33,7 +34,7 @@ export async function faultOf(
   return undefined;
 }
 
-/** What tells one picture from another, and from none. */
+/** Identifies the current avatar: its status and ETag. */
 async function stamp(url: string, { id }: Uploader): Promise<string> {
   const { status, headers } = await request(url, { method: "HEAD", path: `/api/v1/users/${id}/avatar` });
   return `${status} ${headers.etag}`;
@@ -41,7 +42,7 @@ async function stamp(url: string, { id }: Uploader): Promise<string> {
 
 type Served = { size: number; accept: string; status: number; type: string; bytes: Buffer };
 
-/** Every size, for browsers old and new. */
+/** The avatar in every size, as WebP and in the fallback format. */
 function served(url: string, { id }: Uploader): Promise<Served[]> {
   const wanted = SIZES.flatMap((size) => ["image/webp", "image/*"].map((accept) => ({ size, accept })));
   return Promise.all(
@@ -58,9 +59,10 @@ async function faultInPicture(picture: Served, sent: Buffer): Promise<string | u
   if (status !== 200) return `is ${status}`;
   const metadata = await sharp(bytes).metadata();
   const { width, height, format, exif, icc, iptc, xmp, comments, orientation } = metadata;
-  if (width !== size || height !== size || type !== `image/${format}`) return "is not what it says";
+  if (width !== size || height !== size || type !== `image/${format}`)
+    return "has another size or format than it declares";
   if (exif ?? icc ?? iptc ?? xmp ?? comments ?? orientation) return "has metadata";
-  if (bytes.includes(MARK) || bytes.includes("HOSTILE")) return "holds what was marked";
-  if (bytes.includes(sent)) return "holds what was sent";
+  if (bytes.includes(MARK) || bytes.includes("HOSTILE")) return "contains a marker of the uploaded file";
+  if (bytes.includes(sent)) return "contains the uploaded file";
   return undefined;
 }

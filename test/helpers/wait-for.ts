@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Asks again and again until the answer is truthy, and returns it. Rejects after `ms`. */
+/**
+ * Polls until the value is truthy, and returns it. Rejects after `ms`. The default is long, as it costs nothing if the
+ * value comes; pass a shorter time only if the time itself is asserted.
+ */
 export async function waitFor<Value>(
-  ask: () => Value | Promise<Value>,
-  ms = 5_000,
+  poll: () => Value | Promise<Value>,
+  ms = 30_000,
 ): Promise<NonNullable<Value>> {
   const end = Date.now() + ms;
   for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
-    if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain for ${ask}`);
+    const value = await poll();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`Not true within ${ms} ms: ${poll}`);
     await sleep(10);
   }
 }

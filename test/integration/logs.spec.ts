@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { startCollector } from "../helpers/collector.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
 import { uploadOf } from "../helpers/form.ts";
@@ -26,8 +26,6 @@ const linesOf = (service: ServiceProcess): Line[] =>
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line));
 
-jest.setTimeout(60_000);
-
 describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
   let database: TestDatabase;
   let service: ServiceProcess;
@@ -49,7 +47,7 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
     database = await createDatabase();
     const services = [join(import.meta.dirname, "../helpers/neighbour.service.ts")];
     service = await spawnService({ ...database.env, LOG_LEVEL }, { services });
-    await service.ready(30_000);
+    await service.ready();
     adminToken = (await waitFor(() => /Bearer ([^"]+)"/.exec(service.printed())))?.[1];
 
     const users = "/api/v1/users";
@@ -190,7 +188,7 @@ describe("Loki and a collector of spans", () => {
   async function life(env: Record<string, string>) {
     const service = await spawnService({ ...database.env, LOG_LEVEL: "info", ...env });
     try {
-      await service.ready(30_000);
+      await service.ready();
       const statuses: number[] = [];
       const start = performance.now();
       for (let n = 0; n < 50; n++) statuses.push((await postUser(service.url)).status);
@@ -227,7 +225,7 @@ describe("Loki and a collector of spans", () => {
       JAEGER_ENDPOINT: `${nowhere}/api/traces`,
     });
     expect(outcome).toMatchObject(fine);
-    expect(outcome.stopping).toBeLessThan(5_000);
+    expect(outcome.stopping).toBeLessThan(10_000);
     expect(linesOf(service).filter(({ level }) => level !== "info")).toEqual([
       expect.objectContaining({ message: expect.stringMatching(/^Spans are lost: JAEGER_ENDPOINT: /) }),
     ]);
@@ -243,7 +241,7 @@ describe("Loki and a collector of spans", () => {
     });
     sockets.close();
     expect(outcome).toMatchObject(fine);
-    expect(asking).toBeLessThan(5_000);
+    expect(asking).toBeLessThan(20_000);
     expect(stopping).toBeLessThan(10_000);
   });
 });

@@ -232,7 +232,7 @@ test("where the database is away at start it is live and not ready, then serves;
   const { server, cut } = proxyTo(database.env);
   try {
     server.listen(port, "127.0.0.1");
-    await service.ready(5_000);
+    await service.ready();
     expect((await postUser(service.url)).status).toBe(201);
 
     await new Promise((resolve) => [server.close(resolve), cut()]);

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import sharp from "sharp";
 import { startEmbeddedPostgres } from "../../lib/postgres/embedded-postgres.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { COMPILE_CACHE } from "../helpers/process.ts";
 
 const run = promisify(execFile);
 let database: TestDatabase;
@@ -20,20 +21,22 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
 });
 
-/** `npm run seed`, with nothing of the environment but this. */
+/** `npm run seed` with this environment only. */
 const seed = (env: Record<string, string>, ...options: string[]) =>
-  run(process.execPath, ["cli/seed/seed.ts", ...options], { env: { DATA_DIR: dataDir, ...env } });
+  run(process.execPath, ["cli/seed/seed.ts", ...options], {
+    env: { DATA_DIR: dataDir, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
+  });
 
 const users = () => database.sql("SELECT * FROM users ORDER BY id");
 
-test("an empty database gets its tables, as many users as asked for, and no event to publish", async () => {
+test("seed: an empty database gets its tables and the number of users given, and no event to publish", async () => {
   const { stdout } = await seed(database.env, "--users", "1200", "--avatars", "3");
   expect(stdout).toMatch(/^\n?1200 users in /);
   expect(await users()).toHaveLength(1200);
   expect(await database.sql("SELECT * FROM outbox")).toEqual([]);
 });
 
-test("those with an avatar have it in every size, and it counts toward their storage", async () => {
+test("seed: users with an avatar have it in every size, and it counts toward their storage", async () => {
   const rows = await database.sql<{ avatar_key: string; avatar_size: number; avatar_url: string }>(
     "SELECT * FROM users WHERE avatar_key IS NOT NULL AND storage_used >= avatar_size",
   );
@@ -49,7 +52,7 @@ test("those with an avatar have it in every size, and it counts toward their sto
   }
 });
 
-test("again with more users, it leaves those who are there as they are and adds the rest", async () => {
+test("seed: a second run with more users keeps the existing ones unchanged and adds the rest", async () => {
   const before = await users();
   await database.sql("UPDATE users SET full_name = 'Changed' WHERE id = $1", [before[0]?.id]);
   await seed(database.env, "--users", "1300", "--avatars", "0");
@@ -62,7 +65,7 @@ test("again with more users, it leaves those who are there as they are and adds 
   ]);
 });
 
-test("without any environment it fills the database that npm start would start", async () => {
+test("seed: without environment variables it fills the embedded database that npm start uses", async () => {
   await seed({}, "--users", "20", "--avatars", "0");
   const options = { dataDir: join(dataDir, "postgres"), database: "ai_video_interview" };
   const { stop, ...address } = await startEmbeddedPostgres(options);
@@ -76,7 +79,7 @@ test("without any environment it fills the database that npm start would start",
 });
 
 test.each(["--users=many", "--people=5"])(
-  "%s is refused with a line that says what is allowed",
+  "seed: %s is refused with a line that shows the usage",
   async (option) => {
     await expect(seed(database.env, option)).rejects.toMatchObject({
       code: 1,

@@ -13,7 +13,7 @@ const unsupported = expect.objectContaining({ type: "UNSUPPORTED_IMAGE", code: 4
 const image = (width = 300, height = 200, background: Colour = RED): Sharp =>
   sharp({ create: { width, height, channels: background.alpha === undefined ? 3 : 4, background } });
 
-/** Noise, whose file can't be cut short without a loss. */
+/** Noise: a file of it cannot be cut without a loss of pixels. */
 const noise = (): Sharp =>
   sharp(Buffer.from(Array.from({ length: 96 * 96 * 3 }, (_, n) => (n * 2_654_435_761 * (n % 251)) >>> 11)), {
     raw: { width: 96, height: 96, channels: 3 },
@@ -31,7 +31,7 @@ async function colourAt(bytes: Buffer, x: number, y: number): Promise<number[]> 
 
 const isRed = ([r = 0, g = 0, b = 0]: number[]) => r > 150 && g < 110 && b < 110;
 
-test("a picture is made square in every size, as WebP and as JPEG", async () => {
+test("an image becomes a square avatar in every size, as WebP and as JPEG", async () => {
   const { variants, fallback } = await makeAvatar(await image().jpeg().toBuffer());
   expect(fallback).toBe("jpeg");
   expect(variants.map(({ size, format }) => `${size} ${format}`).toSorted()).toEqual(
@@ -51,13 +51,13 @@ test.each([
   [64, 64],
   [1, 200_000],
   [200_000, 1],
-])("a picture of %d × %d is made square too", async (width, height) => {
+])("an image of %d × %d becomes a square avatar", async (width, height) => {
   const { variants } = await makeAvatar(await image(width, height).png().toBuffer());
   for (const { size, bytes } of variants)
     expect(await sharp(bytes).metadata()).toMatchObject({ width: size, height: size });
 });
 
-test("one with transparency stays transparent, as PNG; an opaque PNG becomes JPEG", async () => {
+test("a transparent image stays transparent, as PNG; an opaque PNG becomes JPEG", async () => {
   const { variants, fallback } = await makeAvatar(
     await image(80, 80, { ...RED, alpha: 0 })
       .png()
@@ -80,7 +80,7 @@ test("one with transparency stays transparent, as PNG; an opaque PNG becomes JPE
   expect((await makeAvatar(palette)).fallback).toBe("png");
 });
 
-/** Where the upper left corner of the stored picture is shown, by EXIF orientation. */
+/** The corner in which the upper left corner of the stored pixels is shown, by EXIF orientation. */
 const CORNER = [
   "",
   "left top",
@@ -93,33 +93,30 @@ const CORNER = [
   "left bottom",
 ];
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])(
-  "EXIF orientation %d is applied, and no longer told",
-  async (orientation) => {
-    const marked = await image(256, 256, { r: 20, g: 20, b: 220 })
-      .composite([{ input: await image(100, 100).png().toBuffer(), left: 0, top: 0 }])
-      .jpeg({ quality: 95 })
-      .withMetadata({ orientation })
-      .toBuffer();
-    expect((await sharp(marked).metadata()).orientation).toBe(orientation);
-    const { variants } = await makeAvatar(marked);
-    const { bytes } = variants.find(({ size, format }) => size === 512 && format === "jpeg") ?? {
-      bytes: Buffer.of(),
-    };
-    const [across, down] = (CORNER[orientation] ?? "").split(" ");
-    const near = (side: string | undefined) => (side === "left" || side === "top" ? 40 : 471);
-    for (const x of [40, 471])
-      for (const y of [40, 471])
-        expect([x, y, isRed(await colourAt(bytes, x, y))]).toEqual([
-          x,
-          y,
-          x === near(across) && y === near(down),
-        ]);
-    expect((await sharp(bytes).metadata()).orientation).toBeUndefined();
-  },
-);
+test.each([1, 2, 3, 4, 5, 6, 7, 8])("EXIF orientation %d is applied and removed", async (orientation) => {
+  const marked = await image(256, 256, { r: 20, g: 20, b: 220 })
+    .composite([{ input: await image(100, 100).png().toBuffer(), left: 0, top: 0 }])
+    .jpeg({ quality: 95 })
+    .withMetadata({ orientation })
+    .toBuffer();
+  expect((await sharp(marked).metadata()).orientation).toBe(orientation);
+  const { variants } = await makeAvatar(marked);
+  const { bytes } = variants.find(({ size, format }) => size === 512 && format === "jpeg") ?? {
+    bytes: Buffer.of(),
+  };
+  const [across, down] = (CORNER[orientation] ?? "").split(" ");
+  const near = (side: string | undefined) => (side === "left" || side === "top" ? 40 : 471);
+  for (const x of [40, 471])
+    for (const y of [40, 471])
+      expect([x, y, isRed(await colourAt(bytes, x, y))]).toEqual([
+        x,
+        y,
+        x === near(across) && y === near(down),
+      ]);
+  expect((await sharp(bytes).metadata()).orientation).toBeUndefined();
+});
 
-test("metadata are gone: EXIF, XMP, ICC profile and comments", async () => {
+test("metadata are removed: EXIF, XMP, ICC profile and comments", async () => {
   const file = await image()
     .jpeg()
     .withExif({ IFD0: { Copyright: "SECRET-PLACE" }, IFD3: { GPSLatitude: "51/1 30/1 0/1" } })
@@ -138,7 +135,7 @@ test.each([
   ["a progressive JPEG", () => image().jpeg({ progressive: true })],
   ["an interlaced PNG", () => image().png({ progressive: true })],
   ["a PNG with a palette", () => image().png({ palette: true })],
-])("%s is taken", async (_what, make) => {
+])("%s is accepted as an avatar", async (_what, make) => {
   const { variants, fallback } = await makeAvatar(await make().toBuffer());
   expect(fallback).toBe("jpeg");
   for (const { size, bytes } of variants) {
@@ -151,7 +148,7 @@ test.each([
   ["8 bits", 8, 2],
   ["16 bits", 16, 2],
   ["16 bits and alpha", 16, 6],
-])("the colours of a wide-gamut profile become those of sRGB, at %s", async (_what, depth, colour) => {
+])("the colours of a wide-gamut profile are converted to sRGB, at %s", async (_what, depth, colour) => {
   const { icc = Buffer.of() } = await sharp(await image().png().withIccProfile("p3").toBuffer()).metadata();
   const profile = pngChunk("iCCP", Buffer.concat([Buffer.from("p3\0\0"), deflateSync(icc)]));
   const green = Buffer.of(40, 200, 60, 255).subarray(0, colour === 6 ? 4 : 3);
@@ -166,7 +163,7 @@ test.each([
   }
 });
 
-test("texts that unpack to gigabytes are not unpacked", async () => {
+test("PNG texts that unpack to gigabytes are not unpacked", async () => {
   const text = pngChunk("zTXt", Buffer.concat([Buffer.from("k\0\0"), deflateSync(Buffer.alloc(7_900_000))]));
   const file = pngOf({ width: 9, height: 9 }, { before: Array.from({ length: 600 }, () => text) });
   await makeAvatar(pngOf({ width: 9, height: 9 }));
@@ -175,7 +172,7 @@ test("texts that unpack to gigabytes are not unpacked", async () => {
   expect(process.resourceUsage().maxRSS - before).toBeLessThan(100 * 1024); // kB
 });
 
-test("a picture in shades of grey is taken, as JPEG and as PNG", async () => {
+test("a grey image is accepted, as JPEG and as PNG", async () => {
   for (const file of [
     await noise().greyscale().jpeg().toBuffer(),
     await noise().greyscale().png().toBuffer(),
@@ -183,7 +180,7 @@ test("a picture in shades of grey is taken, as JPEG and as PNG", async () => {
     expect((await makeAvatar(file)).variants).toHaveLength(8);
 });
 
-describe("refused as unsupported", () => {
+describe("an upload is refused as unsupported", () => {
   test.each([
     ["nothing", async () => Buffer.of()],
     ["a text", async () => Buffer.from("hello")],
@@ -224,7 +221,7 @@ describe("refused as unsupported", () => {
   });
 
   test.each(["jpeg", "png"] as const)(
-    "a %s that was cut off anywhere, in what is cropped too",
+    "a %s that was cut off anywhere, also in the part that is cropped",
     async (format) => {
       const file = await noise().resize(60, 300, { fit: "fill" }).toFormat(format).toBuffer();
       for (const share of [0.01, 0.1, 0.5, 0.9, 0.99])
@@ -234,19 +231,19 @@ describe("refused as unsupported", () => {
     },
   );
 
-  test.each(["jpeg", "png"] as const)("a %s that lacks its last bytes", async (format) => {
+  test.each(["jpeg", "png"] as const)("a %s without its last bytes", async (format) => {
     const file = await noise().toFormat(format).toBuffer();
     for (const lacking of [1, 2, 8, 12, 13])
       expect([
         lacking,
         await makeAvatar(file.subarray(0, -lacking)).then(
-          () => "taken",
+          () => "accepted",
           (error) => error,
         ),
       ]).toEqual([lacking, unsupported]);
   });
 
-  test("a PNG with a broken checksum in its picture", async () => {
+  test("a PNG with a wrong checksum in its pixels", async () => {
     const file = await noise().png().toBuffer();
     const broken = Buffer.from(file);
     broken.writeUInt8((file.at(-20) ?? 0) ^ 0xff, file.length - 20);
@@ -254,26 +251,26 @@ describe("refused as unsupported", () => {
   });
 });
 
-test.each(["jpeg", "png"] as const)("bytes after the end of a %s are no fault", async (format) => {
+test.each(["jpeg", "png"] as const)("bytes after the end of a %s are ignored", async (format) => {
   const file = await noise().toFormat(format).toBuffer();
   const { variants } = await makeAvatar(Buffer.concat([file, Buffer.from("after the end")]));
   expect(variants).toHaveLength(8);
   for (const { bytes } of variants) expect(bytes.includes("after the end")).toBe(false);
 });
 
-test("a decoding that was interrupted is 503, as it says nothing about the file", () => {
+test("a decoding that was interrupted is 503, not 415", () => {
   expect(() => toRefusal(new Error("timeout: 12% complete"))).toThrow(
     expect.objectContaining({ code: 503, type: "DEPENDENCY_UNAVAILABLE" }),
   );
   expect(() => toRefusal(new Error("pngload_buffer: libpng read error"))).toThrow(unsupported);
 });
 
-test("exactly 50 megapixels are taken", async () => {
+test("an image of exactly 50 megapixels is accepted", async () => {
   const file = await image(10_000, 5_000).toColourspace("b-w").png({ compressionLevel: 1 }).toBuffer();
   expect((await makeAvatar(file)).variants).toHaveLength(8);
 });
 
-test("the same file gives the same variants, another file another hash", async () => {
+test("the same file gives the same variants, another file gives another hash", async () => {
   const [one, other] = [await image().png().toBuffer(), await image(301).png().toBuffer()];
   expect(await makeAvatar(one)).toEqual(await makeAvatar(one));
   expect((await makeAvatar(one)).hash).not.toBe((await makeAvatar(other)).hash);

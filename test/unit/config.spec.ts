@@ -126,7 +126,7 @@ test("the configuration holds the values that were set", () => {
   });
 });
 
-describe("a wrong value gives one line with the variable, the value's fault and what is allowed", () => {
+describe("an invalid value gives one line with the variable, the value and what is allowed", () => {
   test.each([
     ["PORT", "0", "1 to 65535"],
     ["PORT", "65536", "1 to 65535"],
@@ -183,16 +183,16 @@ describe("a wrong value gives one line with the variable, the value's fault and 
     ["KAFKA_SASL_MECHANISM", "none"],
     ["LOKI_HOST", "loki"],
     ["JAEGER_ENDPOINT", "jaeger"],
-  ])("%s=%s, of the parts outside", (name, value) => {
+  ])("%s=%s (external servers)", (name, value) => {
     expect(faultOf({ [name]: value })).toMatch(new RegExp(`^${name}: [^\n]+$`));
   });
 
-  test("also where the value itself holds a line break", () => {
+  test("also if the value contains a line break", () => {
     expect(faultOf({ LOG_LEVEL: "info\nPORT: all is well" })).not.toContain("\n");
   });
 });
 
-test("KAFKA_SASL_MECHANISM demands a name and a password", () => {
+test("KAFKA_SASL_MECHANISM requires a user name and a password", () => {
   const env = { KAFKA_BROKERS: "k:9092", KAFKA_SASL_MECHANISM: "scram-sha-512", KAFKA_SSL: "true" };
   expect(faultOf(env)).toMatch(/^KAFKA_SASL_USERNAME: [^\n]+$/);
   expect(faultOf({ ...env, KAFKA_SASL_USERNAME: "u" })).toMatch(/^KAFKA_SASL_PASSWORD: [^\n]+$/);
@@ -203,7 +203,7 @@ test("KAFKA_SASL_MECHANISM demands a name and a password", () => {
   });
 });
 
-test("the path of JAEGER_ENDPOINT says what is spoken there; not set, nothing is traced", () => {
+test("the path of JAEGER_ENDPOINT selects the protocol; without it, nothing is traced", () => {
   expect(readConfig({}).tracing).toBeUndefined();
   const thrift = "http://jaeger:14268/api/traces";
   expect(readConfig({ JAEGER_ENDPOINT: thrift }).tracing).toEqual({
@@ -219,13 +219,13 @@ test("the path of JAEGER_ENDPOINT says what is spoken there; not set, nothing is
   });
 });
 
-test("a secret's value is never in the message", () => {
+test("the message never contains the value of a secret", () => {
   const message = faultOf({ INTERNAL_TOKEN: "hunter2" });
   expect(message).toMatch(/^INTERNAL_TOKEN: .*at least 32 characters/);
   expect(message).not.toContain("hunter2");
 });
 
-test("a password inside of an address is never in the message", () => {
+test("the message never contains a password that is part of a URL", () => {
   const message = faultOf({ DATABASE_HOST: "postgres://anna:p@ss@db:5432/x" });
   expect(message).toMatch(/^DATABASE_HOST: .*postgres:\/\/\*\*\*@db:5432/);
   expect(message).not.toMatch(/anna|p@ss/);
@@ -248,7 +248,7 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
     expect(message).not.toContain(value.trim());
   });
 
-  test("and starts with all of them", () => {
+  test("unless all of them are set", () => {
     expect(readConfig(PRODUCTION).production).toBe(true);
   });
 
@@ -280,7 +280,7 @@ test.each(["users", "stats", "avatars", "outbox", "ingest"])("a node with %s nee
   expect(readConfig({ SERVICES: name }).needsDatabase).toBe(true);
 });
 
-test("the configuration can't be changed", () => {
+test("the configuration is frozen", () => {
   const config = readConfig({});
   for (const part of [config, config.database, config.auth]) expect(Object.isFrozen(part)).toBe(true);
 });

@@ -45,7 +45,7 @@ const created = (more: object = {}) => read("interview.created", envelope("inter
 const dead = (code: string) => ({ kind: "dead", code, message: expect.any(String) });
 
 describe.each(TYPES)("%s", (type) => {
-  test("is read alike from both envelopes", () => {
+  test("is read from both envelopes with the same result", () => {
     expect(read(type, older(type))).toEqual(read(type, envelope(type)));
     expect(read(type, envelope(type))).toMatchObject({
       key: `${topicOf(type)}:evt-1`,
@@ -55,14 +55,14 @@ describe.each(TYPES)("%s", (type) => {
     });
   });
 
-  test("without an id is known by its type and what it is about", () => {
+  test("without an id gets its key from the type and the subject", () => {
     const subject = topicOf(type) === "media-events" ? "file-1" : "int-1";
     for (const eventId of [undefined, null, ""])
       for (const form of [envelope, older])
         expect(read(type, form(type, { eventId })).key).toBe(`${topicOf(type)}:${type}:${subject}`);
   });
 
-  test("on another's topic is skipped, whatever it holds", () => {
+  test("on another topic is skipped, whatever its content", () => {
     const other = topicOf(type) === "media-events" ? "interview-events" : "media-events";
     expect(readMessage(other, Buffer.from(JSON.stringify(envelope(type))))).toEqual({ kind: "skip" });
   });
@@ -103,7 +103,7 @@ describe("an event's key", () => {
     );
   });
 
-  test("never has more than 255 characters, and differs where the ids differ", () => {
+  test("never has more than 255 characters, and differs if the ids differ", () => {
     const ids = fc
       .string({ unit: "grapheme", minLength: 1, maxLength: 400 })
       .filter((id) => !id.includes("\0"));
@@ -117,7 +117,7 @@ describe("an event's key", () => {
     );
   });
 
-  test("has the SHA-256 in place of an id that is too long", () => {
+  test("has the SHA-256 instead of an id that is too long", () => {
     const eventId = "e".repeat(300);
     expect(created({ eventId }).key).toBe(`interview-events:${sha256(eventId)}`);
     const subject = `interview.created:${"i".repeat(300)}`;
@@ -130,7 +130,7 @@ describe("an event's key", () => {
     expect(readEvent("interview-events", message)).toEqual(dead("VALIDATION_ERROR"));
   });
 
-  test("is missing where there is neither an id nor what it is about: a dead letter", () => {
+  test("is missing without an id and a subject: a dead letter", () => {
     const message = envelope("interview.created", { eventId: undefined, data: {} });
     expect(readEvent("interview-events", message)).toEqual(dead("VALIDATION_ERROR"));
   });
@@ -141,7 +141,7 @@ describe("dead-lettered at once", () => {
     expect(readMessage("interview-events", Buffer.from(text))).toEqual(dead("INVALID_JSON"));
   });
 
-  test.each(["null", "5", '"text"', "[]", "true"])("what is no JSON object: %s", (text) => {
+  test.each(["null", "5", '"text"', "[]", "true"])("as not a JSON object: %s", (text) => {
     const reading = readMessage("interview-events", Buffer.from(text));
     expect(reading).toMatchObject({
       kind: "dead",
@@ -195,11 +195,11 @@ test("an amount is any integer from 0 to 2^53 - 1", () => {
   );
 });
 
-test("a userId is known in either case", () => {
+test("a userId is matched in upper and lower case", () => {
   expect(created({ userId: userId.toUpperCase() }).userId).toBe(userId);
 });
 
-test("the event's id and correlation are carried to what follows from it", () => {
+test("the id and the correlation id of the event go to the events that it causes", () => {
   expect(created({ metadata: { correlationId: "trace-1" } })).toMatchObject({
     causationId: "evt-1",
     correlationId: "trace-1",
@@ -220,7 +220,7 @@ describe("skipped", () => {
   );
 });
 
-test("no message whatever makes the reading fail", () => {
+test("no message makes the parser throw", () => {
   fc.assert(
     fc.property(fc.oneof(fc.json(), fc.string()), fc.anything(), (text, value) => {
       expect(readMessage("media-events", Buffer.from(text)).kind).toMatch(/^(dead|skip|event)$/);

@@ -37,7 +37,7 @@ function metricsIn(expr: string): string[] {
 
 type Metrics<Definition> = { metrics: Record<string, Definition> };
 
-/** Every series that a node tells, and `up`, which Prometheus adds. */
+/** All series that a node exposes, and `up`, which Prometheus adds. */
 function known(): Set<string> {
   const ours = registry.getMetricsAsArray().flatMap(({ name, type }) => {
     const histogram = String(type) === "histogram";
@@ -49,7 +49,7 @@ function known(): Set<string> {
   return new Set([...ours, ...theirs, "up"]);
 }
 
-test.each(dashboards)("every metric of the dashboard $uid is told by a node", ({ panels }) => {
+test.each(dashboards)("every metric of the dashboard $uid is exposed by a node", ({ panels }) => {
   const exprs = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
   expect(exprs.length).toBeGreaterThan(10);
   for (const expr of exprs) {
@@ -58,12 +58,12 @@ test.each(dashboards)("every metric of the dashboard $uid is told by a node", ({
   }
 });
 
-test.each(alerts)("every metric of the alert $alert is told by a node", ({ expr }) => {
+test.each(alerts)("every metric of the alert $alert is exposed by a node", ({ expr }) => {
   expect(metricsIn(expr)).not.toEqual([]);
   for (const metric of metricsIn(expr)) expect(known()).toContain(metric);
 });
 
-test("every alert has its entry in the runbook, a test of its own, and nothing is left over", () => {
+test("every alert has a runbook entry and a test, and there are no others", () => {
   const headings = [...read("../docs/runbook.md").matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
   expect(headings).toEqual(alerts.map(({ alert }) => alert));
   for (const { alert, annotations } of alerts) {

@@ -39,7 +39,7 @@ const someRecords = fc
   )
   .map((records) => records.map((record, id): Sent => ({ id, ...record })));
 
-/** What is left of records when every bad one, and whatever follows it under its key, is taken away. */
+/** The records without the bad ones and without those that follow a bad one of the same key. */
 const withoutBad = (records: Sent[]) =>
   records.filter(({ id, key, bad }) => {
     const before = (one: Sent) => one.bad && key !== null && one.key === key && one.id < id;

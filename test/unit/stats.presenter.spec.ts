@@ -11,7 +11,7 @@ const parse = (text: string) => {
   return { number: Number(number), decimals: number.split(".")[1]?.length ?? 0, unit: UNITS.indexOf(unit) };
 };
 
-describe("bytes for people", () => {
+describe("formatted bytes", () => {
   test.each([
     [0, "0 B"],
     [1, "1 B"],
@@ -28,7 +28,7 @@ describe("bytes for people", () => {
     [Number.MAX_SAFE_INTEGER, "8 PB"],
   ])("%d is %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
 
-  test("carry over: the number is below 1024, and at least 1 above B", () => {
+  test("use the next unit from 1024 on: the number is below 1024, and at least 1 above B", () => {
     const edges = fc
       .tuple(
         fc.integer({ min: 1, max: 5 }),
@@ -53,7 +53,7 @@ describe("bytes for people", () => {
     );
   });
 
-  test("are rounded: off by half a decimal of the unit at most", () => {
+  test("are rounded by at most half a decimal of the unit", () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), (bytes) => {
         const { number, unit } = parse(formatBytes(bytes));
@@ -62,7 +62,7 @@ describe("bytes for people", () => {
     );
   });
 
-  test("never get smaller as the bytes grow", () => {
+  test("never decrease as the bytes increase", () => {
     const size = (text: string) => parse(text).number * 1024 ** parse(text).unit;
     fc.assert(
       fc.property(fc.maxSafeNat(), fc.maxSafeNat(), (a, b) => {
@@ -101,7 +101,7 @@ test("counters below 0 are shown as 0", () => {
   });
 });
 
-test("a quota is exceeded where used >= limit, and nothing remains then", () => {
+test("a quota is exceeded if used >= limit, and then its remaining is 0", () => {
   expect(presentQuotas(row({ interviewsCreated: 10, storageUsed: 150 }))).toEqual({
     interviews: { used: 10, limit: 10, reserved: 0, remaining: 0, exceeded: true },
     storage: { used: 150, limit: 100, reserved: 0, remaining: 0, exceeded: true },

@@ -32,17 +32,17 @@ function expectSums(all: CountedEvent[]): void {
   expect(new Set(sumByUser(all).keys())).toEqual(new Set(all.map(({ userId }) => userId)));
 }
 
-test("the sums hold in any order", () => {
+test("counters are the same for any order of events", () => {
   const shuffled = events(fc.integer()).chain((all) => fc.shuffledSubarray(all, { minLength: all.length }));
   fc.assert(fc.property(shuffled, expectSums));
 });
 
-test("the sums hold for the largest sizes too, each up to 2^53 - 1", () => {
+test("counters are exact for sizes up to 2^53 - 1", () => {
   const large = fc.oneof(fc.maxSafeInteger(), fc.constantFrom(Number.MAX_SAFE_INTEGER, 1, 2, 3));
   fc.assert(fc.property(events(large), expectSums), { numRuns: 300 });
 });
 
-test("new limits set both, keep what is left out, and are no change where they are the same", () => {
+test("limits: both can be set, an omitted one is kept, and equal ones are no change", () => {
   const user = { maxInterviews: 10, maxStorage: 100 } as UserRow;
   expect(setQuotas(user, { maxInterviews: 5 })).toEqual({ set: { maxInterviews: 5, maxStorage: 100 } });
   expect(setQuotas(user, { maxStorage: 0 })).toEqual({ set: { maxInterviews: 10, maxStorage: 0 } });

@@ -5,7 +5,7 @@ import { readTraceparent, toTraceparent, traceparentOf } from "../../lib/tracing
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
 
-test("a valid traceparent is read whole, and written as it was", () => {
+test("a valid traceparent is parsed and written without a change", () => {
   const hex = (length: number) =>
     fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`)).filter((id) => !/^0+$/.test(id));
   fc.assert(
@@ -18,7 +18,7 @@ test("a valid traceparent is read whole, and written as it was", () => {
   );
 });
 
-test("a later version may carry more", () => {
+test("a traceparent of a later version may have more fields", () => {
   for (const header of [`01-${TRACE}-${SPAN}-01`, `cc-${TRACE}-${SPAN}-01-what-the-future-brings`])
     expect(readTraceparent(header)).toEqual({ traceID: TRACE, id: SPAN, sampled: true });
 });
@@ -39,23 +39,23 @@ test.each([
   `00-${TRACE}-${SPAN}-01-more`,
   ` 00-${TRACE}-${SPAN}-01`,
   `00-${TRACE}-${SPAN}-01, 00-${TRACE}-${SPAN}-01`,
-])("%j is no traceparent", (traceparent) => {
+])("%j is not a valid traceparent", (traceparent) => {
   expect(readTraceparent(traceparent)).toBeUndefined();
 });
 
-test("more than one header is none", () => {
+test("more than one traceparent header is ignored", () => {
   const traceparent = `00-${TRACE}-${SPAN}-01`;
   expect(readTraceparent([traceparent, traceparent])).toBeUndefined();
 });
 
-test("a call tells its trace, the first half of its id, and whether it is recorded", () => {
+test("the traceparent of a call has its trace id, the first half of its id and the recorded flag", () => {
   const call = { requestID: TRACE, id: `${SPAN}aaaaaaaaaaaaaaaa` };
   expect(traceparentOf({ ...call, tracing: true })).toBe(`00-${TRACE}-${SPAN}-01`);
   expect(traceparentOf({ ...call, tracing: null })).toBe(`00-${TRACE}-${SPAN}-01`);
   expect(traceparentOf({ ...call, tracing: false })).toBe(`00-${TRACE}-${SPAN}-00`);
 });
 
-test("a foreign node's UUID is a trace id without its dashes; another name is none", () => {
+test("a UUID from a foreign node is a trace id without its dashes; another request id is ignored", () => {
   const id = "0AF76519-16cd-43dd-8448-eb211c80319c";
   expect(traceparentOf({ requestID: id, id })).toBe(`00-${TRACE}-0af7651916cd43dd-01`);
   expect(traceparentOf({ requestID: "their-own", id })).toBeUndefined();

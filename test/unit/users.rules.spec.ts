@@ -48,7 +48,7 @@ const wishes = fc.record(
 const users = profiles.map((profile) => ({ ...aUser, ...profile }));
 
 describe("PATCH of a profile", () => {
-  test("sets and tells only what really changed", () => {
+  test("sets and publishes only real changes", () => {
     fc.assert(
       fc.property(users, wishes, (user, wish) => {
         const change = rules.updateProfile(user, wish);
@@ -63,7 +63,7 @@ describe("PATCH of a profile", () => {
     );
   });
 
-  test("applied twice, changes nothing the second time", () => {
+  test("has no effect the second time", () => {
     fc.assert(
       fc.property(users, wishes, (user, wish) => {
         const changed = applied(user, rules.updateProfile(user, wish));
@@ -73,14 +73,14 @@ describe("PATCH of a profile", () => {
     );
   });
 
-  test("keeps what is omitted, and is no change without a wish", () => {
+  test("keeps omitted fields, and an empty one changes nothing", () => {
     expect(rules.updateProfile(aUser, { bio: "Hi" })?.set).toEqual({ bio: "Hi" });
     expect(rules.updateProfile(aUser, {})).toBeUndefined();
     expect(rules.updateProfile(aUser)).toBeUndefined();
   });
 });
 
-test("PUT of a profile replaces the whole: what is omitted is cleared", () => {
+test("PUT of a profile replaces all fields: an omitted one is cleared", () => {
   fc.assert(
     fc.property(users, texts, wishes, (user, fullName, rest) => {
       const wish = { ...rest, fullName };
@@ -91,7 +91,7 @@ test("PUT of a profile replaces the whole: what is omitted is cleared", () => {
   );
 });
 
-test("a change of e-mail tells the e-mail alone; the same e-mail is no change, another case is one", () => {
+test("a change of e-mail publishes the e-mail only; the same e-mail is no change, but another case is", () => {
   expect(rules.changeEmail(aUser, aUser.email)).toBeUndefined();
   expect(changesOf(rules.changeEmail(aUser, "ada@example.com"))).toEqual({ email: "ada@example.com" });
   expect(rules.changeEmail(aUser, "b@example.com")).toEqual({
@@ -126,11 +126,11 @@ describe("preferences", () => {
     { requiredKeys: [] },
   );
 
-  test("are the defaults of SPEC 2 where nothing was wished", () => {
+  test("are the defaults of contract 2 until they are set", () => {
     expect(rules.preferencesOf(aUser)).toEqual(DEFAULTS);
   });
 
-  test("merge deeply: each wish changes what it names, and keeps all else", () => {
+  test("merge deeply: a patch changes the fields that it names and keeps the others", () => {
     fc.assert(
       fc.property(fc.array(patches, { maxLength: 5 }), (wishes) => {
         const user = wishes.reduce((row, wish) => applied(row, rules.updatePreferences(row, wish)), aUser);
@@ -144,7 +144,7 @@ describe("preferences", () => {
     );
   });
 
-  test("tell only what changed, and nothing the second time", () => {
+  test("publish only what changed, and nothing the second time", () => {
     fc.assert(
       fc.property(patches, patches, (first, wish) => {
         const user = applied(aUser, rules.updatePreferences(aUser, first));
@@ -152,8 +152,8 @@ describe("preferences", () => {
         const changed = applied(user, change);
         expect(rules.updatePreferences(changed, wish)).toBeUndefined();
         const before = rules.preferencesOf(user);
-        const { notifications = {}, ...told } = (changesOf(change) ?? {}) as PreferencesPatch;
-        for (const [field, value] of Object.entries(told))
+        const { notifications = {}, ...published } = (changesOf(change) ?? {}) as PreferencesPatch;
+        for (const [field, value] of Object.entries(published))
           expect(before[field as "language"]).not.toBe(value);
         for (const [name, value] of Object.entries(notifications))
           expect(before.notifications[name as "email"]).not.toBe(value);
@@ -162,7 +162,7 @@ describe("preferences", () => {
     );
   });
 
-  test("a switch turned is told as that switch", () => {
+  test("a changed switch is published as that switch only", () => {
     const change = rules.updatePreferences(aUser, { notifications: { email: false, marketing: false } });
     expect(change?.events).toEqual([
       {
@@ -174,7 +174,7 @@ describe("preferences", () => {
   });
 });
 
-test("a new user has null for what was left out, and is told with SPEC 7's data", () => {
+test("a new user has null for omitted fields, and user.created has the data of contract 7", () => {
   const now = new Date("2025-10-06T10:00:00.000Z");
   const { user, event } = rules.newUser(
     { keycloakId: "kc", email: "a@b.co", profile: { fullName: "Ada" } },
@@ -189,7 +189,7 @@ test("a new user has null for what was left out, and is told with SPEC 7's data"
   });
 });
 
-test("a user is deleted on the word of the user, an admin or a service", () => {
+test("user.deleted has the reason user_request, admin_request or internal_request, depending on the caller", () => {
   const user = { sub: "kc-1", admin: false };
   expect(rules.removalReason({ internal: false, user }, "kc-1")).toBe("user_request");
   expect(rules.removalReason({ internal: false, user: { sub: "boss", admin: true } }, "kc-1")).toBe(
@@ -201,7 +201,7 @@ test("a user is deleted on the word of the user, an admin or a service", () => {
   expect(rules.removalReason({ internal: true }, "kc-1")).toBe("internal_request");
 });
 
-test("who signs up with a token that holds an e-mail signs up with that e-mail, in any case", () => {
+test("the e-mail at sign-up must equal the one in the token, in any letter case", () => {
   const token = (email?: string, admin = false) => ({ internal: false, user: { sub: "kc", email, admin } });
   expect(rules.mayCreateWith("Ada@b.co", token("ada@B.co"))).toBe(true);
   expect(rules.mayCreateWith("eve@b.co", token("ada@b.co"))).toBe(false);
@@ -211,7 +211,7 @@ test("who signs up with a token that holds an e-mail signs up with that e-mail, 
   expect(rules.mayCreateWith("eve@b.co", { ...token("ada@b.co"), internal: true })).toBe(true);
 });
 
-test("the e-mails of token and body are compared by the rule that makes e-mails unique", () => {
+test("the e-mails of the token and the body are compared by the rule that makes e-mails unique", () => {
   const token = (email: string) => ({ internal: false, user: { sub: "kc", email, admin: false } });
   // letters whose cases and forms are easily mistaken: Kelvin sign, dotted and dotless I, sigma, combining dots
   const email = fc.string({

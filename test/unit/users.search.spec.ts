@@ -6,7 +6,7 @@ afterEach(() => void jest.useRealTimers());
 
 const busy = expect.objectContaining({ code: 503, message: "Too many searches at once: try again later" });
 
-/** Starts searches that end only when they are told to, and counts those that run. */
+/** Starts searches that end only on demand, and counts those that run. */
 function searches(limited: ReturnType<typeof searchLimiter>) {
   const running: (() => void)[] = [];
   const start = (term: string) =>
