@@ -34,15 +34,17 @@ export async function collectRecords(chunks: AsyncIterable<Buffer> | Iterable<Bu
 function createCutter() {
   const records: Buffer[] = [];
   let pending = Buffer.alloc(0); // the bytes of an incomplete record
+  const later: Buffer[] = []; // bytes after those, joined only when there are enough of them
+  let missing = 0; // bytes that pending lacks at least
   let skipping = 0; // bytes of a cut record that are still to come
   let room = 4 * MAX_BATCH;
 
   function takeRecord(): boolean {
     const length = readVarint(pending, 0);
-    if (!length) return false;
-    const end = length.end + length.value;
-    const kept = Math.min(end, length.end + MAX_HEAD);
-    if (pending.length < kept) return false;
+    const end = length ? length.end + length.value : 0;
+    const kept = length ? Math.min(end, length.end + MAX_HEAD) : pending.length + 1;
+    missing = kept - pending.length;
+    if (!length || missing > 0) return false;
     const body = pending.subarray(length.end, kept);
     const isCut = kept < end || body.length > room;
     const record = isCut ? cutRecord(body, room) : Buffer.from(pending.subarray(0, end));
@@ -58,7 +60,10 @@ function createCutter() {
     push(chunk: Buffer): void {
       const skipped = Math.min(skipping, chunk.length);
       skipping -= skipped;
-      pending = Buffer.concat([pending, chunk.subarray(skipped)]);
+      later.push(chunk.subarray(skipped));
+      missing -= chunk.length - skipped;
+      if (missing > 0) return;
+      pending = Buffer.concat([pending, ...later.splice(0)]);
       while (skipping === 0 && takeRecord());
     },
   };

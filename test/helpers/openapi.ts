@@ -1,7 +1,7 @@
-import { Ajv2020 } from "ajv/dist/2020.js";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 
-/** The published documents, as far as the tests look into them. */
+/** The parts of the published documents that the tests read. */
 
 export type Content = Record<
   string,
@@ -16,15 +16,21 @@ export type Operation = {
 };
 export type Document = { paths: Record<string, Record<string, Operation>>; [field: string]: unknown };
 
-/** Checks values by the schemas of a document. Returns the faults. */
+/** Returns a function that validates a value by a schema of the document, and returns the errors. */
 export function schemasOf(document: object) {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
   ajv.addSchema(document, "document");
-  return (schema: object, value: unknown): unknown[] => {
-    const text = JSON.stringify(schema).replaceAll('"#/', '"document#/');
+  const compiled = new Map<string, ValidateFunction>();
+  const compile = (text: string): ValidateFunction => {
     // the document has registered its ids already
     const check = ajv.compile(JSON.parse(text, (key, value) => (key === "$id" ? undefined : value)));
+    compiled.set(text, check);
+    return check;
+  };
+  return (schema: object, value: unknown): unknown[] => {
+    const text = JSON.stringify(schema).replaceAll('"#/', '"document#/');
+    const check = compiled.get(text) ?? compile(text);
     return check(value) ? [] : (check.errors ?? []);
   };
 }

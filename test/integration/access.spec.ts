@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { badTokens, tokenUntil } from "../helpers/bad-tokens.ts";
 import { allRows, createUser, newUser, type Person } from "../helpers/people.ts";
 import { type Asked, request } from "../helpers/request.ts";
@@ -37,7 +36,7 @@ const mine =
     call({ ...person, id: "me" });
 
 type Callers = Record<"self" | "other" | "admin" | "internal" | "nobody", number>;
-/** Who may what (SPEC 2); who is nobody is also who comes with a bad token. 404, 415: let in, and nothing there. */
+/** The status for each caller (contract 2). "nobody" sends no token, or a bad one. 404 and 415 mean that access was granted. */
 // biome-ignore format: a table
 const TABLE: [string, Call, ...number[]][] = [
   //                                            self other admin internal nobody
@@ -82,12 +81,12 @@ const TABLE: [string, Call, ...number[]][] = [
   ["GET /metrics", () => ({ path: "/metrics" }),               200, 200, 200, 200, 200],
 ];
 
-describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 0, nobody = 0) => {
+describe.each(TABLE)("access: %s", (_, call, self = 0, other = 0, admin = 0, internal = 0, nobody = 0) => {
   const ask = (asked: Asked, headers: object) =>
     request(service.url, { ...asked, headers: { ...asked.headers, ...headers } });
   const isOpen = nobody !== 401;
 
-  test("answers each caller as the table says", async () => {
+  test("each caller gets the status of the table", async () => {
     const headersOf: Record<keyof Callers, (person: Person) => object> = {
       self: ({ headers }) => headers,
       other: () => another.headers,
@@ -99,7 +98,7 @@ describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 
     const another = await createUser(service); // who may delete themselves
     const answered: Partial<Callers> = {};
     for (const [caller, headers] of Object.entries(headersOf)) {
-      const person = await createUser(service); // of one's own: calls leave their mark
+      const person = await createUser(service); // a new one each time, because calls change it
       answered[caller as keyof Callers] = (await ask(call(person), headers(person))).status;
       await service.database.sql("DELETE FROM users WHERE id = $1 OR keycloak_id = 'stranger-to-be'", [
         person.id,
@@ -108,7 +107,7 @@ describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 
     expect(answered).toEqual({ self, other, admin, internal, nobody });
   });
 
-  test("takes no token that is not a good one, and changes nothing for it", async () => {
+  test("each bad token is refused and changes nothing", async () => {
     const person = await createUser(service);
     const before = await allRows(service);
     const answered: Record<string, unknown> = {};
@@ -119,7 +118,7 @@ describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 
     expect(await allRows(service)).toEqual(before);
   });
 
-  test("a wrong internal token is 401 whatever else is sent", async () => {
+  test("a wrong internal token is 401, also with a valid user token", async () => {
     if (isOpen) return expect((await ask(call(stranger), {})).status).toBe(nobody);
     const person = await createUser(service);
     const before = await allRows(service);
@@ -133,7 +132,7 @@ describe.each(TABLE)("%s", (_, call, self = 0, other = 0, admin = 0, internal = 
   });
 });
 
-describe("a refused token is explained in WWW-Authenticate, and never by more than the check that failed", () => {
+describe("WWW-Authenticate names the check that a refused token failed, and nothing more", () => {
   const MALFORMED = "it is malformed, or not signed with a key of the realm";
   test.each([
     { title: "expired", message: "Token expired", reason: "it expired (exp)" },
@@ -172,13 +171,13 @@ describe("a refused token is explained in WWW-Authenticate, and never by more th
     },
   );
 
-  test("an access token as RFC 9068 marks it, without a claim typ, is accepted", async () => {
+  test("an access token with the header typ of RFC 9068 and without a claim typ is accepted", async () => {
     const token = await tokenUntil(60, { typ: undefined }, { typ: "at+jwt" });
     await service.http.get(users).set(token).expect(200);
   });
 });
 
-describe("signing up", () => {
+describe("access: sign-up by", () => {
   const signUp = (body: object, headers: object) =>
     request(service.url, { method: "POST", path: users, body, headers: { ...headers } });
 
@@ -203,15 +202,29 @@ describe("signing up", () => {
   });
 });
 
-test("a token is good for 5 s after its end, and no longer, also where it was good just before", async () => {
+/** Sets the clocks forward, and leaves all timers real. Undone by jest.useRealTimers and jest.restoreAllMocks. */
+function setClockForward(ms: number): void {
+  const [date, monotonic] = [Date.now(), performance.now()];
+  const timers = ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval"] as const;
+  const others = ["clearImmediate", "nextTick", "queueMicrotask", "hrtime", "performance"] as const;
+  jest.useFakeTimers({ doNotFake: [...timers, ...others], now: date + ms });
+  jest.spyOn(performance, "now").mockReturnValue(monotonic + ms);
+}
+
+test("a token is accepted until 5 s after its exp and no longer, also if it was accepted just before", async () => {
   const headers = await tokenUntil(-3);
   const ask = async () => (await request(service.url, { path: users, headers })).status;
   expect(await ask()).toBe(200);
-  await sleep(3_100);
-  expect(await ask()).toBe(401);
+  setClockForward(3_100);
+  try {
+    expect(await ask()).toBe(401);
+  } finally {
+    jest.useRealTimers();
+    jest.restoreAllMocks();
+  }
 });
 
-test("a stranger who asks right after the owner gets 403, as does one who comes to own nothing any more", async () => {
+test("access: another user gets 403 right after the owner got 200, and an owner whose user was deleted gets 403", async () => {
   const person = await createUser(service);
   const ask = (headers: object, rest = "") =>
     request(service.url, { path: `${users}/${person.id}${rest}`, headers: { ...headers } });
@@ -227,7 +240,7 @@ test("a stranger who asks right after the owner gets 403, as does one who comes 
   expect((await ask(person.headers)).status).toBe(404);
 });
 
-test("a form field id before the file can't turn an upload to a victim", async () => {
+test("access: a form field id before the file does not redirect an upload to another user", async () => {
   const [person, victim] = [await createUser(service), await createUser(service)];
   const sharp = (await import("sharp")).default;
   const create = { width: 8, height: 8, channels: 3 as const, background: "red" };

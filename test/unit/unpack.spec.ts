@@ -53,7 +53,7 @@ describe.each(Object.entries(FORMATS))("%s", (_name, { pack, unpack }) => {
           expect(String(error)).toMatch(/batch|block|out of range|outside/i);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 

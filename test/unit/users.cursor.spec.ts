@@ -56,7 +56,7 @@ test("a changed cursor is refused, or is a well-formed position of the same sort
       if (outcome instanceof Error) expect(outcome).toEqual(refused);
       else expect(toCursor(outcome as Position)).toBe(changed);
     }),
-    { numRuns: 1000 },
+    { numRuns: 300 },
   );
 });
 
