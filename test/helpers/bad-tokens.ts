@@ -36,7 +36,7 @@ export async function badTokens(): Promise<Record<string, string>> {
   const [ec, rsa] = await Promise.all([generateKeyPair("ES256"), generateKeyPair("RS256")]);
 
   const claims = { realm_access: { roles: ["admin"] } };
-  const good = { sub: "an-admin", iss: ISSUER, aud: AUDIENCE, typ: "Bearer", exp: now() + 600 };
+  const good = { sub: "an-admin", iss: ISSUER, aud: AUDIENCE, typ: "Bearer", exp: now() + 7_200 };
   const sign = (payload: object, key: Parameters<SignJWT["sign"]>[0] = ours, alg = "ES256", header = {}) =>
     new SignJWT({ ...claims, ...payload }).setProtectedHeader({ alg, ...header }).sign(key);
   const { sub: _sub, ...withoutSub } = good;
@@ -47,7 +47,7 @@ export async function badTokens(): Promise<Record<string, string>> {
 
   const tokens = {
     expired: await sign({ ...good, exp: now() - 6 }),
-    "not valid yet": await sign({ ...good, nbf: now() + 60 }),
+    "not valid yet": await sign({ ...good, nbf: now() + 3_600 }),
     "of another audience": await sign({ ...good, aud: "account" }),
     "of another issuer": await sign({ ...good, iss: `${ISSUER}/` }),
     "without sub": await sign(withoutSub),
