@@ -44,3 +44,11 @@ declare module "kafkajs/src/protocol/messageSet/decoder.js" {
   /** Reads messages of the record formats 0 and 1. */
   export default function readMessages(decoder: Decoder, size: number): Promise<FetchedRecord[]>;
 }
+declare module "kafkajs/src/protocol/requests/fetch/v11/response.js" {
+  import type { FetchedRecord } from "kafkajs/src/protocol/recordBatch/v0/decoder.js";
+
+  const response: {
+    decode(bytes: Buffer): Promise<{ responses: { partitions: { messages: FetchedRecord[] }[] }[] }>;
+  };
+  export default response;
+}

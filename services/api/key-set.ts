@@ -15,7 +15,18 @@ const ASK_AGAIN = {
 };
 const FETCH_TIMEOUT = 3_000;
 
-type KeySet = ReturnType<typeof createLocalJWKSet>;
+type KeySet = JWTVerifyGetKey;
+
+/** The keys of a realm. Those that cannot be used change nothing for the others (RFC 7517, 5). */
+function usableKeys({ keys }: JSONWebKeySet): KeySet {
+  const isObject = (key: unknown) => typeof key === "object" && key !== null && !Array.isArray(key);
+  const find = createLocalJWKSet({ keys: keys.filter(isObject) });
+  return (header, token) =>
+    find(header, token).catch((error) => {
+      // the key of the token is malformed: jose reports what the platform throws when it imports the key
+      throw error instanceof errors.JOSEError ? error : new errors.JWKSNoMatchingKey();
+    });
+}
 
 /**
  * The realm's signing keys, kept in memory. An unknown key id loads them again, so that a rotated key is accepted, but
@@ -37,7 +48,7 @@ export function realmKeys(url: string, now = () => performance.now()): JWTVerify
     try {
       const answer = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT) });
       if (!answer.ok) throw new Error(answer.statusText);
-      keys = createLocalJWKSet((await answer.json()) as JSONWebKeySet);
+      keys = usableKeys((await answer.json()) as JSONWebKeySet);
       failed = false;
     } catch {
       failed = true;

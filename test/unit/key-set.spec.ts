@@ -56,6 +56,19 @@ test("the keys are kept: many tokens ask the realm once, also when they come at 
   expect(realm.asked).toBe(1);
 });
 
+test("keys of the realm that cannot be used change nothing for the others, and a token of theirs is refused", async () => {
+  const broken = await newKey("broken");
+  const postQuantum = { kty: "AKP", alg: "ML-DSA-65", kid: "post-quantum", pub: "AAAA", use: "sig" };
+  const odd = [postQuantum, { kty: "unknown", kid: "a" }, { kid: "without a type" }, null, 5, "text", []];
+  realm.keys = [...odd, { ...broken, x: "!!" }, await newKey("good")] as JWK[];
+  expect(await verify("good")).toBe("ada");
+  for (const kid of ["broken", "post-quantum", "a"]) {
+    signer[kid] ??= signer.good as CryptoKey;
+    await expect(verify(kid)).rejects.toEqual(unknownKey);
+  }
+  expect(await verify("good")).toBe("ada");
+});
+
 test("a rotated key is accepted within 30 s", async () => {
   realm.keys = [await newKey("old")];
   await verify("old");

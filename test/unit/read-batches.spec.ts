@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import Decoder from "kafkajs/src/protocol/decoder.js";
 import readBatch from "kafkajs/src/protocol/recordBatch/v0/decoder.js";
-import { MAX_RECORDS, readBatches } from "../../lib/kafka/read-batches.ts";
+import { limitBatches, MAX_RECORDS, readBatches } from "../../lib/kafka/read-batches.ts";
 
 function varint(value: number): Buffer {
   const bytes: number[] = [];
@@ -69,3 +69,16 @@ test.each([0, 1, 12, 30, 60, 61, 70])(
     expect(await offsets(batchOf(0, 2), batchOf(2, 2).subarray(0, length))).toEqual([0, 1]);
   },
 );
+
+test("kafkajs reads its responses so", async () => {
+  await limitBatches();
+  const batch = batchOf(5, 1, 1_000_000);
+  const head = Buffer.alloc(62);
+  head.writeInt32BE(1, 10); // one topic
+  head.writeInt16BE(-1, 14); // without a name
+  head.writeInt32BE(1, 16); // one partition; then its number, error, offsets, aborted transactions, replica
+  head.writeInt32BE(batch.length, 58);
+  const { default: response } = await import("kafkajs/src/protocol/requests/fetch/v11/response.js");
+  const { responses } = await response.decode(Buffer.concat([head, batch]));
+  expect(responses[0]?.partitions[0]?.messages).toMatchObject([{ offset: "1000004" }]);
+});
