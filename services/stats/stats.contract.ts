@@ -1,6 +1,5 @@
 import { action } from "../../lib/contract/action.ts";
 import { QuotaExceeded, ReservationEnded, ReservationNotFound } from "../../lib/contract/errors.ts";
-import { event } from "../../lib/contract/events.ts";
 import {
   anyText,
   count,
@@ -8,7 +7,6 @@ import {
   type Field,
   flag,
   type Infer,
-  type InferAll,
   ifVersion,
   integer,
   nullable,
@@ -23,6 +21,8 @@ import {
 import { RESOURCES, type Resource } from "../../lib/contract/resource.ts";
 
 /** Counters and quotas (contract 1, 2, 7, 12 and 26). */
+
+export * from "./stats.events.ts";
 
 const id = uuid();
 const ada = { id: "7c9e6679-7425-40de-944b-e07fc1f90ae7" };
@@ -228,26 +228,5 @@ export const actions = {
       maxDelay: 8_000,
       check: (error: Error & { retryable?: boolean }) => error.retryable === true,
     },
-  }),
-};
-
-const threshold = {
-  resource: oneOf(RESOURCES),
-  used: count(),
-  limit: count(),
-  percent: described("Rounded down; 100 for a limit of 0", count()),
-};
-export type QuotaReached = InferAll<typeof threshold>;
-
-export const events = {
-  "user.quota_warning": event({
-    summary: "85, 90 or 95 % of a quota were reached",
-    data: threshold,
-    example: { resource: "interviews", used: 9, limit: 10, percent: 90 },
-  }),
-  "user.quota_exceeded": event({
-    summary: "A quota is used up",
-    data: threshold,
-    example: { resource: "interviews", used: 10, limit: 10, percent: 100 },
   }),
 };
