@@ -1,9 +1,8 @@
 import type { BrokerOptions } from "moleculer";
-import { Validators } from "moleculer";
 import { REPL_OPTIONS } from "./cli/repl.commands.ts";
 import { ValidationFailed } from "./lib/contract/errors.ts";
 import { newTraceId } from "./lib/contract/events.ts";
-import { type RuleError, toDetails, VALIDATOR_OPTIONS } from "./lib/contract/validator.ts";
+import { type RuleError, toDetails, validator } from "./lib/contract/validator.ts";
 import { Discoverer, HEARTBEAT, type NodeMetadata } from "./lib/kafka/discoverer.ts";
 import { config, type KafkaConfig, type Tracing } from "./lib/runtime/config.ts";
 import { Lifecycle } from "./lib/runtime/lifecycle.ts";
@@ -18,7 +17,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   nodeID: config.nodeID,
   namespace: config.namespace,
   logger: { type: "Pino", options: { level: LEVELS, createLogger } } as BrokerOptions["logger"],
-  validator: new Validators.Fastest(VALIDATOR_OPTIONS),
+  validator,
   uidGenerator: newTraceId,
   middlewares: [Lifecycle],
   errorHandler: toOwnError,
@@ -42,7 +41,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   maxCallLevel: 20,
   tracking: { enabled: true, shutdownTimeout: 6_000 },
   skipProcessEventRegistration: true, // lib/runtime/lifecycle.ts
-  internalServices: { $node: { actions: { options: false } } } as unknown as boolean, // it shows the transporter's password
+  internalServices: { $node: { actions: { options: false } } }, // it shows the transporter's password
 
   replOptions: REPL_OPTIONS,
 

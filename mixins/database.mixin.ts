@@ -1,6 +1,6 @@
 import type { Service, ServiceSchema } from "moleculer";
 import DbService from "moleculer-db";
-import SequelizeAdapter from "moleculer-db-adapter-sequelize";
+import SequelizeAdapter, { type CountOptions } from "moleculer-db-adapter-sequelize";
 import {
   type FindOptions,
   type Model,
@@ -12,6 +12,8 @@ import {
 } from "sequelize";
 import { sequelize } from "../models/database.ts";
 
+type CountFilter = { query: WhereOptions; limit: number };
+
 /**
  * The adapter of moleculer-db, which a service with this mixin uses to read. Writes go through stores, in a
  * transaction.
@@ -22,31 +24,32 @@ export type Reader<Entity> = {
     /** At most `limit` entities; `sort` is in Sequelize's own form, which can also name expressions. */
     find(filter: { query: WhereOptions; sort: Order; limit: number }): Promise<Entity[]>;
     /** How many entities there are. The database reads at most `limit`. */
-    count(filter: { query: WhereOptions; limit: number }): Promise<number>;
+    count(filter: CountFilter): Promise<number>;
   };
 };
-
-type Adapter = {
-  service: Service & { schema: { model: ModelStatic<Model> }; model: ModelStatic<Model> };
-  db: typeof sequelize;
-  model: ModelStatic<Model>;
-};
-const Base = SequelizeAdapter as unknown as new () => Adapter;
 
 /**
  * The Sequelize adapter on the connection that all services of a node share. It gets no constructor argument, because
  * Moleculer would clone it, including its pool. It opens and closes nothing: the node does
  * (lib/postgres/open-database.ts).
  */
-class SharedAdapter extends Base {
-  async connect(): Promise<void> {
+class SharedAdapter extends SequelizeAdapter {
+  declare service: Service & { schema: { model: ModelStatic<Model> }; model: ModelStatic<Model> };
+  declare db: typeof sequelize;
+  declare model: ModelStatic<Model>;
+
+  constructor() {
+    super({});
+  }
+
+  override async connect(): Promise<void> {
     this.db = sequelize;
     this.model = this.service.model = this.service.schema.model;
   }
-  async disconnect(): Promise<void> {}
+  override async disconnect(): Promise<void> {}
   transformSort = (sort: Order): Order => sort;
 
-  async count({ query: where, limit }: { query: WhereOptions; limit: number }): Promise<number> {
+  override async count({ query: where, limit }: CountOptions & Partial<CountFilter> = {}): Promise<number> {
     const options = Utils.mapFinderOptions({ attributes: ["id"], where, limit }, this.model);
     const selected = GENERATOR.selectQuery(this.model.tableName, options, this.model);
     const text = `SELECT count(*) FROM (${selected.replace(/;$/, "")}) AS limited`;

@@ -112,9 +112,8 @@ function observe(name: string, ms: number): void {
 /** A statement that PostgreSQL parses and plans once per connection. */
 export type Statement = { name: string; text: string };
 
-const pool = sequelize.connectionManager as unknown as {
+const pool = sequelize.connectionManager as typeof sequelize.connectionManager & {
   getConnection(): Promise<Connection>;
-  releaseConnection(connection: Connection): void;
   pool: { size: number; using: number; waiting: number };
 };
 
@@ -196,7 +195,7 @@ export async function query<Row extends pg.QueryResultRow>(
   }
 }
 
-const connectionOf = (tx: Transaction) => (tx as unknown as { connection: Connection }).connection;
+const connectionOf = (tx: Transaction) => (tx as Transaction & { connection: Connection }).connection;
 
 /**
  * Runs `work` in a transaction, again if PostgreSQL recommends a retry: `work` must have no other effects.

@@ -57,7 +57,7 @@ export function implement<Contracts extends ActionContracts>(
     Object.entries(contracts).map(([name, contract]) => {
       const { access, logAs, logLevel, visibility, retryPolicy } = contract;
       const params = toParams(contract.params);
-      const handler = handlers[name] as unknown as ActionSchema["handler"];
+      const handler = handlers[name] as ActionSchema["handler"];
       return [name, { access, logAs, logLevel, visibility, retryPolicy, params, handler }];
     }),
   );

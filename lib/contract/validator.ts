@@ -1,15 +1,12 @@
-import untyped from "fastest-validator";
+import { Validators } from "moleculer";
 import { DETAILS_MAX } from "./errors.ts";
 import type { FieldError } from "./failures.ts";
-
-/** The package's types describe its ES build, but Node loads the CommonJS build, which exports the class itself. */
-export const Validator = untyped as unknown as typeof untyped.default;
 
 /**
  * Validation options for actions' params and for consumed events. Null is a value: each field declares whether it
  * accepts it.
  */
-export const VALIDATOR_OPTIONS = {
+const VALIDATOR_OPTIONS = {
   useNewCustomCheckerFunction: true,
   considerNullAsAValue: true,
   messages: {
@@ -44,4 +41,16 @@ export function toDetails(errors: RuleError[]): FieldError[] {
       .split(", ", DETAILS_MAX)
       .map((name) => ({ field: prefix + name.slice(0, 100), message: "is not a known field" }));
   });
+}
+
+/** fastest-validator, as the broker uses it. */
+export const validator = new Validators.Fastest(VALIDATOR_OPTIONS);
+
+/** Compiles rules. The check normalizes a value in place, and returns what is wrong with it. */
+export function compileCheck(rules: object): (value: object) => FieldError[] {
+  const check = validator.compile(rules);
+  return (value) => {
+    const errors: unknown = check(value as Record<string, unknown>);
+    return Array.isArray(errors) ? toDetails(errors) : [];
+  };
 }

@@ -1,4 +1,4 @@
-import type { Admin, Kafka, Producer } from "kafkajs";
+import type { Admin, Kafka, Producer, SASLOptions } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 
 /** The kafkajs client, which handles the domain topics. No code outside this folder depends on it. */
@@ -17,7 +17,7 @@ export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka
     clientId: config.clientId,
     brokers: config.brokers,
     ssl: config.ssl,
-    sasl: config.sasl as never, // its types need the mechanism as a literal
+    sasl: config.sasl as SASLOptions, // its types need the mechanism as a literal
     connectionTimeout: 2_000,
     requestTimeout: 5_000,
     enforceRequestTimeout: true,

@@ -103,7 +103,7 @@ async function connect(config: MinioConfig): Promise<Client> {
         const req = request({ ...options, timeout: SILENCE }, onResponse);
         return req.on("timeout", () => req.destroy(new Error("The object store does not answer")));
       },
-    } as unknown as typeof http,
+    } as typeof http,
     retryOptions: { disableRetry: true }, // the caller is waiting, and is answered with Retry-After
   });
 }

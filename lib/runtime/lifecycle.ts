@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Middleware, ServiceBroker } from "moleculer";
+import type { Middleware, Service, ServiceBroker } from "moleculer";
 import { closeDatabase, openDatabase, StartRefused } from "../postgres/open-database.ts";
 import { config } from "./config.ts";
 import { closeHealth, notReady, nowReady } from "./health.ts";
@@ -10,7 +10,7 @@ const STOP_WITHIN = 9_500;
 /** How long other nodes need to handle a packet once Kafka has it, in ms. */
 const HEARD_WITHIN = 500;
 
-type Gateway = { drain(): Promise<void> };
+type Gateway = Service & { drain(): Promise<void> };
 
 /**
  * How a node starts and stops. The database opens first and closes last. On a stop, the gateway answers the requests
@@ -36,7 +36,7 @@ export const Lifecycle: Middleware = {
   },
 
   async stopping(broker) {
-    await (broker.getLocalService("api") as unknown as Gateway | undefined)?.drain();
+    await (broker.getLocalService("api") as Gateway | undefined)?.drain();
   },
 
   async stopped() {
@@ -50,7 +50,7 @@ export const Lifecycle: Middleware = {
  * them half a second later: a deployment that stops the previous node as soon as this one is ready would leave a gap.
  */
 async function introduce(broker: ServiceBroker): Promise<void> {
-  const { discoverer } = broker.registry as unknown as { discoverer: { sendLocalNodeInfo(): Promise<void> } };
+  const { discoverer } = broker.registry as { discoverer: { sendLocalNodeInfo(): Promise<void> } };
   await discoverer.sendLocalNodeInfo();
   await sleep(HEARD_WITHIN);
 }

@@ -29,7 +29,7 @@ const NO_LOGS = { logRequest: null, logRequestParams: null, logResponse: null, l
 /** REST routes to actions (contract 2), by moleculer-web. It authenticates; the actions authorize. */
 const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
   name: "api",
-  mixins: [ApiGateway as unknown as Partial<ServiceSchema>],
+  mixins: [ApiGateway as Partial<ServiceSchema>],
 
   settings: {
     port: config.port,
@@ -130,7 +130,7 @@ function onAfterCall(
     ctx.meta.$statusCode = 201;
     ctx.meta.$location = BASE_PATH + location.replaceAll(/:(\w+)/g, (_, field) => String(data[field]));
   }
-  const isUnchanged = versioned && setEtag(req, res, ctx.meta.version, versioned(data as never));
+  const isUnchanged = versioned && setEtag(req, res, ctx.meta.version, versioned(data));
   if (!isUnchanged) return data;
   ctx.meta.$statusCode = 304;
   return null;

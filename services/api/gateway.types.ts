@@ -40,7 +40,7 @@ export type Binding = {
   /** It takes an `Idempotency-Key` (contract 21). */
   idempotent?: true;
   /** Its answers have an ETag, and it honours If-None-Match (contract 20). */
-  versioned?: (result: never) => string;
+  versioned?(result: object): string;
   /** It honours If-Match (contract 20). */
   conditional?: boolean;
   /** The param that names the user of the token. The internal token alone is not enough. */

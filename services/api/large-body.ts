@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { ValidationFailed } from "../../lib/contract/errors.ts";
 import { toParams } from "../../lib/contract/fields.ts";
-import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
+import { compileCheck } from "../../lib/contract/validator.ts";
 import { REST_ACTIONS } from "../contracts.ts";
 
 /**
@@ -20,6 +20,6 @@ export const isLarge = ({ headers }: IncomingMessage): boolean =>
 export function demandValid(action: string, params: object): void {
   const contract = REST_ACTIONS.find(([name]) => name === action)?.[1];
   if (!contract) return;
-  const errors = new Validator(VALIDATOR_OPTIONS).compile(toParams(contract.params))(params);
-  if (Array.isArray(errors)) throw new ValidationFailed(toDetails(errors as RuleError[]));
+  const details = compileCheck(toParams(contract.params))(params);
+  if (details.length > 0) throw new ValidationFailed(details);
 }

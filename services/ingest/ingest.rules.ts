@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { isStorable, toParams, UUID } from "../../lib/contract/fields.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
-import { VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
+import { compileCheck } from "../../lib/contract/validator.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
 import type { CountedEvent } from "../stats/stats.contract.ts";
 import type { DeadLetterCode } from "./dead-letter.ts";
@@ -17,13 +17,11 @@ export type Reading =
 
 type Fields = Record<string, unknown>;
 
-const validator = new Validator(VALIDATOR_OPTIONS);
-
 /** The validation of each type's data. The subject is left to `keyOf`: an event with an id needs none. */
 const CHECKS = new Map(
   Object.entries(CONSUMED_BY_TYPE).map(([eventType, { data, subject }]) => {
     const { [subject]: _subject, ...others } = data;
-    return [eventType, validator.compile({ ...toParams(others), $$strict: false })];
+    return [eventType, compileCheck({ ...toParams(others), $$strict: false })];
   }),
 );
 
@@ -107,9 +105,8 @@ export function readEvent(topic: string, envelope: unknown): Reading {
   if (!isObject(data)) return dead("data is missing");
   const userId = envelope.userId ?? data.userId;
   if (typeof userId !== "string" || !UUID.test(userId)) return dead("userId must be a UUID");
-  const faults = CHECKS.get(eventType)?.(data);
-  if (Array.isArray(faults))
-    return dead(faults.map(({ field, message }) => `${field} ${message}`).join("; "));
+  const faults = CHECKS.get(eventType)?.(data) ?? [];
+  if (faults.length > 0) return dead(faults.map(({ field, message }) => `${field} ${message}`).join("; "));
   const key = keyOf(topic, eventType, envelope.eventId, data[contract.subject]);
   if (key === undefined) return dead(`eventId or ${contract.subject} must be a text or a number`);
   const add = contract.effect(data);

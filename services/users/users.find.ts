@@ -7,7 +7,7 @@ import type { User, UserRow } from "../../models/user.ts";
 
 /** A user's e-mail, compared by the rule of its unique index. */
 export const byEmail = (email: string): WhereOptions =>
-  literal(`email_key(email) = email_key(${sequelize.escape(email)})`) as unknown as WhereOptions;
+  literal(`email_key(email) = email_key(${sequelize.escape(email)})`) as WhereOptions;
 
 /** @throws UserNotFound, DependencyUnavailable */
 export const findByEmail = (reader: Reader<User>, email: string): Promise<UserRow> =>

@@ -78,7 +78,7 @@ function beyond({ sort, value, id }: Position): WhereOptions {
   const compared = COMPARED[field];
   const order = isDescending(sort) ? "<" : ">";
   const bound = `${compared(sequelize.escape(value))}, ${sequelize.escape(id)}`;
-  return literal(`(${compared(COLUMN[field])}, id) ${order} (${bound})`) as unknown as WhereOptions;
+  return literal(`(${compared(COLUMN[field])}, id) ${order} (${bound})`) as WhereOptions;
 }
 
 function positionOf(row: UserRow, sort: string): Position {

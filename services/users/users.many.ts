@@ -101,7 +101,9 @@ function pick(user: User, names?: string[]): ResolvedUser {
   for (const name of names) {
     const [field = "", part] = name.split(".");
     const value = user[field as keyof User];
-    picked[field] = part ? { ...(picked[field] as object), [part]: value[part as never] } : value;
+    picked[field] = part
+      ? { ...(picked[field] as object), [part]: (value as Record<string, unknown>)[part] }
+      : value;
   }
   return picked;
 }

@@ -4,12 +4,10 @@ import { Readable } from "node:stream";
 import type { Middleware } from "moleculer";
 import type { ActionContract, ActionContracts } from "../../lib/contract/action.ts";
 import { toParams } from "../../lib/contract/fields.ts";
-import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
+import { compileCheck } from "../../lib/contract/validator.ts";
 
 /** Says what is wrong with a result; "" if nothing is. */
 type Check = (result: unknown) => string;
-
-const validator = new Validator(VALIDATOR_OPTIONS);
 
 const checkImage: Check = (result) =>
   result === null || result instanceof Readable ? "" : "must be a stream or null";
@@ -17,15 +15,12 @@ const checkImage: Check = (result) =>
 /** The check of a declared result. */
 function checkOf({ result: field }: Pick<ActionContract, "result">): Check {
   if (field.type === "image") return checkImage;
-  const validate = validator.compile(toParams({ result: field }));
+  const validate = compileCheck(toParams({ result: field }));
   return (result) => {
     const sent = JSON.stringify({ result });
     const copy = JSON.parse(sent); // the validator writes into what it checks
     const errors = validate(copy);
-    if (errors !== true)
-      return toDetails(errors as RuleError[])
-        .map(({ field, message }) => `${field} ${message}`)
-        .join("; ");
+    if (errors.length > 0) return errors.map(({ field, message }) => `${field} ${message}`).join("; ");
     return JSON.stringify(copy) === sent ? "" : `result is not normalized: ${sent}`;
   };
 }

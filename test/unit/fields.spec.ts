@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import * as fields from "../../lib/contract/fields.ts";
-import { type RuleError, toDetails, VALIDATOR_OPTIONS, Validator } from "../../lib/contract/validator.ts";
+import { compileCheck } from "../../lib/contract/validator.ts";
 import { actions } from "../../services/users/users.contract.ts";
 
 /** What the validator gets, by action. */
@@ -14,13 +14,12 @@ const LONE_SURROGATE = "\ud800";
 /** Checks a value by one rule, as an action's params are: the value to store, or the details. */
 function check(rule: fields.Field, value: unknown): { value?: unknown; details?: object[] } {
   const given = { field: value };
-  const errors = new Validator(VALIDATOR_OPTIONS).compile(fields.toParams({ field: rule }))(given);
-  return errors === true ? { value: given.field } : { details: toDetails(errors as RuleError[]) };
+  const details = compileCheck(fields.toParams({ field: rule }))(given);
+  return details.length === 0 ? { value: given.field } : { details };
 }
 
 function checkParams(schema: Record<string, unknown>, given: object): object[] {
-  const errors = new Validator(VALIDATOR_OPTIONS).compile(schema as never)(structuredClone(given));
-  return errors === true ? [] : toDetails(errors as RuleError[]);
+  return compileCheck(schema)(structuredClone(given));
 }
 
 const refused = { details: [{ field: "field", message: expect.any(String) }] };
