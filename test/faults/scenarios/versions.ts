@@ -33,6 +33,7 @@ export const versions: Scenario = {
       reservations: 0,
       quotaExceeded: 0,
     };
+    const start = performance.now();
     let isDone = false;
     const writing = writeConditionally(world.ledger, world.nodes, rounds * OPERATIONS_A_ROUND, books).finally(
       () => {
@@ -52,8 +53,9 @@ export const versions: Scenario = {
       await node.ready();
     }
     await Promise.all([writing, watching]);
+    const seconds = Math.round((performance.now() - start) / 1000);
     await settle(world);
-    return judge(world, books, kills);
+    return judge(world, books, { kills, seconds });
   },
 };
 
@@ -74,7 +76,11 @@ async function watchLimits({ sql, ledger }: World, isDone: () => boolean): Promi
 type Row = { id: string; bio: string; created: number; bytes: number };
 
 /** Each accepted version was derived from its predecessor, each key counted once, no reservation was lost. */
-async function judge({ topics, sql }: World, books: Books, kills: number): Promise<Verdict> {
+async function judge(
+  { topics, sql }: World,
+  books: Books,
+  { kills, seconds }: { kills: number; seconds: number },
+): Promise<Verdict> {
   const { accepted, increments, committed } = books;
   const verdict: Verdict = { events: 0, lost: 0, doubled: 0, disordered: 0, details: [] };
   const note = (fault: "lost" | "doubled" | "disordered", detail: string) => {
@@ -120,7 +126,7 @@ async function judge({ topics, sql }: World, books: Books, kills: number): Promi
   const keys = [...increments.values()].reduce((sum, n) => sum + n, 0);
   verdict.events = updates.length;
   verdict.details.push(
-    `${operations} operations, ${kills} kills: ${accepted.length} versions accepted, ${conflicts} answered 412, ` +
+    `${operations} operations in ${seconds} s, ${kills} kills: ${accepted.length} versions accepted, ${conflicts} answered 412, ` +
       `${notModified} reads answered 304, ${unknown} writes without an answer; ${keys} increments by key, ` +
       `${replays} replayed; ${reservations} reservations, ${quotaExceeded} refused`,
   );
