@@ -14,7 +14,7 @@ const DESCRIPTION = `Profiles, avatars, statistics, quotas and preferences.
 
 Send \`Authorization: Bearer <Keycloak access token>\`; services of ours send \`x-internal-token\` instead. To try it here, choose *Authorize*, then *Execute*.
 
-Every error has the same form, \`Error\`, or with \`Accept: application/problem+json\` that of RFC 9457, \`Problem\`. Its header \`x-error-code\` has one of the codes of its response here; besides, any request can be refused with \`REQUEST_REFUSED\`, \`ROUTE_NOT_FOUND\` or \`METHOD_NOT_ALLOWED\`. The events of the service are described in [asyncapi.json](asyncapi.json).`;
+Every error has the same form, \`Error\`, or with \`Accept: application/problem+json\` that of RFC 9457: \`type\`, \`title\`, \`status\`, \`detail\`, \`instance\`, \`code\`, \`traceId\` and \`errors\`. Its header \`x-error-code\` has one of the codes of its response here; besides, any request can be refused with \`REQUEST_REFUSED\`, \`ROUTE_NOT_FOUND\` or \`METHOD_NOT_ALLOWED\`. The events of the service are described in [asyncapi.json](asyncapi.json).`;
 
 export function openApi(): object {
   const paths: Record<string, Record<string, object>> = {};

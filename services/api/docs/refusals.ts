@@ -12,7 +12,6 @@ import {
   VersionConflict,
 } from "../../../lib/contract/errors.ts";
 import { ERROR_CODE, toErrorResponse } from "../../../lib/http/error-response.ts";
-import { PROBLEM_JSON, toProblem } from "../../../lib/http/problem.ts";
 import { ADA } from "../../users/users.contract.ts";
 import { refer } from "./schemas.ts";
 
@@ -41,16 +40,16 @@ export const refusals = ({
 ];
 
 type Header = { schema: { type: "string"; enum?: string[] }; example: string };
-type Examples = { schema: object; examples: Record<string, { value: object }> };
 type Response = {
   description: string;
   headers: Record<string, Header>;
-  content: { "application/json": Examples; [PROBLEM_JSON]: Examples };
+  content: { "application/json": { schema: object; examples: Record<string, { value: object }> } };
 };
 
-const examplesOf = (name: string): Examples => ({ schema: { $ref: refer(name) }, examples: {} });
-
-/** Responses by status; errors of one status are examples of one response. */
+/**
+ * Responses by status; errors of one status are examples of one response. Problems (contract 22) are not among them:
+ * only callers that ask get them, and generated clients would have a union of both forms for each error.
+ */
 export function errorsOf(errors: readonly Error[], path: string): Record<string, Response> {
   const at = {
     path: path.replace(":id", ADA.id),
@@ -63,7 +62,7 @@ export function errorsOf(errors: readonly Error[], path: string): Record<string,
     responses[status] ??= {
       description: body.error,
       headers: {},
-      content: { "application/json": examplesOf("Error"), [PROBLEM_JSON]: examplesOf("Problem") },
+      content: { "application/json": { schema: { $ref: refer("Error") }, examples: {} } },
     };
     const { headers: documented, content } = responses[status];
     const codes = new Set([...(documented[ERROR_CODE]?.schema.enum ?? []), code]);
@@ -71,7 +70,6 @@ export function errorsOf(errors: readonly Error[], path: string): Record<string,
       documented[name] ??= { schema: { type: "string" }, example };
     documented[ERROR_CODE] = { schema: { type: "string", enum: [...codes] }, example: code };
     content["application/json"].examples[code] = { value: body };
-    content[PROBLEM_JSON].examples[code] = { value: toProblem(code, body) };
   }
   return responses;
 }

@@ -28,16 +28,6 @@ const error = {
     list(object({ field: described("Dotted, such as `profile.fullName`", anyText()), message: anyText() })),
   ),
 };
-const problem = {
-  type: described("`urn:user-service:error:` and the code in lower case, with hyphens", anyText()),
-  title: described("The reason phrase of the status", anyText()),
-  status: count(),
-  detail: anyText(),
-  instance: described("The path", anyText()),
-  code: described("As in the header `x-error-code`", anyText()),
-  traceId: error.traceId,
-  errors: error.details,
-};
 const health = {
   status: oneOf(["ok", "error"]),
   timestamp: time(),
@@ -50,7 +40,6 @@ const health = {
 
 const OTHERS: Field[] = [
   object(error, "Error"),
-  object(problem, "Problem"),
   object(health, "Health"),
   object({ ...error, ...health }, "HealthError"),
   object({ status: oneOf(["ok"]) }, "NodeStatus"),
