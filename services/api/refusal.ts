@@ -1,5 +1,5 @@
 import { errors } from "jose";
-import { Unauthorized } from "../../lib/contract/errors.ts";
+import { DependencyUnavailable, Unauthorized } from "../../lib/contract/errors.ts";
 
 /**
  * Why a token is refused, in words that help an honest client. They name the check and never a value. What is wrong
@@ -15,12 +15,13 @@ const REASONS: Record<string, string> = {
 export const invalidToken = (reason: string, message = "Invalid token"): Unauthorized =>
   new Unauthorized(message, { invalidToken: `The token is refused: ${reason}` });
 
-/** The answer to an error of jose, or the error itself if it is none of jose's. */
+/** The answer to what jose throws. DependencyUnavailable stays as it is. */
 export function toRefusal(error: unknown): unknown {
   if (error instanceof errors.JWTExpired) return invalidToken("it expired (exp)", "Token expired");
   if (error instanceof errors.JWTClaimValidationFailed)
     return invalidToken(REASONS[error.claim] ?? `its claim ${error.claim} is missing or not valid`);
   if (error instanceof errors.JOSEError)
     return invalidToken("it is malformed, or not signed with a key of the realm");
-  return error;
+  if (error instanceof DependencyUnavailable) return error;
+  return invalidToken("the realm's key for it cannot be used"); // a TypeError: an RSA key below 2048 bits, for example
 }
