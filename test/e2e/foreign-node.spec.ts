@@ -72,7 +72,7 @@ test("a foreign node with stock settings hears every event and uploads whole fil
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   expect(created.length).toBeGreaterThan(10);
-  await waitFor(() => created.every((id) => heard.includes(id)), 10_000);
+  await waitFor(() => created.every((id) => heard.includes(id)), 30_000);
 }, 90_000);
 
 test("a foreign node with the default JSON serializer is named in our log, with what to change", async () => {

@@ -79,7 +79,7 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
   test("a foreign Moleculer node calls users.get and hears user.created", async () => {
     const id = await createUser();
     await expect(foreign.call("users.get", { id })).resolves.toMatchObject({ id });
-    // natively an event may be lost on its way, until the node that emits knows of the listener (SPEC 7)
+    // a native event may be lost until the emitting node knows the listener (contract 7)
     await until(async () => {
       const heard = await createUser();
       await new Promise((resolve) => setTimeout(resolve, 300));

@@ -14,7 +14,7 @@ export type Told = { topic: string; eventId: string; value: string; at: number }
 
 let count = 0;
 const TYPES = Object.keys(CONSUMED) as ConsumedEventType[];
-/** SPEC 7 once more, so that the service is not judged by its own rules. */
+/** Contract 7 written again, so that the service is not checked by its own rules. */
 const EFFECT: Record<ConsumedEventType, (amount: number) => Partial<Account["sums"]>> = {
   "interview.created": () => ({ created: 1, active: 1 }),
   "interview.completed": (amount) => ({ active: -1, candidates: amount }),

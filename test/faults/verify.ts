@@ -59,7 +59,7 @@ export async function verify({ ledger, topics, sql }: World): Promise<Verdict> {
   return verdict;
 }
 
-/** The events in order, without those that came before: a duplicate carries the same eventId (SPEC 7). */
+/** The events in order without duplicates, which have the same eventId (contract 7). */
 export function firstOnes(messages: Message[]): Envelope[] {
   const byId = new Map<string, Envelope>();
   for (const { value } of messages) {

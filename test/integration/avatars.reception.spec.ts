@@ -10,7 +10,7 @@ import { allRows, createUser, type Person } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Uploads as they reach the socket: what is wrong is told at once, and nothing of it is left behind. */
+/** Uploads at the level of the socket: errors are reported at once, and nothing is left behind. */
 let service: TestService;
 let person: Person;
 let file: Part;
@@ -58,7 +58,7 @@ const inChunks = (text: string, size: number) =>
   `${(text.match(new RegExp(`[^]{1,${size}}`, "g")) ?? []).map((part) => `${part.length.toString(16)}\r\n${part}\r\n`).join("")}0\r\n\r\n`;
 const before = (text: string) => text.slice(0, -"--a-boundary--\r\n".length);
 
-/** Every one changes nothing, and is told in the form of SPEC 3. */
+/** Each is refused with an error of contract 3 and changes nothing. */
 test.each<[string, number, () => Sent]>([
   [
     "a field `id` of another before the file",
@@ -116,7 +116,7 @@ test.each<[string, number, () => Sent]>([
     413,
     () => ({ body: form({ ...file, type: `x\r\nX: ${"x".repeat(6 * MB)}` }) }),
   ],
-])("%s: %d", async (_, status, ask) => {
+])("an upload with %s: %d", async (_, status, ask) => {
   const rows = await allRows(service);
   const came = await send(ask());
   const isNodes = came.text.startsWith("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
@@ -149,11 +149,11 @@ test.each<[string, () => Sent]>([
     () => ({ body: inChunks(form(file), 1), headers: { "Transfer-Encoding": "chunked" } }),
   ],
   ["Expect: 100-continue", () => ({ body: form(file), headers: { Expect: "100-continue" } })],
-])("%s: 200", async (_, ask) => {
+])("an upload with %s: 200", async (_, ask) => {
   expect((await send(ask())).status).toBe(200);
 });
 
-test("413 comes the moment the limit is passed, and the connection ends soon", async () => {
+test("an upload gets 413 as soon as the limit is exceeded, and its connection is closed", async () => {
   const start = `${before(form({ ...file, content: "x".repeat(5 * MB + 1) }))}`;
   const began = Date.now();
   const { status, text } = await send({ body: start, headers: { "Content-Length": 1000 * MB } });
@@ -165,7 +165,7 @@ test("413 comes the moment the limit is passed, and the connection ends soon", a
   await waitFor(async () => (await leftBehind(service)).connections === 0, 10_000);
 });
 
-test("after a fault in the form, the connection serves on", async () => {
+test("after an invalid form, the connection accepts further requests", async () => {
   const body = form({ field: "x", content: "x" }, file);
   const socket = net.connect(Number(new URL(service.url).port), "127.0.0.1");
   let text = "";
@@ -184,8 +184,8 @@ test("after a fault in the form, the connection serves on", async () => {
   socket.destroy();
 });
 
-describe("a client that goes away leaves nothing behind,", () => {
-  test("wherever it stops", async () => {
+describe("a client that disconnects during an upload leaves nothing behind:", () => {
+  test("at any byte of the request", async () => {
     const rows = await allRows(service);
     const whole = formOf(file);
     const head = `POST /api/v1/users/${person.id}/avatar HTTP/1.1\r\nHost: x\r\nContent-Length: ${whole.length}\r\nContent-Type: ${FORM["content-type"]}\r\nAuthorization: ${person.headers.authorization}\r\n\r\n`;
@@ -200,7 +200,7 @@ describe("a client that goes away leaves nothing behind,", () => {
     expect(await allRows(service)).toEqual(rows);
   });
 
-  test("nor does anything else here", async () => {
+  test("no calls, responses, connections or files", async () => {
     await waitFor(async () => (await leftBehind(service)).connections === 0);
     expect(await leftBehind(service)).toEqual(NOTHING);
   });

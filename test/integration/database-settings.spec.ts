@@ -56,7 +56,7 @@ test("writes to a read-only database are 503 and the node is not ready; writes s
     "DO $$ BEGIN SET TRANSACTION READ WRITE; EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only TO off', current_database()); END $$",
   );
   await waitFor(async () => (await postUser(service.url)).status === 201, 2_000);
-  expect(await isReady()).toBe(true);
+  await waitFor(isReady);
 });
 
 test("a purge deletes old processed events in slices, and keeps the others", async () => {

@@ -53,7 +53,7 @@ const BIG = { fullName: "x".repeat(2 ** 20) };
 const NOT_YOURS = "Access to another user's data is denied";
 const UNAUTHORIZED = [401, "Authentication required"] as const;
 
-describe("every error has the whole body of SPEC 3:", () => {
+describe("every error has the body of contract 3:", () => {
   test.each<[...Case, number, () => unknown, string[]?]>([
     ["an id that is no UUID", "owner", () => get(`${users}/42`), 400, () => "Validation failed", ["id"]],
     [

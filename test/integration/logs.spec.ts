@@ -13,7 +13,7 @@ import { waitFor } from "../helpers/wait-for.ts";
 const internal = { "x-internal-token": INTERNAL_TOKEN };
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const traceparent = `00-${TRACE}-b7ad6b7169203331-01`;
-/** What must not be found in any line. */
+/** Values that must not be in any log line. */
 const EMAIL = "zzsecret@example.com";
 const PHONE = "+4915112345678";
 const profile = { fullName: "Zzsecret Name", companyName: "Zzsecret Ltd", phone: PHONE, bio: "Zzsecret bio" };
@@ -33,7 +33,7 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
   const asked: { route: string; status: number }[] = [];
   let adminToken: string | undefined;
 
-  /** Each request tells its route, to be found again among the lines. */
+  /** Sends a request and records its route and status, to compare them with the log lines. */
   async function ask(route: string, { headers, ...asking }: Asked): Promise<{ body: { id: string } }> {
     const answer = await request(service.url, {
       ...asking,
@@ -110,7 +110,7 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
     await database?.drop();
   });
 
-  test("one line a request tells its route, status, duration and trace", () => {
+  test("each request is one log line with route, status, duration and trace id", () => {
     const told = linesOf(service).filter(({ action }) => action === "request");
     expect(told.map(({ route, status }) => ({ route, status }))).toEqual(asked);
     expect(new Set(asked.map(({ status }) => status))).toEqual(
@@ -134,7 +134,7 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
     ["event_publish", "info"],
     ["event_consume", "debug"],
     ["request", "info"],
-  ])("%s is a line of SPEC 10's form, at %s", (action, level) => {
+  ])("%s is a log line in the format of contract 10, at level %s", (action, level) => {
     const of = (line: Line) => line.action === action && line.userId === userId && line.level === level;
     expect(linesOf(service).find(of)).toMatchObject({
       timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
@@ -144,7 +144,7 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
     });
   });
 
-  test("a database error is told, with its cause and its trace", () => {
+  test("a database error is logged with its cause and its trace id", () => {
     const told = linesOf(service).filter(({ action }) => action === "database_error");
     expect(told.length).toBeGreaterThanOrEqual(2);
     for (const line of told)
@@ -155,13 +155,13 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
       });
   });
 
-  test("a dead letter is told with its reason", () => {
+  test("a dead letter is logged with its error code", () => {
     expect(linesOf(service)).toContainEqual(
       expect.objectContaining({ action: "event_dead_letter", level: "warn", code: "VALIDATION_ERROR" }),
     );
   });
 
-  test("no token, e-mail, name, phone number or body is in any line", () => {
+  test("no log line contains a token, e-mail, name, phone number or body", () => {
     const lines = linesOf(service).map((line) => JSON.stringify(line));
     expect(lines.length).toBeGreaterThan(asked.length);
     for (const hidden of [
@@ -177,14 +177,14 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
   });
 });
 
-describe("Loki and a collector of spans", () => {
+describe("logs to Loki and spans to a collector", () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createDatabase();
   });
   afterAll(() => database?.drop());
 
-  /** Starts a service with these, asks it, and stops it. */
+  /** Starts a service with this environment, sends requests, and stops it. */
   async function life(env: Record<string, string>) {
     const service = await spawnService({ ...database.env, LOG_LEVEL: "info", ...env });
     try {
@@ -203,7 +203,7 @@ describe("Loki and a collector of spans", () => {
   }
   const fine = { code: 0, statuses: Array(50).fill(201) };
 
-  test("Loki gets every line, the last one before the end too, with its level as a label", async () => {
+  test("Loki gets all log lines including the last one, with the level as a label", async () => {
     const loki = await startCollector();
     const { service, ...outcome } = await life({ LOKI_HOST: loki.url });
     await loki.stop();
@@ -218,7 +218,7 @@ describe("Loki and a collector of spans", () => {
     expect(streams[0].stream).toMatchObject({ service: "user-service", level: "info" });
   });
 
-  test("where nothing listens, the service works, stops as fast as ever, and says once that spans are lost", async () => {
+  test("if nothing listens, the service works, stops in time and logs once that spans are lost", async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
     const { service, ...outcome } = await life({
       LOKI_HOST: nowhere,
@@ -231,7 +231,7 @@ describe("Loki and a collector of spans", () => {
     ]);
   });
 
-  test("where they never answer, the service works as fast, and stops in time", async () => {
+  test("if they never respond, the service works and stops in time", async () => {
     const port = await freePort();
     const sockets = createServer(() => {}).listen(port);
     const frozen = `http://127.0.0.1:${port}`;

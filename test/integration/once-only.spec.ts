@@ -46,7 +46,7 @@ describe.each([
   ["an envelope with the ids and the data only", inPart],
   ["the form of bare data", bare],
 ])("in %s", (_form, envelope) => {
-  test("each event counts once, emitted 5 times at once, and again later", async () => {
+  test("an event that is emitted 5 times at once, and again later, counts once", async () => {
     const { id } = await createUser(service);
     const all: [string, { eventId: unknown }][] = [
       ["interview.created", envelope("interview.created", id, { interviewId: "i-1" })],
@@ -70,7 +70,7 @@ describe.each([
   });
 });
 
-test("the sums hold in any order: negative where they are added up, 0 where they are shown", async () => {
+test("counters are the same for any order of events: stored as negative, shown as 0", async () => {
   const { id } = await createUser(service);
   await emit(
     "interview.completed",
@@ -86,7 +86,7 @@ test("the sums hold in any order: negative where they are added up, 0 where they
   expect(await statsOf(id)).toMatchObject({ interviewsCreated: 1, interviewsActive: 0, storageUsed: 200 });
 });
 
-test("ids are unique per topic only, and one without an id is known by its type and subject", async () => {
+test("event ids are unique per topic only, and an event without an id is identified by type and subject", async () => {
   const { id } = await createUser(service);
   const shared = newId();
   await emit("interview.created", today("interview.created", id, { interviewId: "x" }, shared));
@@ -124,13 +124,13 @@ type DeadLetter = {
 const deadLettersOf = (part: string): Promise<DeadLetter[]> =>
   service.database.sql("SELECT * FROM dead_letters WHERE convert_from(event, 'UTF8') LIKE $1", [`%${part}%`]);
 
-test("an event for an unknown user is tried again, and counts once when the user is there", async () => {
+test("an event for an unknown user is retried, and counts once when the user exists", async () => {
   const id = crypto.randomUUID();
   const event = today("interview.created", id, { interviewId: "i" });
   await Promise.all(Array.from({ length: 5 }, () => emit("interview.created", event)));
   expect(await deadLettersOf(id)).toMatchObject([{ code: "USER_NOT_FOUND", topic: "interview-events" }]);
   await insertUser(id);
-  await waitFor(async () => (await statsOf(id)).interviewsCreated === 1, 4_000);
+  await waitFor(async () => (await statsOf(id)).interviewsCreated === 1);
   await waitFor(async () => (await deadLettersOf(id)).length === 0);
   await emit("interview.created", event);
   expect(await statsOf(id)).toMatchObject({ interviewsCreated: 1 });
@@ -162,7 +162,7 @@ test("an event is given up after the fifth retry (0.5, 1, 2, 4, 8 s), and blocks
   expect(await statsOf(id)).toMatchObject({ storageUsed: 5 });
 }, 30_000);
 
-test("poison is one dead letter with its code, and has no effect", async () => {
+test("an invalid event is one dead letter with its code, and has no effect", async () => {
   const { id } = await createUser(service);
   const before = await rowOf(service, id);
   const mark = newId();
@@ -199,7 +199,7 @@ test("an event for a deleted user is skipped and counted, without a dead letter"
   expect(await rowOf(service, id)).toMatchObject({ interviews_created: 0 });
 });
 
-test("a mark that is reached is told once, as caused by the event that reached it", async () => {
+test("a quota mark is published once, with the event that reached it as the cause", async () => {
   const { id } = await createUser(service);
   await service.http
     .patch(`/api/v1/users/${id}/quotas`)
@@ -249,7 +249,7 @@ describe("a batch of stats.apply", () => {
     ...more,
   });
 
-  test("of 1,000 events with duplicates counts each once, and says of each what became of it", async () => {
+  test("of 1,000 events with duplicates counts each once and returns the outcome of each", async () => {
     const people = await Promise.all(Array.from({ length: 20 }, () => createUser(service)));
     const distinct = Array.from({ length: 600 }, (_, n) => counted(people[n % 20]?.id ?? "", newId()));
     const batch = [
@@ -266,7 +266,7 @@ describe("a batch of stats.apply", () => {
     for (const { id } of people) expect(await statsOf(id)).toMatchObject({ storageUsed: 30 });
   });
 
-  test("adds up exactly, whatever the sizes", async () => {
+  test("is exact for any sizes", async () => {
     const { id } = await createUser(service);
     const max = Number.MAX_SAFE_INTEGER;
     const steps: CountedEvent[] = [

@@ -41,7 +41,7 @@ async function startReady(): Promise<{ service: ServiceProcess; database: TestDa
   return { service, database };
 }
 
-test("without an issuer it prints a whole curl line that works as it is printed", async () => {
+test("start: without AUTH_ISSUER a curl command is printed that works as printed", async () => {
   const { service } = await startReady();
   const curl = await waitFor(() => /^curl .*$/m.exec(service.printed())?.[0]);
   const { stdout } = await promisify(exec)(curl ?? "");
@@ -50,7 +50,7 @@ test("without an issuer it prints a whole curl line that works as it is printed"
 });
 
 describe("SIGTERM", () => {
-  test("under load: every accepted request is answered, exit code 0 within 10 s", async () => {
+  test("under load: every accepted request gets its response, and the exit code is 0 within 10 s", async () => {
     const { service, database } = await startReady();
     const agent = new Agent({ keepAlive: true, maxSockets: 30 });
     const answers: number[] = [];
@@ -71,7 +71,7 @@ describe("SIGTERM", () => {
             const text = (await res.toArray()).join("");
             answers.push(res.statusCode ?? 0);
             if (res.statusCode === 201) created.push(JSON.parse(text).id);
-            resolve(res.headers.connection !== "close"); // who is told so does not come back
+            resolve(res.headers.connection !== "close"); // "close" ends the use of this connection
           },
         );
         req.on("error", (error: NodeJS.ErrnoException) => {
@@ -100,7 +100,7 @@ describe("SIGTERM", () => {
     await outboxEmpty(database, 100); // what was committed was published
   });
 
-  test("answers a request that is held up, and one whose body is still on its way; it is not ready at once", async () => {
+  test("not ready at once, and a delayed request and one whose body is incomplete get their responses", async () => {
     const { service, database } = await startReady();
     const path = `${service.url}/api/v1/users`;
     const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
@@ -122,7 +122,7 @@ describe("SIGTERM", () => {
     expect(await service.ended).toBe(0);
   });
 
-  test("a second signal ends at once", async () => {
+  test("a second signal ends the process at once", async () => {
     const { service, database } = await startReady();
     const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)");
     await sleep(100);
@@ -140,7 +140,7 @@ describe("SIGTERM", () => {
   });
 });
 
-describe("the start ends with one line", () => {
+describe("the start fails with one line", () => {
   /** The one line that it printed. */
   async function lineOf(env: Record<string, string>): Promise<string> {
     const service = await start(env);
@@ -149,7 +149,7 @@ describe("the start ends with one line", () => {
     return service.printed().trim();
   }
 
-  test.each(["PORT", "METRICS_PORT"])("where %s is taken, naming it", async (name) => {
+  test.each(["PORT", "METRICS_PORT"])("if %s is in use, and names it", async (name) => {
     const taken = createServer().listen(await freePort());
     try {
       const { port } = taken.address() as { port: number };
@@ -162,11 +162,11 @@ describe("the start ends with one line", () => {
     }
   });
 
-  test("where a value is wrong", async () => {
+  test("if a value is invalid", async () => {
     expect(await lineOf({ LOG_LEVEL: "loud" })).toMatch(/^LOG_LEVEL: "loud" .*trace, debug, info/);
   });
 
-  test("where NODE_ENV=production finds migrations pending, naming them, and leaves the database as it is", async () => {
+  test("if migrations are pending with NODE_ENV=production, names them and changes nothing", async () => {
     const database = await newDatabase({ migrated: false });
     const line = await lineOf({
       ...database.env,
@@ -181,7 +181,7 @@ describe("the start ends with one line", () => {
     expect(await database.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'user_service'")).toEqual([]);
   });
 
-  test("where the database refuses the password", async () => {
+  test("if the database refuses the password", async () => {
     const { env } = await newDatabase();
     expect(await lineOf({ ...env, DATABASE_PASSWORD: "hunter2" })).toMatch(
       /^DATABASE_USER.*DATABASE_PASSWORD/,
@@ -189,7 +189,7 @@ describe("the start ends with one line", () => {
   });
 });
 
-test("two nodes that start at once on an empty database migrate once, and both serve", async () => {
+test("start: two nodes on an empty database migrate it once, and both serve", async () => {
   const database = await newDatabase({ migrated: false });
   const nodes = await Promise.all([start(database.env), start(database.env)]);
   await Promise.all(nodes.map((node) => node.ready()));
@@ -215,7 +215,7 @@ function proxyTo({ DATABASE_HOST, DATABASE_PORT }: Partial<Record<string, string
   return { server, cut: () => sockets.forEach((socket) => void socket.destroy()) };
 }
 
-test("where the database is away at start it is live and not ready, then serves; away again, it says so", async () => {
+test("start: without a database the service is live and not ready, then serves; a later outage is reported", async () => {
   const database = await newDatabase({ migrated: false });
   const port = await freePort();
   const service = await start({ ...database.env, DATABASE_HOST: "127.0.0.1", DATABASE_PORT: String(port) });

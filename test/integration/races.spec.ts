@@ -53,7 +53,7 @@ test("of 200 simultaneous creates of one e-mail in different case one wins: one 
   await expectOne("email_key(email) = $1", "race@example.com");
 });
 
-test("50 concurrent PATCHes of different fields lose nothing, and tell of each", async () => {
+test("50 concurrent PATCHes of different fields lose no change and no event", async () => {
   const user = await createUser(service);
   const path = `/${user.id}`;
   for (let round = 1; round <= 4; round++) {
@@ -101,7 +101,7 @@ test("50 concurrent PATCHes of different fields lose nothing, and tell of each",
   expect(told).toHaveLength(4 * 11);
 });
 
-test("100 increments, 50 at a time, count 100", async () => {
+test("100 increments, 50 of them concurrent, count 100", async () => {
   const user = await createUser(service);
   const path = `/${user.id}/stats/increment-interviews`;
   const at50 = pLimit(50);
@@ -115,7 +115,7 @@ test("100 increments, 50 at a time, count 100", async () => {
   expect(marks.map(({ data }) => (data as { percent: number }).percent)).toEqual([90, 100]);
 });
 
-test("of a delete and many updates at once, each is done whole or finds nobody", async () => {
+test("of concurrent updates and a delete, each is done completely or gets 404", async () => {
   const user = await createUser(service);
   const updates = Array.from({ length: 20 }, (_, n) =>
     send("PATCH", `/${user.id}`, { profile: { bio: `${n}` } }),
@@ -131,7 +131,7 @@ test("of a delete and many updates at once, each is done whole or finds nobody",
   expect(told.at(-1)).toBe("user.deleted");
 });
 
-test("of many deletes at once one deletes, and one event tells of it", async () => {
+test("of concurrent deletes one deletes, and publishes one event", async () => {
   const user = await createUser(service);
   const statuses = await Promise.all(Array.from({ length: 20 }, () => send("DELETE", `/${user.id}`)));
   expect(tally(statuses)).toEqual({ 200: 1, 404: 19 });

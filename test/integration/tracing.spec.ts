@@ -47,7 +47,7 @@ const trace = async (id: string, ...names: string[]): Promise<Map<string, Span>>
 const create = (headers: Record<string, string>, body = newUser()) =>
   service.http.post("/api/v1/users").set(service.internal).set(headers).send(body);
 
-test("a recorded trace has every hop, each below the one that it came from", async () => {
+test("a recorded trace has a span for every hop, below its parent", async () => {
   const id = newTrace();
   const answer = await create(sent(id)).expect(201);
   const [event] = await collected.of(answer.body.id, 1);
@@ -100,7 +100,7 @@ test("an error's trace id is that of its trace, a failure is marked and a refusa
   expect(refused?.attributes).toContainEqual({ key: "error.code", value: { stringValue: "404" } });
 });
 
-test("what the caller does not record is not recorded, and goes on so", async () => {
+test("a trace that the caller does not record is not recorded, also downstream", async () => {
   const id = newTrace();
   const answer = await create(sent(id, "00")).expect(201);
   expect(answer.headers.traceparent).toMatch(new RegExp(`^00-${id}-[0-9a-f]{16}-00$`));
@@ -112,12 +112,12 @@ test("what the caller does not record is not recorded, and goes on so", async ()
   expect(spansOf(id)).toEqual([]);
 });
 
-test("TRACE_SAMPLE decides where nobody did: here it is 0", async () => {
+test("TRACE_SAMPLE decides for a request without traceparent: 0 records nothing", async () => {
   const { headers } = await create({}).expect(201);
   expect(headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
 });
 
-test("nothing that belongs to people gets into a span", async () => {
+test("no span contains personal data", async () => {
   const id = newTrace();
   const body = newUser({ email: "secret-address@example.com", profile: { fullName: "Secret Name" } });
   await create(sent(id), body).expect(201);

@@ -82,7 +82,7 @@ describe("preferences", () => {
 });
 
 describe("quotas", () => {
-  test("are told with what is used, what is left, and whether the limit is reached", async () => {
+  test("are returned with the use, the remaining amount and whether the limit is reached", async () => {
     const { id } = await createUser(service);
     const counters = "interviews_created = 3, storage_used = 3000";
     await service.database.sql(`UPDATE users SET ${counters} WHERE id = $1`, [id]);
@@ -205,7 +205,7 @@ describe("DELETE /api/v1/users/:id", () => {
     ["user_request", "the owner"],
     ["admin_request", "an admin"],
     ["internal_request", "a service"],
-  ])("tells user.deleted with the reason %s for %s", async (reason) => {
+  ])("publishes user.deleted with the reason %s for %s", async (reason) => {
     const person = await createUser(service);
     await events(person.id);
     const callers: Record<string, Record<string, string>> = {

@@ -31,7 +31,7 @@ async function moves(id: string, work: () => PromiseLike<unknown>): Promise<bool
 }
 
 describe("POST /api/v1/users", () => {
-  test("answers 201 with exactly the User, nulls included, and tells user.created", async () => {
+  test("answers 201 with exactly the User, nulls included, and publishes user.created", async () => {
     const body = { ...newUser({ email: "Ada@Example.com" }), profile: { fullName: "Ada Lovelace" } };
     const answer = await send("post", "/api/v1/users", body).expect(201);
     const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -81,7 +81,7 @@ describe("POST /api/v1/users", () => {
     ["a bio of 2000", { bio: smile.repeat(2000) }, []],
     ["a bio of 2001", { bio: smile.repeat(2001) }, ["profile.bio"]],
     ["a profile field that it does not know", { avatarUrl: "https://x" }, ["profile.avatarUrl"]],
-  ])("of %s names the fields at fault, where there are any", async (_, profile, fields) => {
+  ])("of %s names the invalid fields, if there are any", async (_, profile, fields) => {
     const body = { ...newUser(), profile: { fullName: "Somebody", ...profile } };
     const answer = await send("post", "/api/v1/users", body);
     expect([answer.status, fieldsOf(answer.body)]).toEqual([fields.length > 0 ? 400 : 201, fields]);
@@ -152,7 +152,7 @@ describe("reading", () => {
     for (const name of ["content-type", "content-length"]) expect(head.headers[name]).toBe(got.headers[name]);
   });
 
-  test("GET /users/me answers the token's own user, and 404 where there is none", async () => {
+  test("GET /users/me answers the token's own user, and 404 if there is none", async () => {
     const person = await createUser(service);
     const me = await service.http.get(urlOf("me")).set(person.headers).expect(200);
     expect(me.body).toStrictEqual(withoutHeaders(person));
@@ -165,7 +165,7 @@ describe("reading", () => {
 });
 
 describe("PATCH /api/v1/users/:id", () => {
-  test("keeps what is omitted, clears what is null, and tells what really changed", async () => {
+  test("keeps omitted fields, clears those that are null, and publishes only real changes", async () => {
     const profile = { fullName: "Alan Turing", companyName: "NPL", phone: "12", bio: "B" };
     const { id } = await createUser(service, { profile });
     await listener.eventsOf(service, id);

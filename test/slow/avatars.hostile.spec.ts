@@ -16,7 +16,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => service.stop());
 
-test("each is refused, or made anew without a trace of what was sent", async () => {
+test("each hostile file is refused, or re-encoded without any bytes of the upload", async () => {
   expect(files.length).toBeGreaterThan(400);
   const left = [...files];
   const faults: string[] = [];
@@ -36,7 +36,7 @@ test("each is refused, or made anew without a trace of what was sent", async () 
   expect(faults).toEqual([]);
 }, 120_000);
 
-test("and nothing is left behind", async () => {
+test("hostile files leave no calls, connections or files behind", async () => {
   await waitFor(async () => (await leftBehind(service)).connections === 0);
   expect(await leftBehind(service)).toEqual(NOTHING);
   await service.http.get("/health").expect(200);
