@@ -17,13 +17,14 @@ import type { Part } from "./part.ts";
 import { patch } from "./patch.ts";
 import { post } from "./post.ts";
 import { relay } from "./relay.ts";
+import { reserve } from "./reserve.ts";
 import { start } from "./start.ts";
 import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post patch observed list lookup avatars start heap ingest call relay] [--quick]`: the figures
- * of docs/capacity.md, measured on this machine. The last three need a Kafka at KAFKA_BROKERS. Writes progress to
+ * `npm run bench [-- get post patch reserve observed list lookup avatars start heap ingest call relay] [--quick]`: the
+ * figures of docs/capacity.md, measured on this machine. The last three need a Kafka at KAFKA_BROKERS. Writes progress to
  * stderr and a Markdown table to stdout.
  */
 
@@ -31,6 +32,7 @@ const PARTS: Record<string, Part> = {
   get,
   post,
   patch,
+  reserve,
   observed,
   list,
   lookup,
