@@ -1,7 +1,7 @@
 import type { ActionSchema, Context } from "moleculer";
 import type { Access, Meta } from "./caller.ts";
 import type { Field, Fields, Infer, InferAll, InferAllGiven } from "./fields.ts";
-import { toParams } from "./fields.ts";
+import { toParams } from "./params.ts";
 
 /** An action as its contract declares it. Validation, types, REST route and documents are derived from it. */
 export type ActionContract<Params extends Fields = Fields, Result extends Field = Field> = {

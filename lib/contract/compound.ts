@@ -1,4 +1,4 @@
-import { type Check, checkedEach, type Field, type Fields, type Infer, list } from "./fields.ts";
+import { type Check, checkedEach, type Field, type Fields, flag, type Infer, list } from "./fields.ts";
 import type { RuleError } from "./validator.ts";
 
 /** Fields of other fields, besides objects and lists. */
@@ -31,6 +31,18 @@ export const oneOrMany = (item: Field<string>, max: number): Field<string | stri
       errors.push({ type: "custom", message: "must be a string" });
       return text;
     }
+  },
+});
+
+/** True or false, also as texts of a query string. The validator's own conversion would take `1` and `on` too. */
+export const queryFlag = (): Field<boolean> => ({
+  ...either(flag()),
+  schema: { type: "boolean" },
+  custom: (value: unknown, errors: RuleError[]) => {
+    if (value === "true" || value === "false") return value === "true";
+    if (typeof value !== "boolean" && value !== undefined && value !== null)
+      errors.push({ type: "custom", message: "must be true or false" });
+    return value;
   },
 });
 

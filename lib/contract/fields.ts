@@ -154,12 +154,7 @@ export const integer = (min: number, max: number, options: { convert?: boolean }
 /** A count or a size in bytes. */
 export const count = (): Field<number> => integer(0, Number.MAX_SAFE_INTEGER);
 
-/** True or false; `convert` takes them from a query string too. */
-export const flag = (options: { convert?: boolean } = {}): Field<boolean> => ({
-  type: "boolean",
-  nullable: false,
-  ...options,
-});
+export const flag = (): Field<boolean> => ({ type: "boolean", nullable: false });
 
 export const oneOf = <const Values extends readonly string[]>(values: Values): Field<Values[number]> => ({
   type: "enum",
@@ -226,29 +221,3 @@ export const checkedEach =
       return result;
     });
   };
-
-/**
- * An action's params for fastest-validator: exactly these fields. Each rule is copied, because the validator treats the
- * second use of an object as a recursion and skips its check.
- */
-export const toParams = (fields: Fields) => ({ ...copied(fields), $$strict: true });
-
-const copied = (fields: Fields): Fields =>
-  Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, copyOf(field)]));
-
-const copyOf = (field: Field): Field => ({
-  ...field,
-  ...(field.props !== undefined && { props: copied(field.props as Fields) }),
-  ...(field.items !== undefined && { items: copyOf(field.items as Field) }),
-  ...(field.default !== undefined && defaulted(field)),
-});
-
-/** The validator's own default would replace null too, which a field has to declare that it takes. */
-const defaulted = ({ default: value, custom }: Field) => ({
-  default: undefined,
-  optional: true,
-  custom: (given: unknown, errors: RuleError[]) => {
-    if (given === undefined) return value;
-    return custom ? (custom as Check)(given, errors) : given;
-  },
-});

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { ValidationFailed } from "../../lib/contract/errors.ts";
-import { toParams } from "../../lib/contract/fields.ts";
+import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { REST_ACTIONS } from "../contracts.ts";
 

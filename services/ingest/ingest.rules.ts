@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import { isStorable, toParams, UUID } from "../../lib/contract/fields.ts";
+import { isStorable, UUID } from "../../lib/contract/fields.ts";
+import { toParams } from "../../lib/contract/params.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";

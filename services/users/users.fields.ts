@@ -1,4 +1,4 @@
-import { either, oneOrMany, record } from "../../lib/contract/compound.ts";
+import { either, oneOrMany, queryFlag, record } from "../../lib/contract/compound.ts";
 import {
   anyText,
   asResult,
@@ -106,8 +106,8 @@ export const listing = {
   companyName: optional(text(1, 100)),
   createdFrom: moment(),
   createdTo: moment(),
-  deleted: described("List deleted users", withDefault(flag({ convert: true }), false)),
-  count: described("Count the users of the whole list", withDefault(flag({ convert: true }), false)),
+  deleted: described("List deleted users", withDefault(queryFlag(), false)),
+  count: described("Count the users of the whole list", withDefault(queryFlag(), false)),
 };
 export type Listing = InferAll<typeof listing>;
 export const ListedUser = object(

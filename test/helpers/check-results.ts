@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import type { Middleware } from "moleculer";
 import type { ActionContract, ActionContracts } from "../../lib/contract/action.ts";
-import { toParams } from "../../lib/contract/fields.ts";
+import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 
 /** Says what is wrong with a result; "" if nothing is. */

@@ -182,6 +182,8 @@ describe("is refused", () => {
   test.each([
     ["count=yes", "count"],
     ["count=", "count"],
+    ["count=1", "count"],
+    ["deleted=on", "deleted"],
     ["deleted=2", "deleted"],
     ["deleted=true&deleted=true", "deleted"],
   ])("with 400 for ?%s", async (query, field) => {

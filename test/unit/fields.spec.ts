@@ -1,12 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import * as fields from "../../lib/contract/fields.ts";
+import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { actions } from "../../services/users/users.contract.ts";
 
 /** What the validator gets, by action. */
 const PARAMS = Object.fromEntries(
-  Object.entries(actions).map(([name, { params }]) => [name, fields.toParams(params)]),
+  Object.entries(actions).map(([name, { params }]) => [name, toParams(params)]),
 ) as unknown as Record<keyof typeof actions, Record<string, unknown>>;
 
 const LONE_SURROGATE = "\ud800";
@@ -14,7 +15,7 @@ const LONE_SURROGATE = "\ud800";
 /** Checks a value by one rule, as an action's params are: the value to store, or the details. */
 function check(rule: fields.Field, value: unknown): { value?: unknown; details?: object[] } {
   const given = { field: value };
-  const details = compileCheck(fields.toParams({ field: rule }))(given);
+  const details = compileCheck(toParams({ field: rule }))(given);
   return details.length === 0 ? { value: given.field } : { details };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { people } from "../../cli/seed/people.ts";
-import { toParams } from "../../lib/contract/fields.ts";
+import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { actions } from "../../services/users/users.contract.ts";
 
