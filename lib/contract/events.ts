@@ -8,7 +8,7 @@ export type EventContract<Data extends Fields = Fields> = {
   data: Data;
   example: InferAll<Data>;
 };
-export type EventContracts = Record<string, EventContract>;
+type EventContracts = Record<string, EventContract>;
 
 /** Declares an event; the type of its data is inferred. */
 export const event = <Data extends Fields>(contract: EventContract<Data>): EventContract<Data> => contract;

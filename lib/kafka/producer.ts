@@ -5,7 +5,7 @@ import { connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
 import { type Produced, sendByPartition } from "./send-in-order.ts";
 
 /** A record to send; records with the same key stay in order. */
-export type ProducedRecord = {
+type ProducedRecord = {
   key: string | null;
   value: string;
   headers?: Record<string, string>;

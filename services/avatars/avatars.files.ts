@@ -14,12 +14,12 @@ export type ImageFile = { bytes: Buffer; isHeldWhole: boolean };
  *
  * Pixels of an interlaced PNG. With 16 bits and alpha: 0.7 CPU-s and 130 MB at 16 megapixels, 2.4 CPU-s and 400 MB at 50.
  */
-export const MAX_INTERLACED = 16_000_000;
+const MAX_INTERLACED = 16_000_000;
 /**
  * Pixels of a JPEG times its scans. Encoders make 10 to 12 scans. 50 megapixels in 12 scans take 0.5 CPU-s; in 2,000
  * scans, which fit in 440 kB, 16 CPU-s.
  */
-export const MAX_SCANNED = 600_000_000;
+const MAX_SCANNED = 600_000_000;
 
 /** @throws UnsupportedImage if it is not a whole JPEG or PNG, or costs too much to decode */
 export function readImageFile(file: Buffer): ImageFile {

@@ -19,7 +19,7 @@ const DECODE_WITHIN = 5;
 export type FallbackFormat = "jpeg" | "png";
 export type Format = "webp" | FallbackFormat;
 /** The avatar in one size, which is its width in pixels, and one format. */
-export type Variant = { size: number; format: Format; bytes: Buffer };
+type Variant = { size: number; format: Format; bytes: Buffer };
 
 /** `hash` is that of the uploaded file: the same file has the same avatar. */
 export type Avatar = { hash: string; fallback: FallbackFormat; variants: Variant[] };

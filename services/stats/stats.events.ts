@@ -1,5 +1,5 @@
 import { event } from "../../lib/contract/events.ts";
-import { count, described, type InferAll, oneOf } from "../../lib/contract/fields.ts";
+import { count, described, oneOf } from "../../lib/contract/fields.ts";
 import { RESOURCES } from "../../lib/contract/resource.ts";
 
 /** The events that quotas publish (contract 7). */
@@ -10,7 +10,6 @@ const threshold = {
   limit: count(),
   percent: described("Rounded down; 100 for a limit of 0", count()),
 };
-export type QuotaReached = InferAll<typeof threshold>;
 
 export const events = {
   "user.quota_warning": event({
