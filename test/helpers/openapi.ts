@@ -12,7 +12,7 @@ export type Operation = {
   security: Record<string, []>[];
   parameters?: { name: string; in: "path" | "query"; example?: string | number; schema: object }[];
   requestBody?: { content: Content };
-  responses: Record<string, { content?: Content; headers?: Record<string, { schema: { enum?: string[] } }> }>;
+  responses: Record<string, { content?: Content; headers?: Record<string, { examples?: object }> }>;
 };
 export type Document = { paths: Record<string, Record<string, Operation>>; [field: string]: unknown };
 

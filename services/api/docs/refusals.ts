@@ -11,7 +11,7 @@ import {
   ValidationFailed,
   VersionConflict,
 } from "../../../lib/contract/errors.ts";
-import { ERROR_CODE, toErrorResponse } from "../../../lib/http/error-response.ts";
+import { toErrorResponse } from "../../../lib/http/error-response.ts";
 import { ADA } from "../../users/users.contract.ts";
 import { refer } from "./schemas.ts";
 
@@ -39,7 +39,8 @@ export const refusals = ({
   new DependencyUnavailable("database"),
 ];
 
-type Header = { schema: { type: "string"; enum?: string[] }; example: string };
+/** Its values are examples, not an enumeration: a client that was generated before a code was added has to take it. */
+type Header = { schema: { type: "string" }; examples: Record<string, { value: string }> };
 type Response = {
   description: string;
   headers: Record<string, Header>;
@@ -65,10 +66,10 @@ export function errorsOf(errors: readonly Error[], path: string): Record<string,
       content: { "application/json": { schema: { $ref: refer("Error") }, examples: {} } },
     };
     const { headers: documented, content } = responses[status];
-    const codes = new Set([...(documented[ERROR_CODE]?.schema.enum ?? []), code]);
-    for (const [name, example] of Object.entries(headers))
-      documented[name] ??= { schema: { type: "string" }, example };
-    documented[ERROR_CODE] = { schema: { type: "string", enum: [...codes] }, example: code };
+    for (const [name, value] of Object.entries(headers)) {
+      documented[name] ??= { schema: { type: "string" }, examples: {} };
+      documented[name].examples[code] = { value };
+    }
     content["application/json"].examples[code] = { value: body };
   }
   return responses;
