@@ -119,7 +119,7 @@ export async function readBody(req: IncomingMessage): Promise<string> {
   return body;
 }
 
-/** The same envelope as that of the service's events. */
+/** The same envelope as in the service's events. */
 export const envelope = (eventType: string, userId: string, now: Date, data: object) => ({
   eventId: crypto.randomUUID(),
   eventType,

@@ -5,7 +5,9 @@ import { type Bench, CONNECTIONS, shortRoundsOf } from "./part.ts";
 import type { Server } from "./servers.ts";
 import type { Measurement, Target } from "./statistics.ts";
 
-/** A server that is measured. `settle` waits for work that its answers left behind, and returns how many of them did. */
+/**
+ * A server to measure. `settle` waits for work that continues after the answers, and returns how much was unfinished.
+ */
 export type Side = { server: Server; requests: Request[]; settle?: () => Promise<number> };
 
 /** Two lines of the table, round by round: the rate of requests, and the server's CPU time per request. */
@@ -32,7 +34,7 @@ export async function compareRequests(
     });
     const unsettled = await settle();
     cpu.get(side)?.push((1_000_000 * (cpuTimeOf(server) - before)) / count);
-    return rate - unsettled / seconds; // what is left to do is not done yet
+    return rate - unsettled / seconds; // unfinished work does not count
   };
   const rates = await alternate(name, rounds, measure(ours), measure(reference));
   const withoutWarmUp = (side: Side) => cpu.get(side)?.slice(1) ?? [];

@@ -68,10 +68,16 @@ export type Envelope<Type extends keyof Events = keyof Events> = {
 /** The \`data\` of the events that the service consumes. */
 export type ConsumedEvents = ${block(events(CONSUMED_BY_TYPE))};
 
-/** Whom a consumed event is about, and its own id; without one, an event is known by its type and its file or interview. */
+/**
+ * The user of a consumed event, and its own id. Without one, an event is identified by its type and its file or
+ * interview.
+ */
 export type ConsumedEventIds = { userId: string; eventId?: string | number };
 
-/** What a consumed event may be if a Moleculer service emits it, by its name: its data with the ids, or an envelope. */
+/**
+ * The params with which a Moleculer service may emit a consumed event, by its name: its data with the ids, or an
+ * envelope.
+ */
 export type NativeEvents = {
   [Type in keyof ConsumedEvents]: ConsumedEventIds & (ConsumedEvents[Type] | { data: ConsumedEvents[Type] });
 };

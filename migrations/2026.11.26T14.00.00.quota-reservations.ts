@@ -68,7 +68,7 @@ export const up: Migration = async ({ context: { sql } }) => {
     $$`);
 };
 
-/** "Unlimited" becomes the highest limit. */
+/** "Unlimited" becomes the highest possible limit. */
 export const down: Migration = async ({ context: { sql } }) => {
   await sql("DROP FUNCTION reserve_quota(UUID, TEXT, BIGINT, INTEGER)");
   await sql("DROP TABLE quota_reservations");

@@ -58,7 +58,7 @@ class SharedAdapter extends SequelizeAdapter {
   }
 }
 
-/** Sequelize's own, as its `count` has no limit. */
+/** Sequelize's own SQL, because its `count` has no limit. */
 const GENERATOR = sequelize.getQueryInterface().queryGenerator as {
   selectQuery(table: string, options: FindOptions, model: ModelStatic<Model>): string;
 };

@@ -20,7 +20,7 @@ export type Change = {
 };
 
 /**
- * The call of an action that changes a user, only if its row has the version `ifVersion` if that is given.
+ * The call of an action that changes a user. With `ifVersion` it changes only a row of that version.
  * `locals.user` is the row as the access check read it.
  */
 export type ChangeCall = Parameters<typeof causeOf>[0] & {
@@ -54,7 +54,7 @@ export async function changeUser(
   return reportVersion(ctx, row);
 }
 
-/** Returns undefined if nothing was saved: what seems to be an error or no change may be so on an outdated row only. */
+/** Returns undefined if nothing was saved, because an error or "no change" may only be due to an outdated row. */
 async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promise<UserRow | undefined> {
   const before = ctx.locals?.user;
   const change = before && decideSafely(before, ctx, decide);
@@ -95,7 +95,7 @@ async function changeLocked(
   return change.row;
 }
 
-/** After the commit. */
+/** Runs after the commit. */
 function announce(before: UserRow, { row, records }: Decided): void {
   if (records.length > 0) wakeRelay();
   if (row.storageUsed !== before.storageUsed) observeStorage(row.id, row.storageUsed);
@@ -117,7 +117,7 @@ function decideOn(before: UserRow, ctx: ChangeCall, decide: Decide): Decided | u
   if (!change) return undefined;
   const { set, add = {}, events = [] } = change;
   const row = { ...before, ...set, ...added(before, add), version: before.version + 1 };
-  if (set) row.updatedAt = new Date(); // counters alone do not move it (contract 1)
+  if (set) row.updatedAt = new Date(); // counters alone do not change it (contract 1)
   const cause = causeOf(ctx);
   const all = [...events, ...quotaEvents(before, row)];
   return { row, records: all.map((event) => toRecord(event, cause)) };
@@ -131,7 +131,7 @@ const added = (before: UserRow, add: CounterChanges) =>
     }),
   );
 
-/** What each service writes: its own columns, and counters. */
+/** The columns that each service writes: its own and the counters. */
 const columnsOf = (owner: Owner): (keyof UserRow)[] => [
   ...new Set([...OWNED[owner], ...OWNED.row, ...(Object.keys(HIGHEST) as Counter[])]),
 ];

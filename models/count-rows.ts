@@ -1,6 +1,6 @@
 import { query } from "./database.ts";
 
-/** Counting more would take longer than a scrape of the metrics may. */
+/** Counting more would take longer than a scrape of the metrics is allowed to. */
 const COUNTED = 100_000;
 
 /**

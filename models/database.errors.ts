@@ -53,13 +53,13 @@ export function verdictOn(error: unknown): Verdict | undefined {
 /** SQLSTATE classes never begin with E, but codes of system errors do. */
 const isSqlState = (code: string) => /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code);
 
-/** SQLSTATEs that mean that all open connections are of no more use. */
+/** SQLSTATEs that mean that all open connections are unusable. */
 const STALE = new Set([
-  "25006", // read-only: they may lead to the primary of before a failover
+  "25006", // read-only: they may go to the primary before a failover
   "0A000", // their cached plans are from before a migration
 ]);
 
-/** Whether all connections that are open now must be replaced. */
+/** Whether all open connections must be replaced. */
 export const areAllStale = (error: unknown): boolean => STALE.has(sqlState(error) ?? "");
 
 /** Whether the error came from PostgreSQL or from failing to reach it. */

@@ -52,7 +52,7 @@ class Client extends pg.Client {
 
 type Connection = pg.Client & { _invalid?: boolean; _ending?: boolean; openedAt?: number };
 
-/** Connections opened before this time cannot be used any more. */
+/** Connections opened before this time are no longer used. */
 let staleBefore = 0;
 
 export const sequelize = new Sequelize({

@@ -28,7 +28,7 @@ export async function once<Result>(
   work: (tx?: Transaction) => Promise<Result>,
 ): Promise<Result> {
   const { idempotencyKey: key } = meta;
-  meta.replayed = false; // Moleculer passes on the meta of an earlier call
+  meta.replayed = false; // Moleculer keeps the meta of an earlier call
   if (key === undefined) return work();
   const { internal, user } = callerOf(meta);
   const id = sha256([internal ? "internal" : "user", user?.sub, action?.name, key]);

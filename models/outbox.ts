@@ -21,7 +21,7 @@ export const toRecord = (event: DomainEvent, cause: Cause, now?: Date): OutboxRe
   traceparent: cause.traceparent,
 });
 
-/** Records column by column, as `unnest` takes them: topic, key, value, traceparent. */
+/** Records by column, as `unnest` needs them: topic, key, value, traceparent. */
 export const columnsOfRecords = (records: OutboxRecord[]) =>
   (["topic", "key", "value", "traceparent"] as const).map((column) =>
     records.map((record) => record[column]),

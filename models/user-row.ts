@@ -22,7 +22,7 @@ const FIND = {
   text: `SELECT ${USER_COLUMNS} FROM users WHERE id = ANY($1) AND deleted_at IS NULL`,
 };
 
-/** Reads of the same moment share one query. */
+/** Reads at the same moment share one query. */
 const readUser = inBatches(async (ids: string[]) => {
   const rows = await query<UserRow>(FIND, [ids]);
   const found = new Map(rows.map((row) => [row.id, row]));

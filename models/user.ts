@@ -93,7 +93,7 @@ User.init(
 
 const ATTRIBUTES = User.getAttributes();
 
-/** The name of an attribute's column. */
+/** The column of an attribute. */
 export const fieldOf = (attribute: keyof UserRow): string => ATTRIBUTES[attribute].field ?? attribute;
 
 /** Every column under its attribute's name, for statements written by hand. */

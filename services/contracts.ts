@@ -14,7 +14,7 @@ type AllActions = ActionTypes<"users", typeof users.actions> &
   ActionTypes<"avatars", typeof avatars.actions> &
   ActionTypes<"database", typeof database.actions>;
 
-/** What only the services of this project call among themselves. */
+/** Actions that only the services of this project call. */
 type Internal = "stats.apply" | "database.health";
 export type InternalActions = Pick<AllActions, Internal>;
 /** The actions that other services and the REPL call (contract 12). */
@@ -34,7 +34,7 @@ export const OFFERED: [name: keyof Actions, contract: ActionContract][] = Object
     ]),
 );
 
-/** Those with a REST route. */
+/** The actions with a REST route. */
 export const REST_ACTIONS = OFFERED.filter(([, { rest }]) => rest);
 
 /** The events that we publish, by type (contract 7). */
@@ -42,7 +42,7 @@ const published = { ...users.events, ...stats.events, ...avatars.events };
 export const PUBLISHED: Record<string, EventContract> = published;
 export type Events = EventTypes<typeof published>;
 
-/** An event of ours on its way into the outbox. */
+/** An event of ours, to be enqueued in the outbox. */
 export type DomainEvent = {
   [Type in keyof Events]: { eventType: Type; userId: string; data: Events[Type] };
 }[keyof Events];
@@ -57,5 +57,5 @@ export type Envelope<Type extends keyof Events = keyof Events> = {
   metadata: { service: "user-service"; version: string; correlationId: string; causationId?: string };
 };
 
-/** Every topic that is used. */
+/** All topics that are used. */
 export const TOPICS = [USER_EVENTS, ...CONSUMED_TOPICS.flatMap((topic) => [topic, deadLetterTopic(topic)])];

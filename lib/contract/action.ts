@@ -9,7 +9,7 @@ export type ActionContract<Params extends Fields = Fields, Result extends Field 
   rest?: `${"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} /${string}`;
   /** The status of a success, if not 200. "200 or 201": 201 if the action sets `meta.created`. */
   status?: 201 | "200 or 201";
-  /** The path of what it creates, with fields of its result, if that is not the user. */
+  /** The path of a created resource, with fields of its result, if it is not the user. */
   location?: `/${string}`;
   access: Access;
   /** A repeat with the same `Idempotency-Key` has no second effect (contract 21): its handler uses `once`. */

@@ -10,7 +10,10 @@ export const record = <Value>(value: Field<Value>): Field<Record<string, Value>>
   value,
 });
 
-/** A value of any of these fields, for results: it is not validated, as the validator writes into what it tries. */
+/**
+ * A value of any of these fields, for results. It is not validated, because the validator modifies the values that it
+ * tries.
+ */
 export const either = <const Of extends readonly Field[]>(...rules: Of): Field<Infer<Of[number]>> =>
   ({ type: "any", nullable: false, rules }) as Field<Infer<Of[number]>>;
 
@@ -21,7 +24,7 @@ export const either = <const Of extends readonly Field[]>(...rules: Of): Field<I
 export const oneOrMany = (item: Field<string>, max: number): Field<string | string[]> => ({
   ...either(item, list(item, max)),
   custom: (value: unknown, errors: RuleError[], rule: unknown, name: string) => {
-    if (value === undefined || value === null) return value; // left out, or refused already
+    if (value === undefined || value === null) return value; // left out, or already refused
     if (!Array.isArray(value)) return checkText(value, errors);
     if (value.length > max) errors.push({ type: "custom", message: `must have at most ${max} entries` });
     return checkedEach(checkText, max)(value, errors, rule, name);

@@ -95,7 +95,7 @@ export class IdempotencyKeyReused extends TypedError<"IDEMPOTENCY_KEY_REUSED"> {
   }
 }
 
-/** A reservation does not fit into what remains of a quota (contract 26). */
+/** A reservation exceeds what remains of a quota (contract 26). */
 export class QuotaExceeded extends TypedError<"QUOTA_EXCEEDED"> {
   constructor(resource: Resource, amount: number, remaining: number) {
     const message = `${amount} wanted, ${remaining} remaining`;
@@ -109,7 +109,7 @@ export class ReservationNotFound extends TypedError<"RESERVATION_NOT_FOUND"> {
   }
 }
 
-/** A reservation ended in another way than the caller wants it to end (contract 26). */
+/** A reservation has already ended in another way than the caller wants (contract 26). */
 export class ReservationEnded extends TypedError<
   "RESERVATION_COMMITTED" | "RESERVATION_RELEASED" | "RESERVATION_EXPIRED"
 > {

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AVATAR_LIMIT, RequestRefused } from "../contract/errors.ts";
 
-/** How the body of a request arrives: when it is asked for, and how fast it has to come. */
+/** How the body of a request arrives: when the client is asked for it, and its time limits. */
 
-/** Whether the client sends the body only when it is asked for (RFC 9110, 10.1.1). */
+/** Whether the client sends the body only when asked for it (RFC 9110, 10.1.1). */
 export const waitsToBeAsked = ({ httpVersion, headers }: IncomingMessage): boolean =>
   httpVersion === "1.1" && headers.expect !== undefined; // any other expectation was refused
 
 /**
- * Asks for the body if the client waits for that, so call it after all checks that need no body.
+ * Asks for the body if the client waits for that. Call it after all checks that need no body.
  * @throws `tooLarge` if the request declares more than `limit` bytes
  */
 export function askForBody(

@@ -21,7 +21,10 @@ export function setEtag(
   return ifNoneMatch !== undefined && (method === "GET" || method === "HEAD") && isFresh(ifNoneMatch, etag);
 }
 
-/** An ETag as `setEtag` makes them, that of quotas with reservations included; a number with more digits would not be exact in JavaScript. */
+/**
+ * An ETag as `setEtag` writes it, including that of quotas with reservations; a number with more digits would not be
+ * exact in JavaScript.
+ */
 const OURS = /^"(0|[1-9]\d{0,14})(?:\.\d+\.\d+)?"$/;
 
 /**

@@ -111,7 +111,7 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
     if (fault) refuse(req, res, new RequestRefused(400, `The Host header is ${fault}`));
     else listener(req, res);
   }
-  // Node would ask for every body before it is known whether the request is refused: see askForBody
+  // Node would ask for every body, even if the request is then refused: see askForBody
   server.on("checkContinue", (req, res) => server.emit("request", req, res));
   server.on("checkExpectation", (req, res) =>
     refuse(req, res, new RequestRefused(417, "The Expect header asks for what is not supported")),

@@ -9,10 +9,10 @@ export function toOriginForm(target: string): string {
   return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** A host name, IPv4 address or IPv6 address in brackets, with a port or without one (RFC 3986, 3.2.2). It may be empty. */
+/** A host name, IPv4 address or IPv6 address in brackets, with an optional port (RFC 3986, 3.2.2). It may be empty. */
 const HOST = /^(\[[\w.:%~-]+\]|[\w.~%!$&'()*+,;=-]*)(:\d*)?$/;
 
-/** What is wrong with the Host header of a request, if anything. HTTP/1.0 has none. */
+/** The fault of a request's Host header, if any. HTTP/1.0 requires none. */
 export function faultOfHost({ httpVersion, headersDistinct }: IncomingMessage): string | undefined {
   const [host, ...more] = headersDistinct.host ?? [];
   if (host === undefined) return httpVersion === "1.1" ? "missing" : undefined;

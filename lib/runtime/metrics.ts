@@ -105,10 +105,10 @@ export const timeStage = <Result>(
   return work.finally(() => end());
 };
 
-/** What a gauge is read as: one figure, or one for each combination of its labels. */
+/** The value of a gauge, or one value per combination of its labels. */
 type Reading = number | { labels: Record<string, string>; value: number }[];
 
-/** A gauge that is read on each scrape. If it cannot be read, it is NaN, or without samples if it has labels. */
+/** A gauge that is read on each scrape. If that fails, it is NaN, or has no samples if it has labels. */
 export function gaugeOf(
   name: string,
   help: string,

@@ -15,7 +15,7 @@ const uploadAvatar: Handler = function (req, res, next) {
   ).then((uploaded) => this.sendResponse(req, res, uploaded), next);
 };
 
-/** The routes that are not only JSON in and JSON out, by their actions. */
+/** Routes that are more than JSON in and JSON out, by their actions. */
 const SPECIAL: Partial<Record<keyof Actions, Omit<Binding, "action">>> = {
   "avatars.upload": { handler: uploadAvatar, streamsBody: true },
   "avatars.get": { handler: sendAvatar, query: ["size", "v"], ignoresOtherQuery: true },
@@ -23,7 +23,7 @@ const SPECIAL: Partial<Record<keyof Actions, Omit<Binding, "action">>> = {
 
 export const bindingOf = (action: string): Omit<Binding, "action"> => SPECIAL[action as keyof Actions] ?? {};
 
-/** A REST route: an action at a path. `me`: the param that the token gives instead of the path. */
+/** A REST route: an action at a path. `me`: the param that comes from the token instead of the path. */
 export type RestRoute = {
   route: string;
   action: keyof Actions;
@@ -31,7 +31,7 @@ export type RestRoute = {
   me?: Binding["me"];
 };
 
-/** What a user may call at `/users/:id` is at `/users/me` too, for the user of the token (contract 23). */
+/** Routes that a user may call at `/users/:id` also exist at `/users/me`, for the user of the token (contract 23). */
 function routesOf([action, contract]: (typeof REST_ACTIONS)[number]): RestRoute[] {
   const { rest: route = "" } = contract;
   const declared: RestRoute = { route, action, contract };
@@ -40,7 +40,7 @@ function routesOf([action, contract]: (typeof REST_ACTIONS)[number]): RestRoute[
   return [declared, action === "users.get" ? { ...mine, ...BY_TOKEN } : mine];
 }
 
-/** The token has the keycloakId: to find a user by it is one call, and not two. */
+/** The token contains the keycloakId, so this finds the user with one call instead of two. */
 const BY_TOKEN = { action: "users.getByKeycloakId", me: "keycloakId" } as const;
 
 export const REST_ROUTES: RestRoute[] = REST_ACTIONS.flatMap(routesOf);
@@ -64,7 +64,7 @@ const toBinding = ({
 /** A literal segment comes before a param, so that `me` is not taken for an id: `~` sorts last. */
 const specificity = (route: string) => route.slice(route.indexOf(" ")).replaceAll(":", "~");
 
-/** The REST routes (contract 2) and the actions they call. The first that matches a path is taken. */
+/** The REST routes (contract 2) and their actions. The first route that matches a path is used. */
 export const ROUTES: Record<string, Binding> = Object.fromEntries(
   REST_ROUTES.map((route): [string, Binding] => [route.route, toBinding(route)]).sort(([a], [b]) =>
     specificity(a) < specificity(b) ? -1 : 1,

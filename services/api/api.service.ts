@@ -21,12 +21,12 @@ import { keepApart, paramsOfMe } from "./me.ts";
 import { readParams } from "./request.ts";
 import { routeOf } from "./request-log.ts";
 
-/** While stopping: how long answers ask clients to close their connection, and how long requests may take, in ms. */
+/** In ms, while stopping: how long answers ask clients to close their connection, and how long requests may take. */
 const DRAIN = { announce: 300, limit: 5_500 };
 
 const NO_LOGS = { logRequest: null, logRequestParams: null, logResponse: null, logRouteRegistration: null };
 
-/** REST routes to actions (contract 2), by moleculer-web. It authenticates; the actions authorize. */
+/** Maps REST routes to actions (contract 2) with moleculer-web. It authenticates; the actions authorize. */
 const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
   name: "api",
   mixins: [ApiGateway as Partial<ServiceSchema>],
@@ -58,13 +58,13 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
     ],
   } as ServiceSettingSchema,
 
-  // with these, any node of the cluster could add a route to the gateway
+  // with these actions, any node of the cluster could add a route to the gateway
   actions: { listAliases: false, addRoute: false, removeRoute: false },
 
   methods: {
     ...GATEWAY_OVERRIDES,
 
-    /** Accepts no new connections; resolves when the last accepted request is answered. */
+    /** Stops accepting connections; resolves when the last accepted request is answered. */
     async drain() {
       const sayGoodbye = (res: ServerResponse) => res.headersSent || res.setHeader("Connection", "close");
       this.server.prependListener("request", (_req, res) => sayGoodbye(res));

@@ -8,8 +8,8 @@ import { logRefusal } from "./refusal-log.ts";
 import { verifyToken } from "./token.ts";
 
 /**
- * The caller who sends these headers (contract 9): a service by `x-internal-token`, a user by a Bearer token, both, or
- * nobody. `logger` gets the reasons why tokens are refused.
+ * The caller of a request, by its headers (contract 9): a service by `x-internal-token`, a user by a Bearer token,
+ * both, or anonymous. `logger` logs why a token is refused.
  * @throws Unauthorized for a wrong token, whatever else was sent; DependencyUnavailable
  */
 export async function authenticate(
@@ -33,7 +33,7 @@ export async function authenticate(
   }
 }
 
-/** Compares digests: in constant time, whatever the lengths. */
+/** Compares digests, so that it takes constant time for any length. */
 const isInternalToken = (token: string): boolean =>
   config.auth.internalToken !== undefined &&
   timingSafeEqual(digest(token), digest(config.auth.internalToken));

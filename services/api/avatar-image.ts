@@ -6,19 +6,19 @@ import type { Meta } from "../../lib/contract/caller.ts";
 import type { AvatarMeta } from "../avatars/avatars.contract.ts";
 import type { Handler } from "./gateway.types.ts";
 
-/** A client that takes WebP says so (RFC 9110, 12.5.1); with `q=0` it says the opposite. */
+/** Whether the Accept header names WebP (RFC 9110, 12.5.1), and not with `q=0`. */
 const WEBP = /\bimage\/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/;
 
 const YEAR = 31_536_000; // seconds
 const MINUTES = 300;
 
-/** The part of If-None-Match that is compared, in characters: what is cut off does not match. */
+/** The part of If-None-Match that is compared, in characters; entity tags after it do not match. */
 const MATCHES_MAX = 10_000;
 
-/** A client may be slow, and the node that the stream comes from may be gone; in ms. */
+/** In ms. The client may be slow, and the node that sends the stream may have died. */
 const SEND_WITHIN = 30_000;
 
-/** The image, for `<img>`: immutable under its current version, and inert whatever it may hold (SPEC 2). */
+/** Sends the image, for `<img>`: immutable under its current version, and inert whatever its content (contract 2). */
 export const sendAvatar: Handler = (req, res, next) => {
   const { v, ...params } = req.$params as { v?: string; id: string; size?: number };
   const { accept = "", "if-none-match": ifNoneMatch } = req.headers;
@@ -46,6 +46,6 @@ export const sendAvatar: Handler = (req, res, next) => {
   }, next);
 };
 
-/** Either whole, or the connection ends. */
+/** Sends the whole image, or closes the connection. */
 const send = (image: Readable, res: ServerResponse): Promise<void> =>
   pipeline(image, res, { signal: AbortSignal.timeout(SEND_WITHIN) }).catch(() => void res.destroy());

@@ -17,7 +17,7 @@ import { config } from "../../lib/runtime/config.ts";
 export const DEVELOPMENT_ISSUER = "urn:user-service:development";
 const ALGORITHM = "ES256";
 
-/** The key is kept beside the embedded database, so that a token outlives a restart. */
+/** The key is stored next to the embedded database, so that a token stays valid after a restart. */
 const file = join(config.dataDir, "development-key.json");
 
 let keyPair: Promise<{ sign: CryptoKey; verify: JWTVerifyGetKey }> | undefined;
@@ -26,10 +26,10 @@ const keys = () => {
   return keyPair;
 };
 
-/** Verifies the tokens of developmentToken: a key set, so that a token of another algorithm finds no key. */
+/** Verifies the tokens of developmentToken. It is a key set, so that a token of another algorithm finds no key. */
 export const developmentKey: JWTVerifyGetKey = async (header, token) => (await keys()).verify(header, token);
 
-/** A token that is good for a day. */
+/** A token that is valid for a day. */
 export async function developmentToken(claims: {
   sub: string;
   email?: string;
@@ -64,7 +64,7 @@ async function createKey(): Promise<JWK> {
   return jwk;
 }
 
-/** Prints a token of an administrator and a call that works, on plain lines of the terminal. */
+/** Prints an administrator's token and a call that works, as plain lines on the terminal. */
 export async function printWelcome(): Promise<void> {
   const token = await developmentToken({ sub: "development-admin", roles: ["admin"] });
   console.log(`

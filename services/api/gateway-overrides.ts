@@ -20,7 +20,7 @@ type Alias = Partial<Binding> & {
   match(url: string): object | false;
 };
 
-/** What moleculer-web's service holds, as far as we use it. */
+/** The members of moleculer-web's service that we use. */
 export type GatewayState = {
   server: Server;
   aliases: Alias[];
@@ -29,7 +29,7 @@ export type GatewayState = {
   resolveAlias(url: string, method: string): { alias: Alias; params: object };
   aliasHandler(req: Request, res: ServerResponse, alias: Alias): Promise<unknown>;
   errorHandler(req: Request, res: ServerResponse, error: Error): void;
-  /** The aliases of each path, in their order. */
+  /** The aliases of each path, in order. */
   paths?: Alias[][];
   /** The answers that are not sent yet. */
   pending: Set<ServerResponse>;
@@ -48,8 +48,8 @@ export const GATEWAY_OVERRIDES = {
   },
 
   /**
-   * Takes a request to its route. moleculer-web would first call an action of its own, through all middlewares, which is
-   * half of what a request costs.
+   * Takes a request to its route. moleculer-web would first call an action of its own through all middlewares, which is
+   * half the cost of a request.
    */
   async httpHandler(this: Service & GatewayState, req: Request, res: ServerResponse): Promise<void> {
     const start = performance.now();
@@ -107,7 +107,9 @@ export const GATEWAY_OVERRIDES = {
     return Buffer.from(json, length === json.length ? "latin1" : "utf8"); // the same bytes if it is ASCII
   },
 
-  /** Errors are answered in the form of contract 3; the request's log line includes a failure of ours. */
+  /**
+   * Answers errors in the form of contract 3. The request's log line includes the error if it is the service's fault.
+   */
   errorHandler(req: Request, res: ServerResponse, err: Error): void {
     markReplay(req.$ctx?.meta, res);
     const status = sendError(req, res, err);
@@ -115,7 +117,7 @@ export const GATEWAY_OVERRIDES = {
   },
 };
 
-/** What the request's calls get their trace and their meta from. */
+/** A context from which the request's calls get their trace and meta. */
 const toContext = (broker: ServiceBroker, { headers }: Request): Context<unknown, Meta> =>
   broker.ContextFactory.create(
     broker,

@@ -6,7 +6,7 @@ import { ValidationFailed } from "../../lib/contract/errors.ts";
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
 /**
- * The `Idempotency-Key` of a request, if it has one.
+ * Reads the `Idempotency-Key` of a request, if there is one.
  * @throws ValidationFailed
  */
 export function readIdempotencyKey({ headers }: Pick<IncomingMessage, "headers">): string | undefined {
@@ -16,7 +16,7 @@ export function readIdempotencyKey({ headers }: Pick<IncomingMessage, "headers">
   throw new ValidationFailed([{ field: "Idempotency-Key", message }]);
 }
 
-/** Marks the repetition of a stored answer. */
+/** Marks an answer as the stored one of an earlier request. */
 export function markReplay(meta: Meta | undefined, res: ServerResponse): void {
   if (meta?.replayed && !res.headersSent) res.setHeader("Idempotency-Replayed", "true");
 }

@@ -4,15 +4,18 @@ import ApiGateway from "moleculer-web";
 import { BadRequest, BodyTooLarge } from "../../lib/contract/errors.ts";
 import { askForBody } from "../../lib/http/arrival.ts";
 
-/** JSON bodies (RFC 8259): UTF-8 only, of at most 1 MB, and cheap to parse whatever they hold. */
+/** JSON bodies (RFC 8259): UTF-8 only, at most 1 MB, and cheap to parse whatever they contain. */
 
 /** In bytes (contract 3). */
 const LIMIT = 2 ** 20;
 
-/** How deep JSON may be nested. Code that walks a value recursively could exhaust the stack. */
+/** The maximum nesting depth of JSON. Code that walks a value recursively could exhaust the stack. */
 const DEPTH_MAX = 100;
 
-/** How many values JSON may hold: to copy an object with 90,000 keys takes 150 ms (measured). A profile has about 20. */
+/**
+ * The maximum number of values in JSON: copying an object with 90,000 keys takes 150 ms (measured). A profile has about
+ * 20.
+ */
 const VALUES_MAX = 10_000;
 
 const readBytes = promisify(ApiGateway.bodyParser.raw({ limit: LIMIT, type: () => true })) as (
@@ -40,7 +43,7 @@ export async function readJson(
     throw type === "entity.too.large" ? new BodyTooLarge() : new BadRequest("Request body could not be read");
   });
   const body = req.body as Buffer;
-  if (body.length === 0) return {}; // compressed from nothing
+  if (body.length === 0) return {}; // an empty body that was compressed
   const value = parseJson(body);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new BadRequest("Request body must be a JSON object");
@@ -48,9 +51,9 @@ export async function readJson(
 }
 
 /**
- * Parses JSON without a reviver, which would call a function for each of a million values.
- * @throws BadRequest if it is not valid UTF-8 or JSON, is nested too deep, has too many values, or has a key `__proto__`,
- * which would change an object's prototype when it is copied
+ * Parses JSON without a reviver, which would be called for each of up to a million values.
+ * @throws BadRequest if it is not valid UTF-8 or JSON, is nested too deep, has too many values, or has a key
+ * `__proto__`, which would change an object's prototype when it is copied
  */
 export function parseJson(bytes: Buffer): unknown {
   try {
@@ -65,7 +68,7 @@ export function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/** Checks depth and number of values before anything is parsed: a body of 1 MB could hold 340,000 objects. */
+/** Checks the depth and the number of values before parsing: a body of 1 MB could hold 340,000 objects. */
 function limitStructure(text: string): void {
   let depth = 0;
   let commas = 0;

@@ -2,12 +2,12 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } f
 import { DependencyUnavailable } from "../../lib/contract/errors.ts";
 import { jwksFetches } from "../../lib/runtime/metrics.ts";
 
-/** The realm is asked at most once in this time, in ms: until the first success, and from then on (contract 9). */
+/** In ms. The realm is requested at most once in this time: before the first success, and afterwards (contract 9). */
 const ASK_EVERY = { first: 2_000, later: 30_000 };
 /**
- * Time since the realm was last asked, in ms, from which it is asked again: in the background, and, if no request came
- * for longer, before a key is used. A key that the realm took back is so refused within 5 minutes, the 30 s included
- * for which token.ts remembers a token.
+ * In ms since the last request to the realm: after the first time, keys are loaded again in the background; after the
+ * second, before a key is used. A key that the realm revoked is thus refused within 5 minutes, including the 30 s for
+ * which token.ts remembers a token.
  */
 const ASK_AGAIN = {
   afterSuccess: { inBackground: 180_000, first: 240_000 },
@@ -29,9 +29,9 @@ function usableKeys({ keys }: JSONWebKeySet): KeySet {
 }
 
 /**
- * The realm's signing keys, kept in memory. An unknown key id loads them again, so that a rotated key is accepted, but
- * at most once in ASK_EVERY, so that a flood of made-up ids does not reach the realm. If the realm is unavailable, the
- * old keys stay good.
+ * The realm's signing keys, kept in memory. An unknown key id reloads them, so that a rotated key is accepted, but at
+ * most once in ASK_EVERY, so that a flood of invented ids does not reach the realm. If the realm is unavailable, the
+ * old keys stay valid.
  *
  * @param url of the realm's JWKS
  * @param now the clock, in ms
@@ -56,7 +56,7 @@ export function realmKeys(url: string, now = () => performance.now()): JWTVerify
     jwksFetches.inc({ result: failed ? "failed" : "ok" });
   }
 
-  /** Loads the keys, unless the realm was asked just now. Concurrent callers wait for the same answer. */
+  /** Loads the keys, unless they were just requested. Concurrent callers share one request. */
   function refresh(): Promise<void> | undefined {
     const mayAsk = now() - askedAt >= (keys ? ASK_EVERY.later : ASK_EVERY.first);
     if (mayAsk && !asking)

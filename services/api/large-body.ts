@@ -5,14 +5,14 @@ import { compileCheck } from "../../lib/contract/validator.ts";
 import { REST_ACTIONS } from "../contracts.ts";
 
 /**
- * A large body can be more than a Kafka message holds, which would fail as 503 on its way to another node. A valid one
- * is far smaller: so a large one is validated here, before it is sent.
+ * A large body can exceed a Kafka message and would then fail with 503 between two nodes. A valid body is far smaller,
+ * so a large one is validated here, before it is sent.
  */
 
 /** In bytes. */
 const LARGE = 100_000;
 
-/** Of a chunked body the length is not known before. */
+/** The length of a chunked body is not known in advance. */
 export const isLarge = ({ headers }: IncomingMessage): boolean =>
   Number(headers["content-length"] ?? Number.POSITIVE_INFINITY) > LARGE;
 

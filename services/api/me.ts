@@ -5,21 +5,21 @@ import { Unauthorized } from "../../lib/contract/errors.ts";
 import type { Binding, Handler, Request } from "./gateway.types.ts";
 import { demandValid } from "./large-body.ts";
 
-/** "Me" is the user of the token (contract 23): the token gives the param that the path of other routes gives. */
+/** "Me" is the user of the token (contract 23): the token provides the param that other routes have in their path. */
 
-/** Stands for the id until the request is checked and the id is looked up. */
+/** Replaces the id until the request is checked and the id is looked up. */
 const UNKNOWN = "00000000-0000-0000-0000-000000000000";
 
 /**
- * The params that are given by the token.
- * @throws Unauthorized if there is none: the internal token alone names no user
+ * The params that the token provides.
+ * @throws Unauthorized if there is no user: the internal token alone identifies none
  */
 export function paramsOfMe(me: Binding["me"], { user }: Caller): Record<string, string> {
   if (!user) throw new Unauthorized("A user's token is required");
   return me === "keycloakId" ? { keycloakId: user.sub } : { id: UNKNOWN };
 }
 
-/** The same path answers each user differently: a cache must not mix up their answers and ETags. */
+/** The same path answers differently per user: a cache must not mix up their answers and ETags. */
 export function keepApart(res: ServerResponse): void {
   res.setHeader("Cache-Control", "private, no-cache");
   res.setHeader("Vary", "Authorization");

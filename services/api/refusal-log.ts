@@ -1,10 +1,10 @@
 import type { Service } from "moleculer";
 import { config } from "../../lib/runtime/config.ts";
 
-/** One line per reason in so many ms: a client with a wrong token sends it with each request. */
+/** In ms. Each reason is logged once in this time, because a client sends a wrong token with each request. */
 const LOG_EVERY = 60_000;
 
-/** By reason, of which there are few: when it was last logged, and how many refusals were not logged since. */
+/** By reason, of which there are few: when it was last logged, and the number of refusals since. */
 const logged = new Map<string, { at: number; more: number }>();
 
 /** Logs why a token is refused, and what this service accepts; at most once a minute for each reason. */

@@ -2,8 +2,8 @@ import { errors } from "jose";
 import { DependencyUnavailable, Unauthorized } from "../../lib/contract/errors.ts";
 
 /**
- * Why a token is refused, in words that help an honest client. They name the check and never a value. What is wrong
- * with a signature or a key is not said, since only an attacker would need it.
+ * Why a token is refused, to help an honest client. A reason names the check and never a value. It does not say what is
+ * wrong with a signature or a key, because only an attacker would need that.
  */
 const REASONS: Record<string, string> = {
   aud: "its audience (aud) is not this service",
@@ -11,7 +11,7 @@ const REASONS: Record<string, string> = {
   nbf: "it is not valid yet (nbf)",
 };
 
-/** The answer to a token that is refused. `reason` completes "The token is refused: …". */
+/** The answer to a refused token. `reason` completes "The token is refused: …". */
 export const invalidToken = (reason: string, message = "Invalid token"): Unauthorized =>
   new Unauthorized(message, { invalidToken: `The token is refused: ${reason}` });
 

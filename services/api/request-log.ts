@@ -3,9 +3,9 @@ import type { Service } from "moleculer";
 import { UUID } from "../../lib/contract/fields.ts";
 import type { Request } from "./gateway.types.ts";
 
-/** The log line of each request: its route, and never its URL or its body, as those hold e-mails (contract 10). */
+/** The log line of each request: its route, but not its URL or body, because those hold e-mails (contract 10). */
 
-/** The pattern that the request matched, such as `GET /api/v1/users/:id`; the method alone if it matched none. */
+/** The matched route, such as `GET /api/v1/users/:id`; only the method if there is none. */
 export const routeOf = ({ method, $alias }: Request): string =>
   `${method}${$alias ? ` ${$alias.fullPath}` : ""}`;
 
@@ -15,7 +15,7 @@ function userIdIn({ $params }: Request): string | undefined {
   return typeof id === "string" && UUID.test(id) ? id : undefined;
 }
 
-/** Logs a request when its answer is sent, or its client has left; `duration` in ms. */
+/** Logs a request when its answer is sent, or its client has disconnected; `duration` in ms. */
 export function logRequest(
   logger: Service["logger"],
   req: Request,

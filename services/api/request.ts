@@ -7,13 +7,13 @@ import type { Binding } from "./gateway.types.ts";
 import { readJson } from "./json-body.ts";
 import { demandValid, isLarge } from "./large-body.ts";
 
-/** The params of an action, from a request: each field from one place. */
+/** Reads the params of an action from a request: each field from one place. */
 
 type Fields = Record<string, unknown>;
 
 /**
- * GET takes the query, all other methods a JSON body, or one that the handler reads as a stream. The fields of the path
- * and the version of If-Match are added, and can be given nowhere else.
+ * GET uses the query, all other methods a JSON body, or a body that the handler reads as a stream. The fields of the
+ * path and the version of If-Match are added, and are refused elsewhere.
  * @throws BadRequest, BodyTooLarge, ValidationFailed
  */
 export async function readParams(
@@ -61,9 +61,9 @@ function refuseFields(fields: string[], message: string): void {
 }
 
 /**
- * Whether the request has a body of at least one byte. With `Transfer-Encoding: chunked`, only its first chunk tells:
- * proxies send requests without a body in that encoding too.
- * @throws BadRequest if the client left before
+ * Whether the request has a body of at least one byte. With `Transfer-Encoding: chunked` only the first chunk shows it,
+ * because proxies send requests without a body in that encoding too.
+ * @throws BadRequest if the client disconnects
  */
 async function hasBody(req: IncomingMessage): Promise<boolean> {
   if (req.headers["transfer-encoding"] === undefined) return Number(req.headers["content-length"] ?? 0) > 0;
@@ -76,7 +76,7 @@ async function hasBody(req: IncomingMessage): Promise<boolean> {
 }
 
 /**
- * The fields of the query; each may be given once. With `known`, all others are left out.
+ * The fields of the query; each may be given once. With `known`, all other fields are left out.
  * @throws ValidationFailed
  */
 function parseQuery(query: string, known?: string[]): Fields {

@@ -13,7 +13,7 @@ const key = config.auth.issuer ? realmKeys(config.auth.jwksUrl) : developmentKey
 
 const LEEWAY = 5; // seconds
 
-/** What a token must have (contract 9). The token does not choose the algorithm that checks it. */
+/** The requirements of a token (contract 9). The token does not choose the algorithm that verifies it. */
 const REQUIRED = {
   algorithms: ["RS256", "PS256", "ES256"],
   issuer: config.auth.issuer ?? DEVELOPMENT_ISSUER,
@@ -22,7 +22,9 @@ const REQUIRED = {
   clockTolerance: LEEWAY,
 };
 
-/** A client sends the same token again and again: a good one is not checked again for so long, in ms. */
+/**
+ * In ms. A valid token is not verified again for this time, because a client sends the same token with each request.
+ */
 const REMEMBER = 30_000;
 const good = new LRUCache<string, TokenUser>({ max: 10_000 });
 
@@ -43,11 +45,13 @@ export async function verifyToken(token: string): Promise<TokenUser> {
   return user;
 }
 
-/** The realm signs ID, refresh and logout tokens with the same keys. `at+jwt` is RFC 9068; Keycloak's claim is `Bearer`. */
+/**
+ * The realm signs ID, refresh and logout tokens with the same keys. `at+jwt` is RFC 9068; Keycloak's claim is `Bearer`.
+ */
 const isAccessToken = ({ typ }: JWTPayload, header: JWTHeaderParameters): boolean =>
   typ === "Bearer" || (typ === undefined && /^(application\/)?at\+jwt$/i.test(header.typ ?? ""));
 
-/** The time until the token expires, leeway included; in ms, at least 1. */
+/** The time until the token expires, including leeway; in ms, at least 1. */
 const timeLeft = ({ exp = 0 }: JWTPayload): number => Math.max(1, (exp + LEEWAY) * 1000 - Date.now());
 
 function toTokenUser({

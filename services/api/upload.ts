@@ -11,24 +11,24 @@ import { ARRIVE_WITHIN, askForBody, CLIENT_LEFT, tooLate, watchArrival } from ".
 
 /** An upload: a multipart form with one file and nothing else (contract 2). */
 
-/** How much a form may hold beside the file, in bytes: boundaries, headers, and text that nobody reads. */
+/** The maximum size of a form besides the file, in bytes: boundaries, headers, and text that nobody reads. */
 const AROUND = 2 ** 16;
 
 /**
- * How long an answer may take once the file has arrived, in ms. A node that was killed and restarts at once is not
- * missed by the others, and forgets its calls.
+ * How long an answer may take once the file has arrived, in ms. If a node is killed and restarts at once, the others do
+ * not notice, and the restarted node does not know its earlier calls.
  */
 const ANSWER_WITHIN = 9_000;
 
-/** How long the call of an upload may take at most, in ms. */
+/** The maximum duration of an upload's call, in ms. */
 export const UPLOAD_WITHIN = ARRIVE_WITHIN.upload.whole + ANSWER_WITHIN;
 
 type Take<Result> = (file: Readable) => Promise<Result>;
 
 /**
- * Passes the form's file to `take` as a stream while it arrives, and resolves with the result of `take`. The stream ends
- * only if the whole form is valid. A fault destroys the stream and is reported at once; the rest of the request is
- * ignored. If the client leaves while it waits for the result, the stream emits CLIENT_LEFT.
+ * Passes the form's file to `take` as a stream while it arrives, and resolves with the result of `take`. The stream
+ * ends only if the whole form is valid. A fault destroys the stream and is reported at once; the rest of the request is
+ * ignored. If the client disconnects while it waits for the result, the stream emits CLIENT_LEFT.
  * @throws BadRequest for a fault of the form, AvatarTooLarge as soon as the limit is exceeded, RequestRefused (408) if
  * the form arrives too slowly, DependencyUnavailable if `take` does not answer in time, what `take` throws
  */
@@ -86,7 +86,7 @@ class Upload<Result> {
     part.on("limit", () => this.#fail(new AvatarTooLarge()));
     part.pipe(this.#file, { end: false });
     this.#taken = this.#take(this.#file);
-    // a refusal is answered at the end of the form, whose own faults come first (contract 3)
+    // a refusal is answered at the end of the form, because faults of the form come first (contract 3)
     this.#taken.catch(() => part.unpipe(this.#file).resume());
   };
 

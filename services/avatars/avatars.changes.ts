@@ -6,13 +6,13 @@ import type { Avatar } from "./avatars.images.ts";
 import { ensureAvatar, putAvatar, removeUnreferenced } from "./avatars.objects.ts";
 import { keyOf, replaceAvatar } from "./avatars.rules.ts";
 
-/** Changes of a user's avatar: new objects first, then the row and its event, then the old objects go. */
+/** Changes of a user's avatar: store new objects, change the row with its event, then remove the old objects. */
 
 /** Waits for work after the commit; never rejects. */
 export type Follow = (work: Promise<unknown>) => Promise<void>;
 
 /**
- * Makes this the user's avatar.
+ * Sets the user's avatar.
  * @throws UserNotFound, VersionConflict, DependencyUnavailable
  */
 export async function storeAvatar(
@@ -32,15 +32,15 @@ export async function storeAvatar(
     await follow(ensureAvatar(key, avatar));
     return { avatarUrl };
   } catch (error) {
-    // the user may have been deleted or changed meanwhile; otherwise this removes only what no row refers to
+    // the user may have been deleted or changed meanwhile; otherwise this removes only objects without a reference
     await follow(removeUnreferenced(userId, key));
     throw error;
   }
 }
 
 /**
- * Changes the row, then removes the objects of the avatar before.
- * @returns whether the user has another avatar now, or none
+ * Changes the row, then removes the objects of the previous avatar.
+ * @returns whether the avatar was replaced or removed
  * @throws UserNotFound, what `decide` throws, VersionConflict, DependencyUnavailable
  */
 export async function changeAvatar(

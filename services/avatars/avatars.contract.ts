@@ -43,7 +43,7 @@ const size: Field<number> = {
 };
 
 export const actions = {
-  /** The file comes as the call's stream. */
+  /** The file is the stream of the call. */
   upload: action({
     rest: "POST /users/:id/avatar",
     access: "owner",
@@ -55,7 +55,7 @@ export const actions = {
     errors: [new AvatarTooLarge(), new UnsupportedImage()],
     example: { params: ada, result: { avatarUrl } },
   }),
-  /** The image is the stream that is returned. */
+  /** The image is returned as a stream. */
   get: action({
     rest: "GET /users/:id/avatar",
     access: "anyone",
@@ -63,7 +63,7 @@ export const actions = {
       id,
       size: withDefault(size, 512),
       webp: described("Whether the caller accepts WebP, which is the smaller format", optional(flag())),
-      ifNoneMatch: described("What the caller has already, as in HTTP", optional(text(1, 10_000))),
+      ifNoneMatch: described("The ETags that the caller has, as in HTTP", optional(text(1, 10_000))),
     },
     result: image(),
     operationId: "getAvatar",

@@ -1,27 +1,28 @@
 import { UnsupportedImage } from "../../lib/contract/errors.ts";
 
-/** Reads the structure of an uploaded file, without decoding it: is it whole, and what will decoding it cost? */
+/** Reads the structure of an uploaded file without decoding it: whether it is complete, and the cost of decoding it. */
 
 /**
  * `bytes`: the parts of the file that are decoded. `isHeldWhole`: the decoder needs all pixels in memory at once, which
- * is the case for interlaced PNGs and for JPEGs of several scans: at most 310 MB (measured).
+ * is the case for interlaced PNGs and for JPEGs with several scans: at most 310 MB (measured).
  */
 export type ImageFile = { bytes: Buffer; isHeldWhole: boolean };
 
 /**
- * The limits below bound decoding steps that sharp's timeout cannot interrupt (measured with sharp 0.35, libvips 8.18:
- * the timeout is checked only while rows are produced, and these images are decoded before the first row).
+ * These limits bound decoding steps that sharp's timeout cannot interrupt (measured with sharp 0.35, libvips 8.18: the
+ * timeout is checked only while rows are produced, and these images are decoded before the first row).
  *
- * Pixels of an interlaced PNG. With 16 bits and alpha: 0.7 CPU-s and 130 MB at 16 megapixels, 2.4 CPU-s and 400 MB at 50.
+ * Pixels of an interlaced PNG. With 16 bits and alpha: 0.7 CPU-s and 130 MB at 16 megapixels, 2.4 CPU-s and 400 MB at
+ * 50.
  */
 const MAX_INTERLACED = 16_000_000;
 /**
- * Pixels of a JPEG times its scans. Encoders make 10 to 12 scans. 50 megapixels in 12 scans take 0.5 CPU-s; in 2,000
- * scans, which fit in 440 kB, 16 CPU-s.
+ * Pixels of a JPEG times its scans. Encoders create 10 to 12 scans. 50 megapixels in 12 scans take 0.5 CPU-s; in 2,000
+ * scans, which fit in 440 kB, they take 16 CPU-s.
  */
 const MAX_SCANNED = 600_000_000;
 
-/** @throws UnsupportedImage if it is not a whole JPEG or PNG, or costs too much to decode */
+/** @throws UnsupportedImage if it is not a complete JPEG or PNG, or is too expensive to decode */
 export function readImageFile(file: Buffer): ImageFile {
   const image = begins(file, JPEG) ? readJpeg(file) : begins(file, PNG) ? readPng(file) : undefined;
   if (!image) throw new UnsupportedImage();
@@ -34,10 +35,10 @@ const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
 const END_OF_IMAGE = 0xd9;
 const START_OF_SCAN = 0xda;
 const PROGRESSIVE_FRAME = 0xc2;
-/** Headers of frames; 0xc4, 0xc8 and 0xcc are other segments. */
+/** Frame headers; 0xc4, 0xc8 and 0xcc are other segments. */
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 
-/** The decoder stops at the last row that the square needs, so the end of the image is looked for here. */
+/** The decoder stops at the last row that the square needs, so the end of the image is checked here. */
 function readJpeg(jpeg: Buffer): ImageFile | undefined {
   let [pixels, scans, isProgressive] = [0, 0, false];
   for (let at = 2; at >= 0; at = jpeg.indexOf(0xff, at + stepFrom(jpeg, at))) {
@@ -53,7 +54,7 @@ function readJpeg(jpeg: Buffer): ImageFile | undefined {
   return undefined;
 }
 
-/** How far it is to the next possible marker: past a segment, or, among the pixels, past a stuffed byte or a restart. */
+/** The distance to the next possible marker: past a segment or, within the pixels, past a stuffed byte or a restart. */
 function stepFrom(jpeg: Buffer, at: number): number {
   const marker = jpeg[at + 1] ?? 0;
   if (jpeg[at] !== 0xff || marker === 0xff) return 1;
@@ -62,9 +63,9 @@ function stepFrom(jpeg: Buffer, at: number): number {
 }
 
 const PNG = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
-/** The chunks that are decoded. Texts are left out, as libpng would unpack gigabytes of them. */
+/** The chunks that are decoded. Text chunks are left out, because libpng would unpack gigabytes of them. */
 const DECODED = ["IHDR", "PLTE", "tRNS", "iCCP", "sRGB", "gAMA", "cHRM", "eXIf", "IDAT", "IEND"];
-/** Offsets in a file whose first chunk is IHDR, which every decoder demands. */
+/** Offsets in a file whose first chunk is IHDR, as every decoder requires. */
 const AT = { width: 16, height: 20, interlace: 28 };
 
 function readPng(png: Buffer): ImageFile | undefined {

@@ -6,37 +6,37 @@ import { SIZES } from "./avatars.contract.ts";
 import { type ImageFile, readImageFile } from "./avatars.files.ts";
 import { WorkQueue } from "./avatars.queue.ts";
 
-/** Converts an uploaded file into the variants of an avatar; nothing of the file itself is kept. */
+/** Converts an uploaded file into the variants of an avatar. Nothing of the file itself is kept. */
 
 const LARGEST = 512;
 const MAX_PIXELS = 50_000_000;
 /** An image whose sides differ by more than this factor is cropped to its middle before it is scaled. */
 const MAX_RATIO = 64;
-/** Decoding that takes longer, in seconds, is given up: the machine is overloaded. */
+/** Decoding is cancelled after this time, in seconds: the machine is overloaded. */
 const DECODE_WITHIN = 5;
 
-/** PNG if the avatar has transparency, else JPEG: for clients that do not accept WebP. */
+/** For clients that do not accept WebP: PNG if the avatar has transparency, else JPEG. */
 export type FallbackFormat = "jpeg" | "png";
 export type Format = "webp" | FallbackFormat;
 /** The avatar in one size, which is its width in pixels, and one format. */
 type Variant = { size: number; format: Format; bytes: Buffer };
 
-/** `hash` is that of the uploaded file: the same file has the same avatar. */
+/** `hash` is the hash of the uploaded file: the same file results in the same avatar. */
 export type Avatar = { hash: string; fallback: FallbackFormat; variants: Variant[] };
 
 type Pixels = { data: Buffer; info: { channels: 3 | 4 } };
 
-/** Conversions use two of libuv's four threads at most, as the check of a token needs one too. */
+/** Conversions use at most two of libuv's four threads, because verifying a token needs one too. */
 const conversions = new WorkQueue({ slots: 2, waiting: 32 });
-/** An image that is held whole is converted alone, so that memory is bounded. */
+/** An image that is held whole is converted alone, to bound memory. */
 const WEIGHT = { heldWhole: 2, streamed: 1 };
 sharp.cache(false);
 sharp.concurrency(1);
 
 /**
- * Decodes a file and makes every variant: upright, without metadata, in sRGB, cropped to a square.
- * @param signal aborts if the caller left; it is regarded only while the conversion waits
- * @throws UnsupportedImage if the content is not a whole JPEG or PNG within the limits of contract 3,
+ * Decodes a file and creates all variants: upright, without metadata, in sRGB, cropped to a square.
+ * @param signal aborts if the caller disconnects; it has an effect only while the conversion waits
+ * @throws UnsupportedImage if the content is not a complete JPEG or PNG within the limits of contract 3,
  * DependencyUnavailable if too many conversions wait
  */
 export async function makeAvatar(file: Buffer, signal?: AbortSignal): Promise<Avatar> {
@@ -52,18 +52,18 @@ async function convert(file: Buffer, image: ImageFile): Promise<Avatar> {
   return { hash, fallback, variants: await timeStage("encode", encodeAll(square, fallback)) };
 }
 
-/** A decoding that was interrupted says nothing about the file. */
+/** An interrupted decoding does not mean that the file is wrong. */
 export function toRefusal(error: Error): never {
   throw error.message.startsWith("timeout")
     ? new DependencyUnavailable("avatars service")
     : new UnsupportedImage();
 }
 
-/** The largest square of the image, in pixels of red, green, blue, and alpha if it has it. */
+/** The largest square of the image, in pixels of red, green, blue, and alpha if present. */
 async function decode({ bytes }: ImageFile): Promise<Pixels> {
   const image = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: "error" });
   const { depth, autoOrient } = await image.metadata();
-  // without this, sharp converts 16 bits with a profile to P3 instead of sRGB
+  // otherwise sharp converts 16 bits with a profile to P3 instead of sRGB
   if (depth === "ushort") image.pipelineColourspace("srgb");
   image.autoOrient();
   const { width, height } = autoOrient;
@@ -90,7 +90,7 @@ function isOpaque({ data, info }: Pixels): boolean {
   return true;
 }
 
-/** One after the other, as the conversion has one thread. */
+/** One after the other, because the conversion has one thread. */
 async function encodeAll(square: Pixels, fallback: FallbackFormat): Promise<Variant[]> {
   const variants: Variant[] = [];
   for (const size of SIZES)

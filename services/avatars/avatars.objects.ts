@@ -5,11 +5,11 @@ import type { Avatar } from "./avatars.images.ts";
 import { objectName, objectNames } from "./avatars.rules.ts";
 
 /**
- * The objects of an avatar in the store. They are put before a row refers to them and removed after none does. So a
- * crash in between leaves at most objects without a reference, which the reconciler removes (avatars.reconcile.ts).
+ * The objects of an avatar in the store. They are stored before a row refers to them and removed after no row does. A
+ * crash in between leaves only objects without a reference, which are removed later (avatars.reconcile.ts).
  */
 
-/** Stores every variant; returns the bytes they take together. */
+/** Stores all variants; returns their total size in bytes. */
 export async function putAvatar(key: string, { variants }: Avatar): Promise<number> {
   await Promise.all(
     variants.map(({ size, format, bytes }) =>
@@ -20,14 +20,14 @@ export async function putAvatar(key: string, { variants }: Avatar): Promise<numb
 }
 
 /**
- * Puts objects again that are missing. To be called once the row refers to them: a change away from the same avatar may
- * have removed them since they were put.
+ * Stores missing objects again. Call it once the row refers to them: a change from the same avatar to another one may
+ * have removed them in the meantime.
  */
 export async function ensureAvatar(key: string, avatar: Avatar): Promise<void> {
   if (!(await isAvatarStored(key))) await putAvatar(key, avatar);
 }
 
-/** Whether every variant is in the store. */
+/** Whether all variants are in the store. */
 export async function isAvatarStored(key: string): Promise<boolean> {
   const names = await Array.fromAsync(objectStore.list({ prefix: `${key}/` }), ({ name }) => name);
   return objectNames(key).every((name) => names.includes(name));
@@ -35,7 +35,7 @@ export async function isAvatarStored(key: string): Promise<boolean> {
 
 /**
  * Removes an avatar's objects, unless the user's row refers to them. The row is locked meanwhile: a change back to the
- * same avatar either committed before, or finds afterwards that the objects are missing and puts them again.
+ * same avatar either committed before, or finds the objects missing afterwards and stores them again.
  */
 export const removeUnreferenced = (
   userId: string,
@@ -52,7 +52,9 @@ async function lockKey(tx: Transaction, userId: string): Promise<string | null |
   return row?.avatarKey;
 }
 
-/** Removes every object of a user who is deleted or unknown. Changes nothing for a living user, whatever event arrived. */
+/**
+ * Removes all objects of a user who is deleted or unknown. Does nothing for an existing user, whatever event arrived.
+ */
 export async function removeAllOf(userId: string): Promise<void> {
   const text = "SELECT 1 FROM users WHERE id = $1 AND deleted_at IS NULL";
   const living = await query({ name: "is-living", text }, [userId]);

@@ -1,20 +1,23 @@
 import { DependencyUnavailable } from "../../lib/contract/errors.ts";
 
-/** Queues for uploads: a few run at once, a bounded number wait, in the order of arrival. */
+/** Queues for uploads: a few run at once, and a bounded number wait, in order of arrival. */
 
 export type Limits = {
-  /** How much work runs at once, as the sum of its weights. */
+  /** The sum of the weights of the work that runs at once. */
   slots: number;
-  /** How many wait at most. */
+  /** The maximum number that wait. */
   waiting: number;
 };
 
-/** `weight`: how many slots the work takes, 1 by default and at most all. `signal`: its caller leaves the queue. */
+/**
+ * `weight`: the number of slots that the work takes, 1 by default and all at most. `signal`: the caller leaves the
+ * queue.
+ */
 export type Place = { weight?: number; signal?: AbortSignal };
 
 type Waiter = { weight: number; start(): void };
 
-/** It has no time limits of its own: each work must end by itself. */
+/** It has no time limit: each piece of work must end by itself. */
 export class WorkQueue {
   readonly #limits: Limits;
   #free: number;
@@ -25,13 +28,13 @@ export class WorkQueue {
     this.#free = limits.slots;
   }
 
-  /** Whether nothing runs and nothing waits. */
+  /** Whether nothing runs or waits. */
   get isIdle(): boolean {
     return this.#free === this.#limits.slots && this.#waiters.length === 0;
   }
 
   /**
-   * Runs `work` when its turn has come. Work that runs is not interrupted.
+   * Runs `work` when it is its turn. Running work is not interrupted.
    * @throws DependencyUnavailable if too many wait or if `signal` aborts before the work starts; what `work` throws
    */
   async run<Result>(work: () => Promise<Result>, { weight = 1, signal }: Place = {}): Promise<Result> {
@@ -63,11 +66,11 @@ export class WorkQueue {
       signal?.addEventListener("abort", leave, { once: true });
       this.#waiters.push(waiter);
       this.#startNext();
-      if (this.#waiters.length > this.#limits.waiting) leave(); // it is the last one, and still waits
+      if (this.#waiters.length > this.#limits.waiting) leave(); // the new one, if it still waits
     });
   }
 
-  /** Never past the first that waits: it would wait for ever if lighter work kept coming. */
+  /** Never skips the first that waits: it would starve if lighter work kept arriving. */
   #startNext(): void {
     for (let [next] = this.#waiters; next && next.weight <= this.#free; [next] = this.#waiters) {
       this.#waiters.shift();
@@ -80,7 +83,7 @@ export class WorkQueue {
 const tooMany = () =>
   new DependencyUnavailable("avatars service", "Too many avatars are uploaded at once: try again later");
 
-/** A queue for each key, such as a user's id, as long as there is work for it. */
+/** A queue per key, such as a user's id, which exists while it has work. */
 export class KeyedQueues {
   readonly #limits: Limits;
   readonly #queues = new Map<string, WorkQueue>();
@@ -89,12 +92,12 @@ export class KeyedQueues {
     this.#limits = limits;
   }
 
-  /** How many keys have work. */
+  /** The number of keys with work. */
   get size(): number {
     return this.#queues.size;
   }
 
-  /** As WorkQueue.run, among the work of the same key. */
+  /** Like WorkQueue.run, in the queue of the key. */
   async run<Result>(key: string, work: () => Promise<Result>, place?: Place): Promise<Result> {
     const queue = this.#queues.get(key) ?? new WorkQueue(this.#limits);
     this.#queues.set(key, queue);

@@ -6,28 +6,28 @@ import { query, transaction } from "../../models/database.ts";
 import { isAvatarStored, removeUnreferenced } from "./avatars.objects.ts";
 import { keyOfObject, objectNames } from "./avatars.rules.ts";
 
-/** Compares the object store with the users: removes objects without a reference, reports users without objects. */
+/** Compares the object store with the users: removes objects without a reference, and reports users without objects. */
 export type Findings = {
-  /** How many objects were removed. */
+  /** The number of removed objects. */
   removed: number;
   /** The ids of users whose avatar is not in the store. */
   broken: string[];
 };
 
-/** Younger objects may still get a reference; in ms. */
+/** In ms. Younger objects may still get a reference. */
 const ORPHAN_AGE = 3_600_000;
-/** How many users are compared at once. */
+/** The number of users that are compared at once. */
 const PAGE = 500;
-/** A run ends after so many removals; the next one continues. */
+/** A run ends after this number of removals; the next run continues. */
 const REMOVALS_MAX = 10_000;
 
-/** The advisory lock of the one node that reconciles; an arbitrary constant. */
+/** The advisory lock of the node that reconciles; the number is arbitrary. */
 const LOCK = 8_300_304;
 
 type ObjectsByUser = Map<string, StoredObject[]>;
 
 /**
- * Goes through the store and the users in the order of the users' ids. Returns undefined if another node does it now.
+ * Compares all objects and users, in the order of the users' ids. Returns undefined if another node is doing it.
  * @throws DependencyUnavailable
  */
 export const reconcile = (now = new Date()): Promise<Findings | undefined> =>
@@ -51,13 +51,13 @@ async function lockReconciler(tx: Transaction): Promise<boolean> {
   return row?.first ?? false;
 }
 
-/** The store's objects by user, some users at a time; `last` is the highest id that a page covers. */
+/** The store's objects by user, a page of users at a time; `last` is the highest id of the page. */
 async function* pages(): AsyncIterable<{ page: ObjectsByUser; last: string }> {
   let page: ObjectsByUser = new Map();
   let last = "";
   for await (const object of objectStore.list({})) {
     const [userId = ""] = object.name.split("/");
-    if (!UUID.test(userId)) continue; // not ours
+    if (!UUID.test(userId)) continue; // not one of our objects
     if (page.size >= PAGE && userId !== last) {
       yield { page, last };
       page = new Map();
@@ -68,7 +68,7 @@ async function* pages(): AsyncIterable<{ page: ObjectsByUser; last: string }> {
   yield { page, last: "ffffffff-ffff-ffff-ffff-ffffffffffff" };
 }
 
-/** The avatar keys of the users within a range of ids, by id. */
+/** The avatar keys, by user id, of the users in a range of ids. */
 async function keysOf(tx: Transaction, after: string, last: string): Promise<Map<string, string>> {
   const text = `
     SELECT id, avatar_key AS key FROM users
@@ -93,7 +93,7 @@ async function removeOrphans(page: ObjectsByUser, keys: Map<string, string>, now
   return removed;
 }
 
-/** A row may have changed since the store was listed, so the store is asked again. */
+/** Checks the store again, because a row may have changed since the listing. */
 async function brokenReferences(page: ObjectsByUser, keys: Map<string, string>): Promise<string[]> {
   const broken: string[] = [];
   for (const [userId, key] of keys) {

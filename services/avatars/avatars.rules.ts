@@ -5,9 +5,9 @@ import type { AvatarMeta } from "./avatars.contract.ts";
 import { SIZES } from "./avatars.contract.ts";
 import type { Avatar, FallbackFormat, Format } from "./avatars.images.ts";
 
-/** How a user's row changes with the avatar, and how an avatar's objects are named. */
+/** The changes of a user's row with the avatar, and the names of an avatar's objects. */
 
-/** The prefix of an avatar's objects, as the row holds it. Nothing of it comes from the client. */
+/** The prefix of an avatar's objects, as stored in the row. No part of it comes from the client. */
 export const keyOf = (userId: string, { hash, fallback }: Avatar): string => `${userId}/${hash}.${fallback}`;
 
 export const objectName = (key: string, size: number, format: Format): string => `${key}/${size}.${format}`;
@@ -19,13 +19,13 @@ export const objectNames = (key: string): string[] =>
 /** The key that an object belongs to. */
 export const keyOfObject = (name: string): string => name.slice(0, name.lastIndexOf("/"));
 
-/** `version` is the value of `?v=` in the avatar's address. */
+/** `version` is the value of `?v=` in the avatar's URL. */
 function partsOf(key: string): { version: string; fallback: FallbackFormat } {
   const [, version = "", fallback] = /\/(\w+)\.(jpeg|png)$/.exec(key) ?? [];
   return { version, fallback: fallback as FallbackFormat };
 }
 
-/** The object to serve, `size` pixels wide, and its description for the answer's headers. */
+/** The object to serve, `size` pixels wide, and the metadata for the answer's headers. */
 export function describeVariant(
   key: string,
   { size = 512, webp }: { size?: number; webp?: boolean },

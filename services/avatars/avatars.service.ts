@@ -17,7 +17,7 @@ import { processUpload } from "./avatars.uploads.ts";
 
 /** How often the store is compared with the users, in ms. */
 const RECONCILE_EVERY = 3_600_000;
-/** Between attempts to prepare the store, in ms. */
+/** The delay between attempts to prepare the store, in ms. */
 const PREPARE_BACKOFF = { first: 1_000, last: 1_000 };
 
 type Methods = {
@@ -33,12 +33,12 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   mixins: [AccessMixin],
 
   methods: {
-    /** For work after the commit: its failure does not fail the request, as the reconciler repairs the store. */
+    /** Work after the commit. Its failure does not fail the request, because the reconciliation repairs the store. */
     async afterwards(work) {
       await work.catch((error: unknown) => this.logger.warn(error));
     },
 
-    /** Until the store is prepared, the node is not ready (lib/runtime/health.ts). */
+    /** Prepares the store, then reconciles it regularly. The node is not ready until then (lib/runtime/health.ts). */
     async maintainStore(signal) {
       const onError = (error: unknown) => this.logger.warn(error);
       const prepare = () => objectStore.prepare();
@@ -61,7 +61,7 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       });
     },
 
-    /** The image is the returned stream, described in the call's meta; null if the caller has it already. */
+    /** The image is returned as a stream and described in the call's meta; null if the caller already has it. */
     async get(ctx) {
       const { image, avatar } = await serveAvatar(ctx.params);
       ctx.meta.avatar = avatar;
@@ -75,9 +75,9 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   }),
 
   events: {
-    /** Deleting a user erases the avatar, without an event of its own. */
+    /** Deleting a user erases the avatar, without an event for that. */
     "user.deleted": {
-      params: { userId: uuid() }, // of an event only what is needed is checked
+      params: { userId: uuid() }, // only the fields that are needed are validated
       handler: (ctx: Context<Envelope<"user.deleted">>) => removeAllOf(ctx.params.userId),
     },
   },

@@ -10,7 +10,7 @@ export type Wanted = { id: string; size?: number; webp?: boolean; ifNoneMatch?: 
 
 /**
  * Finds the variant of a user's avatar.
- * @returns its description, and its bytes unless the caller has them already
+ * @returns its description, and its bytes unless the caller already has them
  * @throws UserNotFound, AvatarNotFound, DependencyUnavailable
  */
 export async function serveAvatar(wanted: Wanted): Promise<{ image: Readable | null; avatar: AvatarMeta }> {

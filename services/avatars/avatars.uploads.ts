@@ -4,26 +4,26 @@ import { ARRIVE_WITHIN, CLIENT_LEFT, watchArrival } from "../../lib/http/arrival
 import { timeStage } from "../../lib/runtime/metrics.ts";
 import { KeyedQueues, WorkQueue } from "./avatars.queue.ts";
 
-/** Receives the files of uploads: a bounded number at once, and one of each user is processed at a time. */
+/** Receives uploaded files: a bounded number at once, and only one per user is processed at a time. */
 
-/** Uploads in progress on a node. Each holds its file in memory. */
+/** The maximum number of uploads in progress on a node. Each holds its file in memory. */
 const TOTAL_MAX = 64;
-/** Uploads in progress for one user, so that nobody takes all places with slow uploads. */
+/** The maximum per user, so that slow uploads of one user cannot take all places. */
 const PER_USER_MAX = 8;
-/** How long a file waits to be processed, in ms. */
+/** How long a file may wait to be processed, in ms. */
 const WAIT_MAX = 8_000;
-/** The sending node notices silence first; without it, this node does. In ms. */
+/** In ms. The sending node detects a stalled upload first; if it is gone, this node does. */
 const SLACK = 5_000;
 
 const perUser = new KeyedQueues({ slots: PER_USER_MAX, waiting: 0 });
 const total = new WorkQueue({ slots: TOTAL_MAX, waiting: 0 });
 const turns = new KeyedQueues({ slots: 1, waiting: PER_USER_MAX });
 
-/** What is done with a file; `signal` aborts if the caller left or the file has waited for too long. */
+/** Processes a file; `signal` aborts if the caller disconnected or the file has waited for too long. */
 export type Process<Result> = (file: Buffer, signal: AbortSignal) => Promise<Result>;
 
 /**
- * Reads the file and processes it when no other upload of this user is processed.
+ * Reads the file, and processes it when no other upload of this user is being processed.
  * @throws AvatarTooLarge as soon as the limit is exceeded, DependencyUnavailable if there are too many uploads or the
  * stream stalls, the error of the stream, what `process` throws
  */
@@ -42,7 +42,7 @@ export async function processUpload<Result>(
   try {
     return await perUser.run(userId, () => total.run(upload));
   } finally {
-    stream.resume(); // the rest of a refused file is ignored, so that it does not pile up
+    stream.resume(); // discards the rest of a refused file, so that it does not accumulate
   }
 }
 

@@ -1,7 +1,7 @@
 import { action } from "../../lib/contract/action.ts";
 import { count, object, oneOf } from "../../lib/contract/fields.ts";
 
-/** For our own services only: what nodes without a database ask those that have one. */
+/** For our own services only: nodes without a database call these on nodes with one. */
 export const actions = {
   health: action({
     access: "internal",

@@ -4,7 +4,7 @@ import { databaseHealth } from "../../lib/runtime/health.ts";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
 import { actions } from "./database.contract.ts";
 
-/** On each node that has a database: what nodes without one ask. */
+/** Runs on each node with a database, for the nodes without one. */
 export const DatabaseService: ServiceSchema<ServiceSettingSchema, object, object> = {
   name: "database",
   mixins: [AccessMixin],

@@ -4,7 +4,7 @@ import type { ParentSpan } from "../../lib/tracing/trace-context.ts";
 import type { CountedEvent, Outcome } from "../stats/stats.contract.ts";
 import { inParts } from "./isolate.ts";
 
-/** One call of `stats.apply`, which is one transaction there. Kafka's limit of a message is 1 MiB. */
+/** The limits of one call of `stats.apply`, which is one transaction there. Kafka's limit for a message is 1 MiB. */
 const CALL = { count: 1_000, bytes: 500_000 };
 
 /** An upper bound of an event's size in a call, in bytes. */
@@ -12,7 +12,7 @@ const bytesOf = ({ key, userId, causationId = "", correlationId = "" }: CountedE
   300 + 3 * (key.length + userId.length + causationId.length + correlationId.length);
 
 /**
- * Has `stats` count the events of items, and returns the items with their outcomes.
+ * Passes the events of items to `stats` to be counted, and returns the items with their outcomes.
  * @throws what `stats.apply` rejects with; safe to repeat
  */
 export async function countEvents<Item extends { event: CountedEvent }>(

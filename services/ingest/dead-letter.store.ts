@@ -19,7 +19,7 @@ export type DeadLetterRow = {
 const COLUMNS = `id, topic, partition, "offset"::text, code, message,
   retry_count AS "retryCount", retry_at AS "retryAt", failed_at AS "failedAt"`;
 
-/** The newest ones first, at most 100. */
+/** The newest 100. */
 export const listDeadLetters = (): Promise<DeadLetterRow[]> =>
   query<DeadLetterRow>(
     { name: "list-dead-letters", text: `SELECT ${COLUMNS} FROM dead_letters ORDER BY id DESC LIMIT 100` },
@@ -34,8 +34,8 @@ export async function showDeadLetter(id: number): Promise<(DeadLetterRow & { eve
 }
 
 /**
- * Makes them due for retries, from the first one; each event still counts once. The message is read again, by the rules
- * of today. Returns the ids that exist.
+ * Makes dead letters due for retries, starting with the first one; each event still counts once. The message is read
+ * again by the current rules. Returns the ids that exist.
  */
 export async function replayDeadLetters(ids: number[]): Promise<number[]> {
   const text = `
@@ -44,13 +44,13 @@ export async function replayDeadLetters(ids: number[]): Promise<number[]> {
   return (await query<{ id: number }>({ name: "replay-dead-letters", text }, [ids])).map(({ id }) => id);
 }
 
-/** Deletes them. Returns the ids that existed. */
+/** Deletes dead letters. Returns the ids that existed. */
 export async function discardDeadLetters(ids: number[]): Promise<number[]> {
   const text = "DELETE FROM dead_letters WHERE id = ANY($1::bigint[]) RETURNING id";
   return (await query<{ id: number }>({ name: "discard-dead-letters", text }, [ids])).map(({ id }) => id);
 }
 
-/** The number of those that are retried automatically, or of those that were given up; up to 100,000. */
+/** The number of dead letters that are retried, or that were given up; up to 100,000. */
 export const countDeadLetters = (state: "waiting" | "given up"): Promise<number> =>
   state === "waiting"
     ? countRows("count-waiting", "dead_letters WHERE retry_at IS NOT NULL")

@@ -9,7 +9,7 @@ import type { CountedEvent } from "../stats/stats.contract.ts";
 
 export type DeadLetterCode = "INVALID_JSON" | "VALIDATION_ERROR" | "USER_NOT_FOUND" | "PROCESSING_ERROR";
 
-/** A message of a topic: from Kafka, or emitted natively, without partition and offset. */
+/** A message of a topic: from Kafka, or emitted natively and then without partition and offset. */
 export type Message = Pick<ConsumedRecord, "topic" | "value" | "traceparent"> & {
   partition: number | null;
   offset: string | null;
@@ -29,13 +29,13 @@ export type DeadLetter = {
   retryCount: number;
 };
 
-/** A dead letter to be stored: one that waits for its user has the event to count, and is retried in so many ms. */
+/** A dead letter to store: one that waits for its user has the event to count, and the delay of its next retry. */
 export type NewDeadLetter = DeadLetter & { counted: CountedEvent | null; retryInMs: number | null };
 
-/** Kafka refuses a record above 1 MiB, and a byte of the message may take six here: a NUL is written as \u0000. */
+/** Kafka refuses a record above 1 MiB, and a byte of the message may take six bytes here: NUL is written as \u0000. */
 export const MAX_PUBLISHED = 128 * 1024; // bytes
 
-/** Nesting that JSON parsers of all kinds accept; PostgreSQL refuses JSON nested some thousand levels deep. */
+/** A nesting depth that all JSON parsers accept; PostgreSQL refuses JSON that is nested some thousand levels deep. */
 const MAX_DEPTH = 200;
 
 /** A dead letter that is given up at once. Two equal messages at different positions are two dead letters. */
@@ -48,7 +48,7 @@ export function givenUp(message: Message, code: DeadLetterCode, reason: string):
   return { ...place, code, message: storable(reason), retryCount: 0, counted: null, retryInMs: null };
 }
 
-/** A dead letter whose user may be about to sign up: it is retried beside the stream and delays nothing. */
+/** A dead letter whose user may be about to sign up: it is retried separately from the stream and delays nothing. */
 export function waiting(message: Message, counted: CountedEvent, retryInMs: number): NewDeadLetter {
   const { topic, partition, offset, value } = message;
   return {
@@ -65,7 +65,7 @@ export function waiting(message: Message, counted: CountedEvent, retryInMs: numb
   };
 }
 
-/** The reason as text that PostgreSQL stores: without NUL and lone surrogates, at most 1,000 characters. */
+/** The reason as text that PostgreSQL can store: without NUL and lone surrogates, at most 1,000 characters. */
 export const storable = (reason: string): string =>
   reason.slice(0, 1_000).toWellFormed().replaceAll("\0", "\ufffd");
 
@@ -87,7 +87,7 @@ export function toDeadLetterRecord(letter: DeadLetter, now: Date): OutboxRecord 
       failedAt: now.toISOString(),
     },
   });
-  // the event's own text is used, as writing it again would round large numbers
+  // the original text is used, because serializing the event again would round large numbers
   return { topic: deadLetterTopic(topic), key: null, value: `{"originalEvent":${original},${rest.slice(1)}` };
 }
 

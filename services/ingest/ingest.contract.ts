@@ -3,25 +3,28 @@ import { count, type Field, type Fields, type InferAll, UUID } from "../../lib/c
 import type { Resource } from "../../lib/contract/resource.ts";
 import type { CounterChanges } from "../stats/stats.contract.ts";
 
-/** The events that are consumed (contract 7): everything about one follows from its entry in CONSUMED. */
+/** The consumed events (contract 7): everything about an event is derived from its entry in CONSUMED. */
 
 export type ConsumedContract<Data extends Fields = Fields> = EventContract<Data> & {
   topic: "interview-events" | "media-events";
-  /** The field of the data that says what the event is about: its identity if it has no eventId. */
+  /** The field of the data that identifies the event's subject: its identity if it has no eventId. */
   subject: keyof Data & string;
-  /** The quota that it uses, if its `reservationId` may end a reservation of it (contract 26). */
+  /** The quota that it uses, if its `reservationId` may end a reservation of that quota (contract 26). */
   resource?: Resource;
-  /** What it adds to which counter of its user. */
+  /** What it adds to the counters of its user. */
   effect(data: InferAll<Data>): CounterChanges;
 };
 
 /** Declares a consumed event. `effect` is a method, so that contracts of different data fit into one table. */
 const consumed = <Data extends Fields>(contract: ConsumedContract<Data>): ConsumedContract<Data> => contract;
 
-/** Neighbours name things by texts or by numbers. */
+/** Other services use texts or numbers as ids. */
 const id = (): Field<string | number> => ({ type: "any", schema: { type: ["string", "integer"] } });
 
-/** The reservation that an event uses up (contract 26). What is no UUID names none, and the event counts all the same. */
+/**
+ * The reservation that an event uses up (contract 26). A value that is not a UUID is ignored, and the event still
+ * counts.
+ */
 const reservationId: Field<string | undefined> = {
   type: "any",
   optional: true,
@@ -71,7 +74,7 @@ export const CONSUMED = {
   }),
 };
 
-/** The same by the type that a message says it has. */
+/** The same, by any type that a message may have. */
 export const CONSUMED_BY_TYPE: Record<string, ConsumedContract> = CONSUMED;
 
 export type ConsumedEventType = keyof typeof CONSUMED;

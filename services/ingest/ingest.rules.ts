@@ -9,7 +9,7 @@ import type { CountedEvent } from "../stats/stats.contract.ts";
 import type { DeadLetterCode } from "./dead-letter.ts";
 import { CONSUMED_BY_TYPE } from "./ingest.contract.ts";
 
-/** How a consumed message is read (contract 7, "Consumed"): pure, from its bytes to the event that is counted. */
+/** Reads a consumed message (contract 7, "Consumed"): pure, from its bytes to the event to count. */
 
 export type Reading =
   | { kind: "event"; event: CountedEvent }
@@ -53,7 +53,9 @@ export function readMessage(topic: string, value: Buffer | null): Reading {
 type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
 const parseWith = JSON.parse as (text: string, reviver: Reviver) => unknown;
 
-/** Parses JSON. Integers above 2^53 become a BigInt with all their digits: ids of 64 bits are distinct. */
+/**
+ * Parses JSON. Integers above 2^53 become a BigInt with all their digits, because ids of 64 bits must stay distinct.
+ */
 function parseJson(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
   try {
@@ -69,8 +71,9 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * The message of a natively emitted event: the envelope, or the bare data with its userId. The event's name is the
- * eventType if the envelope has none. What cannot be written as JSON is described, so that it becomes a dead letter.
+ * The message of a natively emitted event: the envelope, or only the data with its userId. The event's name is the
+ * eventType if the envelope has none. Params that cannot be written as JSON are described, so that they become a dead
+ * letter.
  */
 export function nativeMessage(eventName: string, params: unknown): Buffer {
   try {
@@ -88,13 +91,13 @@ function envelopeOf(eventName: string, params: unknown): unknown {
   return { eventType, userId, eventId, metadata, data };
 }
 
-/** A safe BigInt is a number, a larger one is text: an id is the same in both forms. */
+/** A safe BigInt becomes a number, a larger one a text: an id is the same in both forms. */
 function integersAsText(_key: string, value: unknown): unknown {
   if (typeof value !== "bigint") return value;
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
-/** Reads an event in either envelope: today's, with `data`, or the older one, with `payload`. */
+/** Reads an event in either envelope: the current one with `data`, or the older one with `payload`. */
 export function readEvent(topic: string, envelope: unknown): Reading {
   if (!isObject(envelope)) return dead("The message is no JSON object", "INVALID_JSON");
   const { eventType } = envelope;
@@ -122,7 +125,7 @@ const reservationOf = (
 ): Pick<CountedEvent, "reservation"> | undefined =>
   resource && typeof id === "string" ? { reservation: { id, resource } } : undefined;
 
-/** The cause of the events that follow from this one. An id that is too long to carry is left out. */
+/** The cause of the events that follow from this one. An id that is too long is left out. */
 function origin({ eventId, metadata }: Fields): Pick<CountedEvent, "causationId" | "correlationId"> {
   const carried = (id: unknown) => {
     const text = asText(id);
@@ -141,8 +144,8 @@ const MAX_KEY = 255; // characters of processed_events.event_id
 const MAX_CARRIED = 1_000; // characters of an id that is passed on
 
 /**
- * The event's identity, `<topic>:<id>`: ids are unique per topic only. Without an id it is the type and the subject.
- * The SHA-256 stands for an id that is too long for the column. Undefined if there is neither id nor subject.
+ * The event's identity, `<topic>:<id>`: ids are unique per topic only. Without an id it is the type and the subject. An
+ * id that is too long for the column is replaced by its SHA-256. Undefined if there is neither id nor subject.
  */
 function keyOf(topic: string, eventType: string, id: unknown, about: unknown): string | undefined {
   const eventId = asText(id);
@@ -154,7 +157,7 @@ function keyOf(topic: string, eventType: string, id: unknown, about: unknown): s
   return key.length <= MAX_KEY ? key : `${topic}:${createHash("sha256").update(identity).digest("hex")}`;
 }
 
-/** A text or a number as text, "" if there is none, undefined if it is anything else. */
+/** A text or a number as text, "" if it is missing, undefined if it is anything else. */
 function asText(value: unknown): string | undefined {
   if (value === undefined || value === null) return "";
   if (typeof value === "number" || typeof value === "bigint") return String(value);

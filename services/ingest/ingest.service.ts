@@ -34,7 +34,7 @@ const consumerLag = new Gauge({
 const EVERY = { retry: 500, lag: 5_000 };
 const CONNECT_BACKOFF = { first: 500, last: 5_000 };
 
-/** The Kafka clients of this node: one to consume, one to create topics and to read the lag. */
+/** The Kafka clients of this node: one that consumes, one that creates topics and reads the lag. */
 type Kafka = { consumer: TopicConsumer; admin: TopicAdmin };
 type State = { kafka?: Kafka; stop: AbortController };
 type Methods = {
@@ -43,7 +43,7 @@ type Methods = {
   observeLag(admin: TopicAdmin): Promise<void>;
 };
 
-/** The consumed events, emitted natively by other Moleculer services: as an envelope or as bare data (contract 7). */
+/** Listeners for events that other Moleculer services emit: the envelope, or only the data (contract 7). */
 const listeners = Object.fromEntries(
   Object.entries(CONSUMED_BY_TYPE).map(([eventType, { topic }]) => [
     eventType,
@@ -54,7 +54,7 @@ const listeners = Object.fromEntries(
   ]),
 );
 
-/** Consumes the events of other services, from Kafka and natively, and has `stats` count them. */
+/** Consumes the events of other services, from Kafka and natively, and passes them to `stats` to be counted. */
 const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   name: "ingest",
   dependencies: ["stats"],
@@ -70,7 +70,7 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     },
 
     async observeLag(admin) {
-      // no figure is better than an old one
+      // no figure is better than an outdated one
       const lag = await admin.lag(CONSUMED_TOPICS).finally(() => consumerLag.reset());
       for (const { topic, partition, records } of lag) consumerLag.set({ topic, partition }, records);
     },

@@ -12,10 +12,10 @@ import {
 } from "./dead-letter.ts";
 import { inParts } from "./isolate.ts";
 
-/** Dead letters that are stored in one transaction: it ends well within the statement limit. */
+/** The limits of one transaction that stores dead letters, so that it stays within the statement timeout. */
 const STORED_AT_ONCE = { count: 1_000, bytes: 4 * 1024 * 1024 };
 
-/** Stores dead letters, each key once. Those that are given up are published on their topics too. */
+/** Stores dead letters, each key once. Those that are given up are also published on their topics. */
 export async function keepDeadLetters(letters: NewDeadLetter[]): Promise<void> {
   const unique = [...new Map(letters.map((letter) => [letter.key, letter])).values()];
   for (const part of inParts(unique, ({ event }) => event.length, STORED_AT_ONCE))
@@ -34,7 +34,7 @@ const wakeRelays = (letters: { topic: string }[]): void => {
   for (const topic of new Set(letters.map((letter) => letter.topic))) wakeRelay(deadLetterTopic(topic));
 };
 
-/** Returns the keys that are new, or that were given up and are retried now as their event was sent again. */
+/** Returns the keys that are new, or that were given up and are retried because their event was sent again. */
 async function insertDeadLetters(tx: Transaction, letters: NewDeadLetter[]): Promise<Set<string>> {
   const text = `
     INSERT INTO dead_letters (key, topic, partition, "offset", event, code, message, counted, retry_at)
@@ -56,19 +56,19 @@ async function insertDeadLetters(tx: Transaction, letters: NewDeadLetter[]): Pro
   return new Set(rows.map(({ key }) => key));
 }
 
-/** A dead letter that is due. `event` is read only if there is no event to count yet, as after a replay. */
+/** A dead letter that is due. `event` is read only if there is no parsed event to count, as after a replay. */
 export type DueLetter = Pick<DeadLetter, "topic" | "partition" | "offset" | "code" | "retryCount"> & {
   id: number;
   counted: CountedEvent | null;
   event: Buffer | null;
 };
 
-/** What one round of retries reads. */
+/** The limits of one round of retries. */
 const ROUND = { count: 1_000, bytes: 4 * 1024 * 1024 };
 
 /**
- * Claims the dead letters that are due, oldest first. They are due again after `leaseMs`, in case that this node dies;
- * no other node claims them before.
+ * Claims the due dead letters, oldest first. No other node claims them within `leaseMs`; after that they are due again,
+ * in case this node dies.
  */
 export const claimDue = (leaseMs: number): Promise<DueLetter[]> =>
   query<DueLetter>(
@@ -96,7 +96,7 @@ export async function releaseClaimed(letters: DueLetter[], ms: number): Promise<
   await query({ name: "release-claimed", text }, [letters.map(({ id }) => id), ms]);
 }
 
-/** What a retry led to: the letter is done, is retried once more in `retryInMs`, or is given up for a reason. */
+/** The outcome of a retry: the letter is done, is retried once more in `retryInMs`, or is given up for a reason. */
 export type Settlement = { letter: DueLetter } & (
   | { next: "done" }
   | { next: "retry"; retryInMs: number }
@@ -104,10 +104,10 @@ export type Settlement = { letter: DueLetter } & (
 );
 type Next<Kind extends Settlement["next"]> = Extract<Settlement, { next: Kind }>;
 
-/** Letters that are given up in one transaction: up to 128 KiB of each event is read to be published. */
+/** The maximum number of letters given up in one transaction: up to 128 KiB of each event is read to be published. */
 const GIVEN_UP_AT_ONCE = 25;
 
-/** Records what the retries led to. Safe to repeat: a retry is counted only on the count that was claimed. */
+/** Records the outcomes of retries. Safe to repeat: a retry counts only if the letter still has the claimed count. */
 export async function settle(settlements: Settlement[]): Promise<void> {
   const done = settlements.filter((one): one is Next<"done"> => one.next === "done");
   const again = settlements.filter((one): one is Next<"retry"> => one.next === "retry");
@@ -135,7 +135,7 @@ export async function settle(settlements: Settlement[]): Promise<void> {
   for (const part of inParts(over, () => 0, { count: GIVEN_UP_AT_ONCE, bytes: 1 })) await giveUp(part);
 }
 
-/** Gives up a dead letter that cannot be published: it stays in the table, for an operator. */
+/** Gives up a dead letter that cannot be published: it stays in the table for an operator. */
 export async function giveUpUnpublished({ id }: DueLetter): Promise<void> {
   const text =
     "UPDATE dead_letters SET retry_at = NULL, code = 'PROCESSING_ERROR', failed_at = now() WHERE id = $1";

@@ -9,7 +9,7 @@ import { keepDeadLetters } from "./ingest.store.ts";
 import { inParts, isNotNow, isolate } from "./isolate.ts";
 import { RETRY_AFTER } from "./retry.ts";
 
-/** Messages that are processed together. */
+/** The limits of messages that are processed together. */
 const BATCH = { count: 1_000, bytes: 16 * 1024 * 1024 };
 
 type Runner = Pick<Service, "broker" | "logger">;
@@ -20,9 +20,9 @@ type WithReading<Kind extends Reading["kind"]> = {
 type Dead = { message: Message; code: DeadLetterCode; reason: string };
 
 /**
- * Processes messages: each is counted once, skipped, or kept as a dead letter, also one that cannot be processed for
- * whatever reason. Resolves when that is committed.
- * @throws an error that means "not now": an unknown part was processed; safe to repeat
+ * Processes messages: each is counted once, skipped, or stored as a dead letter, including any that cannot be
+ * processed. Resolves when that is committed.
+ * @throws a temporary error ("not now"): it is unknown which messages were processed; safe to repeat
  */
 export async function ingest(runner: Runner, messages: Message[]): Promise<void> {
   for (const part of inParts(messages, ({ value }) => value?.length ?? 0, BATCH))
@@ -36,8 +36,8 @@ export async function ingest(runner: Runner, messages: Message[]): Promise<void>
 }
 
 /**
- * Starts a span for each message that carries a trace, for as long as its batch takes. The batch itself belongs to the
- * first trace.
+ * Starts a span for each message with a trace, for the duration of its batch. The batch itself belongs to the first
+ * trace.
  */
 async function traced(
   { broker }: Runner,
@@ -106,9 +106,9 @@ function report(logger: Runner["logger"], { message, code, reason }: Dead): void
 }
 
 /**
- * Keeps a message that cannot be processed as a dead letter. If even that is impossible, the message is reported and
- * skipped: its position is in the log, and Kafka still has it.
- * @throws an error that means "not now"
+ * Stores a message that cannot be processed as a dead letter. If even that fails, the message is reported and skipped:
+ * its position is in the log, and Kafka still has it.
+ * @throws a temporary error ("not now")
  */
 async function setAside({ logger }: Runner, message: Message, cause: unknown): Promise<void> {
   const reason = String((cause as Error)?.message ?? cause);

@@ -1,4 +1,4 @@
-/** Whether an error means "not now": a dependency is unavailable, and the same work may succeed later. */
+/** Whether an error is temporary ("not now"): a dependency is unavailable, and the same work may succeed later. */
 export const isNotNow = (error: unknown): boolean => (error as { retryable?: boolean }).retryable === true;
 
 /**
@@ -6,7 +6,7 @@ export const isNotNow = (error: unknown): boolean => (error as { retryable?: boo
  * is then set aside. N items of which R fail take at most about R × 2 log2(N) attempts. `work` must be safe to repeat.
  *
  * @param setAside records an item that cannot be processed, with the reason
- * @throws an error that means "not now"; then all items are to be processed again
+ * @throws a temporary error ("not now"); all items must then be processed again
  */
 export async function isolate<Item>(
   items: Item[],
@@ -26,7 +26,10 @@ export async function isolate<Item>(
   }
 }
 
-/** Cuts a list into parts in order: each has at most `limit.count` items and `limit.bytes`, or one item that is larger. */
+/**
+ * Splits a list, in order, into parts of at most `limit.count` items and `limit.bytes`; a larger item is a part of its
+ * own.
+ */
 export function inParts<Item>(
   items: Item[],
   bytesOf: (item: Item) => number,

@@ -14,19 +14,22 @@ import {
 } from "./ingest.store.ts";
 import { isNotNow, isolate } from "./isolate.ts";
 
-/** When an event for an unknown user is retried, in ms after the previous try (contract 7). Then it is given up. */
+/**
+ * When an event of an unknown user is retried, in ms after the previous attempt (contract 7). After the last one it is
+ * given up.
+ */
 export const RETRY_AFTER = [500, 1_000, 2_000, 4_000, 8_000] as const;
 
-/** In ms. Claimed letters are due again after the lease; after a failed round, and "not now", they are due sooner. */
+/** In ms. Claimed letters are due again after the lease; sooner after a failed round or a temporary error. */
 const LEASE = 30_000;
 const NOT_NOW = 1_000;
 
 type Runner = Pick<Service, "broker" | "logger">;
 
 /**
- * Retries the dead letters that are due: claims them, has them counted, then settles them. No connection to the database
- * is held while `stats` counts. Resolves when none is due.
- * @throws DependencyUnavailable: what was claimed is due again soon
+ * Retries the due dead letters: claims them, passes their events to `stats`, then settles them. It holds no database
+ * connection while `stats` counts. Resolves when none is due.
+ * @throws DependencyUnavailable: the claimed letters are due again soon
  */
 export async function retryWaiting(runner: Runner, signal?: AbortSignal): Promise<void> {
   for (let due = await claimDue(LEASE); due.length > 0; due = await claimDue(LEASE)) {
@@ -43,12 +46,12 @@ async function retryRound({ broker, logger }: Runner, due: DueLetter[]): Promise
       (letter, reason) => setAside(logger, letter, reason),
     );
   } catch (error) {
-    if (isNotNow(error)) await releaseClaimed(due, NOT_NOW).catch(() => {}); // the lease ends by itself
+    if (isNotNow(error)) await releaseClaimed(due, NOT_NOW).catch(() => {}); // otherwise the lease expires
     throw error;
   }
 }
 
-/** Gives up a letter that cannot be processed, without publishing it if that is impossible too. */
+/** Gives up a letter that cannot be processed, without publishing it if that fails too. */
 async function setAside(logger: Runner["logger"], letter: DueLetter, reason: unknown): Promise<void> {
   const message = storable(String((reason as Error)?.message ?? reason));
   const giveUp: Settlement = { letter, next: "give-up", code: "PROCESSING_ERROR", message };
@@ -73,13 +76,13 @@ async function retryTogether({ broker, logger }: Runner, letters: DueLetter[]): 
   for (const { item, outcome } of counted) eventsConsumed.inc({ topic: item.letter.topic, outcome });
 }
 
-/** The event of a dead letter that was replayed: it may be readable by now. */
+/** Reads the event of a replayed dead letter, which may be readable by now. */
 function readAgain({ topic, event }: DueLetter): CountedEvent | undefined {
   const reading = readMessage(topic, event);
   return reading.kind === "event" ? reading.event : undefined;
 }
 
-/** What becomes of a dead letter after a retry. */
+/** The outcome of a dead letter's retry. */
 export function settlementOf(letter: DueLetter, outcome: Outcome): Settlement {
   if (outcome !== "unknown-user") return { letter, next: "done" };
   const retryInMs = RETRY_AFTER[letter.retryCount + 1];

@@ -7,16 +7,16 @@ import { createServer } from "../../lib/http/server.ts";
 import { config } from "../../lib/runtime/config.ts";
 
 type State = {
-  /** What the mixin uses of its server. */
+  /** The methods of its server that the mixin uses. */
   server: { server: Server; get(): void; listen(): Promise<unknown> };
-  /** The mixin's metrics, once it has started. */
+  /** The mixin's metrics, available once it has started. */
   register?: { metrics(): Promise<string> };
 };
 
 /**
- * The gauges of moleculer-prometheus, with names that `promtool check metrics` accepts: only a counter is a "total".
- * Its request metrics stay empty on Moleculer 0.15 (ours are in lib/runtime/observe.ts), and its list of nodes is `up`
- * in Prometheus.
+ * The gauges of moleculer-prometheus, with names that `promtool check metrics` accepts: only counters end in "total".
+ * Its request metrics stay empty with Moleculer 0.15 (ours are in lib/runtime/observe.ts), and its list of nodes is
+ * `up` in Prometheus.
  */
 const MOLECULER_METRICS = {
   moleculer_nodes_total: { name: "moleculer_nodes" },
@@ -50,10 +50,10 @@ export const PrometheusService: ServiceSchema<ServiceSettingSchema, object, Stat
     };
     const options = { variable: "METRICS_PORT", port: config.metricsPort, logger: this.logger };
     const server = createServer(options, listenerFor(routes));
-    // before the node has started, so that a probe can tell a node that waits from one that hangs
+    // before the node has started, so that a probe can distinguish a waiting node from one that hangs
     const listening = once(server, "listening");
     server.listen(config.metricsPort);
-    // the mixin's own server matches paths in any case, and its route is written for an older prom-client
+    // the mixin's own server ignores the case of paths, and its route needs an older prom-client
     this.server = { server, get() {}, listen: () => listening };
   },
 };

@@ -15,7 +15,7 @@ import { runLane } from "./relay.ts";
 
 sharedGaugeOf(
   "user_service_outbox_lag_seconds",
-  "Age of the oldest record that waits for its turn to be published, of the first 1,000 keys; 0 if there is none",
+  "Age of the oldest record to be published, without those set aside or held, of the first 1,000 keys; 0 if there is none",
   outboxAge,
 );
 sharedGaugeOf(
@@ -30,7 +30,7 @@ sharedGaugeOf(
 );
 const setAside = new Counter({
   name: "user_service_outbox_set_aside_total",
-  help: "Records that were set aside because Kafka refused them for good, by topic and error",
+  help: "Records set aside because Kafka refused them for good, by topic and error",
   labelNames: ["topic", "fault"],
   registers: [registry],
 });
@@ -43,7 +43,7 @@ type State = {
 };
 type Methods = { report(topic: string, outcome: Produced<Pending>): void };
 
-/** Publishes what the other services committed (contract 7). It has no actions: the outbox table is its mailbox. */
+/** Publishes what the other services committed (contract 7). It has no actions: its input is the outbox table. */
 const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   name: "outbox",
 

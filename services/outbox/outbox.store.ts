@@ -2,33 +2,33 @@ import type { Transaction } from "sequelize";
 import { countRows } from "../../models/count-rows.ts";
 import { query } from "../../models/database.ts";
 
-/** A committed record that is to be published; `value` as it was enqueued. */
+/** A committed record to be published; `value` is as it was enqueued. */
 export type Pending = {
   id: number;
   key: string | null;
   value: string;
   traceparent: string | null;
-  /** An earlier record of its key and topic is set aside. */
+  /** Whether an earlier record of its key and topic is set aside. */
   held: boolean;
 };
 
-/** Where to continue reading a topic, which is read by key and then by id. */
+/** The position from which to continue reading a topic, in the order of key and id. */
 export type Position = { key: string; id: number };
 
 /**
- * Locks a topic for this transaction: with two relays at work the order per key would be lost. Returns false if another
- * relay has it. This is a statement of its own because a statement sees what was committed when it began: one that
- * locked and read at once could read what the other relay had just published.
+ * Locks a topic for this transaction: two relays at once would break the order per key. Returns false if another relay
+ * holds the lock. This is a separate statement, because a statement sees only what was committed when it began: if it
+ * both locked and read, it could read records that the other relay has just published.
  */
 export async function lockTopic(tx: Transaction, lock: number): Promise<boolean> {
-  // a read-only database could not remove what was published: it would be published again and again
+  // a read-only database cannot delete published records, which would then be published again and again
   const text = `
     SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock($1) AS locked`;
   const [row] = await query<{ locked: boolean }>({ name: "lock-topic", text }, [lock], tx);
   return row?.locked ?? false;
 }
 
-/** Returns the next records of a topic after a position, by key and then by id. */
+/** Returns the next records of a topic after a position, in the order of key and id. */
 export const readPending = (
   tx: Transaction,
   topic: string,
@@ -51,14 +51,14 @@ export const readPending = (
     tx,
   );
 
-/** Removes records that were published. */
+/** Deletes published records. */
 export async function removePublished(tx: Transaction, records: Pending[]): Promise<void> {
   if (records.length === 0) return;
   const text = "DELETE FROM outbox WHERE id = ANY($1::bigint[])";
   await query({ name: "remove-published", text }, [records.map(({ id }) => id)], tx);
 }
 
-/** Sets aside records that were refused for good, with the reason. */
+/** Sets aside records that Kafka refused for good, with the error. */
 export async function setAside(
   tx: Transaction,
   refused: { record: Pending; fault: string }[],
@@ -73,13 +73,16 @@ export async function setAside(
 
 /**
  * Does not wait for the disk when this transaction commits: if PostgreSQL crashes and loses it, the records are
- * published again. Other transactions are as durable as before.
+ * published again. Other transactions stay durable.
  */
 export async function commitWithoutWaiting(tx: Transaction): Promise<void> {
   await query({ name: "commit-without-waiting", text: "SET LOCAL synchronous_commit = off" }, [], tx);
 }
 
-/** Of how many keys the metrics look at the first record: a look at all records would take as long as there are many. */
+/**
+ * The number of keys of which the metrics read the first record: reading all records would take longer the more there
+ * are.
+ */
 const KEYS = 1_000;
 
 /**

@@ -7,15 +7,15 @@ import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/traci
 import type { Envelope } from "../contracts.ts";
 import type { Pending } from "./outbox.store.ts";
 
-/** How long the listeners in this process may take for all events of a batch together, in ms. */
+/** The time limit for the listeners in this process, for all events of a batch together, in ms. */
 const LISTENER_LIMIT = 2_000;
 
-/** A record on its way to Kafka. */
+/** A record that is being published. */
 type Publication = Pending & { record: Pending; span?: Span; headers: Record<string, string> };
 
 /**
  * Publishes records of one topic to Kafka, if it is used, and then emits the events among them to Moleculer listeners.
- * In this order an outage of Kafka repeats nothing to the listeners. Never rejects.
+ * In this order, an outage of Kafka does not repeat events to listeners. Never rejects.
  */
 export async function publish(
   broker: ServiceBroker,
@@ -44,9 +44,9 @@ export async function publish(
 }
 
 /**
- * Emits events to the Moleculer services that listen, in order per user. Waits for listeners in this process, so that
- * an event is removed only after it was heard, but for a limited time per batch: after it the rest is emitted without
- * waiting. A listener that fails changes nothing: the event is in Kafka and is not published again.
+ * Emits events to the Moleculer services that listen, in order per user. Waits for the listeners in this process, so
+ * that an event is deleted only after it was handled, but for a limited time per batch: after that, the rest is emitted
+ * without waiting. The failure of a listener has no effect: the event is in Kafka and is not published again.
  */
 async function emitNatively(broker: ServiceBroker, publications: Publication[]): Promise<void> {
   const limit = Promise.withResolvers<void>();

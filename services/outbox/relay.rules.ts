@@ -5,34 +5,37 @@ import { CONSUMED_TOPICS } from "../ingest/ingest.contract.ts";
 import type { Pending, Position } from "./outbox.store.ts";
 
 /**
- * One topic, which is relayed by itself: a topic that is slow, missing or refuses records delays no other.
- * `lock` is the advisory lock of the relay that works on it, `batch` how many records are published at once.
+ * A topic that is relayed independently: a slow or missing topic, or one that refuses records, does not delay others.
+ * `lock` is the advisory lock of its relay, `batch` the number of records that are published at once.
  */
 export type Lane = { topic: string; lock: number; batch: number };
 
 const FIRST_LOCK = 8_300_302;
 
-/** Dead letters come in small batches, as each may be most of a megabyte. */
+/** Dead letters are published in small batches, because each may have most of a megabyte. */
 export const LANES: Lane[] = [USER_EVENTS, ...CONSUMED_TOPICS.map(deadLetterTopic)].map((topic, index) => ({
   topic,
   lock: FIRST_LOCK + index,
   batch: topic === USER_EVENTS ? 500 : 50,
 }));
 
-/** Before the first record of every topic. */
+/** The position before the first record of a topic. */
 export const START: Position = { key: "", id: 0 };
 
 /**
- * Returns where to continue after a batch: after the last key, even if that key has more records. So a round over all
- * keys of a topic gives each key at most one batch, and a record waits for at most one round, however many records
- * another user has. A batch that is not full ends the round.
+ * Returns where to continue after a batch: after its last key, even if that key has more records. A round over all keys
+ * thus gives each key at most one batch, and a record waits for at most one round, however many records another user
+ * has. A batch that is not full ends the round.
  */
 export function nextPosition(records: Pending[], limit: number): Position {
   const last = records.length < limit ? undefined : records.at(-1);
   return last ? { key: last.key ?? "", id: Number.MAX_SAFE_INTEGER } : START;
 }
 
-/** How long a topic may refuse everything before its records are set aside, in ms: permissions and topics come back. */
+/**
+ * How long a topic may refuse everything before its records are set aside, in ms: topics and permissions may be
+ * restored.
+ */
 const TOPIC_PATIENCE = 30_000;
 
 /**

@@ -15,26 +15,29 @@ import {
 } from "./outbox.store.ts";
 import { afterTopicRefusal, type Lane, nextPosition, START } from "./relay.rules.ts";
 
-/** For commits of other nodes, which do not wake the relay here; in ms. */
+/** In ms. Finds commits of other nodes, which do not wake this relay. */
 const POLL_EVERY = 1_000;
-/** After a commit, for those that follow at once: records that go out together cost one transaction; in ms. */
+/** In ms. After a commit the relay waits for further ones: records published together cost one transaction. */
 const LINGER = 2;
-/** After a batch of which nothing was published, in ms. */
+/** In ms. The delay after a batch of which nothing was published. */
 const BACKOFF = { first: 100, last: 5_000 };
 
-/** What the relay needs from outside. */
+/** The relay's dependencies. */
 export type RelayPort = {
-  /** Publishes records, those of one key in order. Never rejects. */
+  /** Publishes records, in order per key. Never rejects. */
   publish(topic: string, records: Pending[]): Promise<Produced<Pending>>;
   /** Called after the outcome of a batch is committed. */
   onCommitted(topic: string, outcome: Produced<Pending>): void;
-  /** Called with the reason if records have to wait. */
+  /** Called with the reason if records must wait. */
   onDelay(topic: string, error: unknown): void;
 };
 
 const NOTHING: Produced<Pending> = { published: [], refused: [] };
 
-/** One pass over all keys of a topic. `last`: it began after the signal to stop, so it has seen all that was committed. */
+/**
+ * A pass over all keys of a topic. `last`: it began after the signal to stop, so it has seen everything committed
+ * before.
+ */
 type Round = { after: Position; commits: number; progress: boolean; unfinished: boolean; last: boolean };
 
 const newRound = ({ topic }: Lane, signal: AbortSignal): Round => ({
@@ -46,9 +49,9 @@ const newRound = ({ topic }: Lane, signal: AbortSignal): Round => ({
 });
 
 /**
- * Publishes the committed records of one topic, at least once and in order per key, until `signal` aborts: what is
- * committed by then is still published. A record that is refused for good is set aside, and later ones of its key wait
- * behind it. What cannot be published now stays where it is, and is retried with back-off.
+ * Publishes the committed records of one topic, at least once and in order per key, until `signal` aborts; records
+ * committed by then are still published. A record that is refused for good is set aside, and later ones of its key wait
+ * behind it. Records that cannot be published now stay, and are retried with back-off.
  */
 export async function runLane(lane: Lane, port: RelayPort, signal: AbortSignal): Promise<void> {
   let round = newRound(lane, signal);
@@ -90,8 +93,8 @@ type Batch = { records: Pending[]; outcome: Produced<Pending> };
 const failed = (failure: unknown): Batch => ({ records: [], outcome: { ...NOTHING, failure } });
 
 /**
- * Publishes a batch in the transaction that removes it: whoever dies in between publishes it again. Returns the records
- * that were read, held ones included, and what became of the others.
+ * Publishes a batch in the transaction that deletes it: if the node dies in between, the batch is published again.
+ * Returns the records that were read, held ones included, and the outcome of the others.
  */
 async function relayBatch(
   lane: Lane,

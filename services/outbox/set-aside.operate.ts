@@ -1,6 +1,6 @@
 import { discardSetAside, listSetAside, retrySetAside, type Selection } from "./set-aside.store.ts";
 
-/** The commands for records that are set aside, on the command line and in the REPL. */
+/** The usage of the commands for records that are set aside, on the command line and in the REPL. */
 export const OUTBOX_USAGE = "outbox list | retry ID…|all | discard ID…|all";
 
 const COMMANDS: Record<string, (selection: Selection) => Promise<void>> = {
@@ -21,7 +21,7 @@ function report(what: string, selection: Selection, ids: number[]): void {
 }
 
 /**
- * Runs one command, given as its words, and prints the outcome.
+ * Runs a command and prints the outcome.
  * @throws Error with the usage, or with the ids that are not set aside; DependencyUnavailable
  */
 export async function operateOutbox([name = "", ...rest]: string[]): Promise<void> {

@@ -1,8 +1,8 @@
 import { query } from "../../models/database.ts";
 
-/** What an operator does with records that Kafka refused for good. */
+/** The statements of the operator commands for records that Kafka refused for good. */
 
-/** A record that is set aside, for people. */
+/** A record that is set aside, as the commands show it. */
 export type SetAside = {
   id: number;
   topic: string;
@@ -24,7 +24,7 @@ export const listSetAside = (): Promise<SetAside[]> =>
     [],
   );
 
-/** Either these, or all that are set aside. */
+/** The ids of some records, or all that are set aside. */
 export type Selection = number[] | "all";
 
 const SELECTED = "set_aside_at IS NOT NULL AND ($1::bigint[] IS NULL OR id = ANY($1))";
@@ -34,7 +34,7 @@ async function change(name: string, text: string, selection: Selection): Promise
   return (await query<{ id: number }>({ name, text: `${text} RETURNING id` }, [ids])).map(({ id }) => id);
 }
 
-/** Has records published again, before the later records of their key. Returns the ids that were set aside. */
+/** Publishes records again, before the later records of their keys. Returns the ids that were set aside. */
 export const retrySetAside = (selection: Selection): Promise<number[]> =>
   change(
     "retry-set-aside",
@@ -42,6 +42,6 @@ export const retrySetAside = (selection: Selection): Promise<number[]> =>
     selection,
   );
 
-/** Deletes records; the later records of their key are then published. Returns the ids that were set aside. */
+/** Deletes records; the later records of their keys are then published. Returns the ids that were set aside. */
 export const discardSetAside = (selection: Selection): Promise<number[]> =>
   change("discard-set-aside", `DELETE FROM outbox WHERE ${SELECTED}`, selection);

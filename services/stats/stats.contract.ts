@@ -28,7 +28,7 @@ const id = uuid();
 const ada = { id: "7c9e6679-7425-40de-944b-e07fc1f90ae7" };
 
 export type Counter = "interviewsCreated" | "interviewsActive" | "candidatesTotal" | "storageUsed";
-/** What is added to which counter. */
+/** What is added to the counters. */
 export type CounterChanges = Partial<Record<Counter, number>>;
 
 /** A consumed event as `stats.apply` takes it: `key` is its identity in processed_events. */
@@ -38,12 +38,12 @@ export type CountedEvent = {
   userId: string;
   eventType: string;
   add: CounterChanges;
-  /** The reservation that it uses up, if there is one of this id. */
+  /** The reservation that it uses up, if it exists. */
   reservation?: { id: string; resource: Resource };
   /** The event's own id and correlation, for the events that follow from it. */
   causationId?: string;
   correlationId?: string;
-  /** The span in which it was read, if it came with a trace of its own. */
+  /** The span in which it was read, if it came with a trace. */
   traceparent?: string;
 };
 export type Outcome = "applied" | "duplicate" | "deleted-user" | "unknown-user";
@@ -71,7 +71,7 @@ const Quota = object({
   ),
   exceeded: flag(),
 });
-/** What is reserved changes without a change of the user: the ETag has to show it. */
+/** Reservations change without a change of the user, so the ETag includes them. */
 export const Quotas = versioned(
   object({ interviews: Quota, storage: Quota }, "Quotas"),
   ({ interviews, storage }) =>

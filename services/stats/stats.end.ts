@@ -11,7 +11,7 @@ import { findUsage, lockUsers, type Usage } from "./stats.store.ts";
 type Named = { id: string; reservationId: string };
 
 /**
- * Adds a reservation to its user's counter and ends it. The user's row is locked first, as by everyone who counts.
+ * Adds a reservation to its user's counter and ends it. The user's row is locked first, as for all counting.
  * @returns the reservation, and the use after it
  * @throws UserNotFound, ReservationNotFound, ReservationEnded, DependencyUnavailable
  */

@@ -3,7 +3,9 @@ import type { Quota, Quotas, Reservation as ReservationResult, Stats } from "./s
 import type { Reservation } from "./stats.rules.ts";
 import type { Usage } from "./stats.store.ts";
 
-/** A user's row as `Stats` (contract 1). Events come in any order, so a counter may be below 0 for a while: shown as 0. */
+/**
+ * A user's row as `Stats` (contract 1). Events come in any order, so a counter may be negative for a while: shown as 0.
+ */
 export const presentStats = (row: UserRow): Stats => ({
   interviewsCreated: Math.max(0, row.interviewsCreated),
   interviewsActive: Math.max(0, row.interviewsActive),
@@ -12,7 +14,7 @@ export const presentStats = (row: UserRow): Stats => ({
   storageUsedFormatted: formatBytes(Math.max(0, row.storageUsed)),
 });
 
-/** A user's quotas (contract 2 and 26): only reservations are held to them. */
+/** A user's quotas (contract 2 and 26). Only reservations enforce them. */
 export const presentQuotas = (usage: Usage): Quotas => ({
   interviews: quota(Math.max(0, usage.interviewsCreated), usage.maxInterviews, usage.reservedInterviews),
   storage: quota(Math.max(0, usage.storageUsed), usage.maxStorage, usage.reservedStorage),
@@ -26,7 +28,7 @@ const quota = (used: number, limit: number | null, reserved: number): Quota => (
   exceeded: limit !== null && used >= limit,
 });
 
-/** A reservation, with what remains after it of the quota; null if that is unlimited. */
+/** A reservation, and what then remains of the quota; null if it is unlimited. */
 export const presentReservation = (
   { id, userId, resource, amount, expiresAt }: Omit<Reservation, "state">,
   remaining: number | null,
@@ -41,7 +43,7 @@ export const presentReservation = (
 
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
-/** Bytes for people: powers of 1024, at most one decimal, carried over ("1 MB", never "1024 KB"). */
+/** Formats bytes: powers of 1024, at most one decimal, carried over ("1 MB", never "1024 KB"). */
 export function formatBytes(bytes: number): string {
   let unit = 0;
   let value = bytes;

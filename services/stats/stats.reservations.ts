@@ -7,11 +7,11 @@ import type { CountedEvent } from "./stats.contract.ts";
 import type { CountedAhead, Reservation, ReservationCount } from "./stats.rules.ts";
 
 /**
- * The table `quota_reservations` (contract 26). A reservation counts as long as it is open and has not expired; the
- * database's clock decides, so that nothing has to run at that moment.
+ * The table `quota_reservations` (contract 26). A reservation counts as long as it is open and has not expired. The
+ * database's clock decides, so that no task needs to run at that time.
  */
 
-/** What is wanted: `ttl` in seconds. */
+/** A requested reservation; `ttl` in seconds. */
 export type Wish = { id: string; resource: Resource; amount: number; ttl: number };
 
 const RESERVE = {
@@ -33,7 +33,7 @@ export async function reserve({ id: userId, resource, amount, ttl }: Wish, tx?: 
   return { reservation: { id, userId, resource, amount, expiresAt }, remaining };
 }
 
-/** As SQL: the state of a reservation, which may have expired while its transaction waited. */
+/** An SQL expression: the state of a reservation, which may have expired while its transaction waited. */
 const STATE = "CASE WHEN state = 'open' AND expires_at <= clock_timestamp() THEN 'expired' ELSE state END";
 
 const LOCK = {
@@ -44,7 +44,7 @@ const LOCK = {
 };
 
 /**
- * Locks a reservation of a user. Whoever locks the user's row too locks that first.
+ * Locks a reservation of a user. If the user's row is locked too, lock that first.
  * @throws ReservationNotFound
  */
 export async function lockReservation(tx: Transaction, id: string, userId: string): Promise<Reservation> {
@@ -90,7 +90,10 @@ export async function countReservations(tx: Transaction, events: CountedEvent[])
   return query<CountedAhead>(COUNT, values, tx);
 }
 
-/** As SQL: reservations are kept as long as processed events, as late events and repeated calls may name them. */
+/**
+ * An SQL condition. Reservations are kept as long as processed events, because late events and repeated calls may refer
+ * to them.
+ */
 const OLD = "expires_at < now() - interval '30 days'";
 
 /**
@@ -107,5 +110,5 @@ const COUNT_RECENT = {
     WHERE expires_at > now() - interval '1 hour' GROUP BY 1, 2`,
 };
 
-/** Counts the reservations whose time has not ended more than an hour ago: few, however many are kept. */
+/** Counts the reservations that have not expired, or did so within the last hour: few, however many are kept. */
 export const countRecent = (): Promise<ReservationCount[]> => query<ReservationCount>(COUNT_RECENT, []);

@@ -4,7 +4,7 @@ import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { CountedEvent, Counter } from "./stats.contract.ts";
 
-/** What many events add: exact, also beyond 2^53. */
+/** The sum of many events: exact, also beyond 2^53. */
 export type Totals = Record<Counter, bigint>;
 
 /** `committed` by a call, `counted` by an event. */
@@ -21,7 +21,7 @@ export type Reservation = {
   state: ReservationState;
 };
 
-/** What a call has added to a counter ahead of the event that adds it too. */
+/** What a call has added to a counter before the event that adds it too. */
 export type CountedAhead = Pick<Reservation, "userId" | "resource" | "amount">;
 
 /** The counter that a quota limits. */
@@ -31,8 +31,8 @@ export const COUNTER = { interviews: "interviewsCreated", storage: "storageUsed"
 >;
 
 /**
- * Adds up the events' effects by user, so that each row is written once.
- * @param ahead what calls have counted ahead of these events: it is taken off, so that it counts once
+ * Adds up the effects of events by user, so that each row is written once.
+ * @param ahead what calls have counted before these events: it is subtracted, so that it counts once
  */
 export function sumByUser(events: CountedEvent[], ahead: CountedAhead[] = []): Map<string, Totals> {
   const sums = new Map<string, Totals>();
@@ -78,7 +78,7 @@ export function mustEnd({ id, state }: Reservation, end: "committed" | "released
 
 export type ReservationCount = { resource: Resource; state: ReservationState; count: number };
 
-/** The samples of the metric: one of each resource and state, 0 if there are none. */
+/** The samples of the metric: one per resource and state, 0 if there are none. */
 export const toSamples = (counts: ReservationCount[]) =>
   RESOURCES.flatMap((resource) =>
     RESERVATION_STATES.map((state) => ({

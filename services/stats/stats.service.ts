@@ -19,7 +19,7 @@ import { findUsage, purgeProcessed } from "./stats.store.ts";
 
 sharedGaugeOf(
   "user_service_quota_reservations",
-  "Reservations of quotas whose time has not ended, or ended within the last hour, by state",
+  "Reservations of quotas that have not expired, or did so within the last hour, by state",
   async () => toSamples(await countRecent()),
   ["resource", "state"],
 );

@@ -10,7 +10,7 @@ import type { Totals } from "./stats.rules.ts";
 /** The consumer's name in processed_events (contract 5). */
 const CONSUMER = "user-service";
 
-/** The columns that counting needs. Reading whole rows, twice, took a third of the work on a batch in Node (measured). */
+/** The columns needed for counting. Reading whole rows, twice, took a third of a batch's work in Node (measured). */
 type Counters = Pick<
   UserRow,
   "id" | "interviewsCreated" | "maxInterviews" | "storageUsed" | "maxStorage" | "deletedAt"
@@ -19,7 +19,10 @@ const COUNTERS = `
   id, interviews_created AS "interviewsCreated", max_interviews AS "maxInterviews",
   storage_used AS "storageUsed", max_storage AS "maxStorage", deleted_at AS "deletedAt"`;
 
-/** The users with these ids, deleted ones included, locked in the order of their ids, so that no two batches deadlock. */
+/**
+ * The users with these ids, including deleted ones, locked in the order of their ids to prevent deadlocks between
+ * batches.
+ */
 export async function lockUsers(tx: Transaction, ids: string[]): Promise<Map<string, Counters>> {
   const rows = await query<Counters>(
     {
@@ -32,7 +35,7 @@ export async function lockUsers(tx: Transaction, ids: string[]): Promise<Map<str
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** What a user uses and has reserved, and the limits; interviews and bytes. Null is unlimited. */
+/** A user's use, reservations and limits, in interviews and bytes. Null is unlimited. */
 export type Usage = Pick<
   UserRow,
   "version" | "interviewsCreated" | "maxInterviews" | "storageUsed" | "maxStorage"
@@ -41,7 +44,7 @@ export type Usage = Pick<
   reservedStorage: number;
 };
 
-/** The sum of a resource's open reservations, as far as a number of JSON is exact. */
+/** The sum of a resource's open reservations, limited to numbers that are exact in JSON. */
 const reservedOf = (resource: Resource) =>
   `least(coalesce(sum(amount) FILTER (WHERE resource = '${resource}'), 0), ${Number.MAX_SAFE_INTEGER})::bigint`;
 
@@ -67,7 +70,7 @@ export async function findUsage(id: string, tx?: Transaction): Promise<Usage> {
   return usage;
 }
 
-/** Records the events as processed. Returns the keys that are new, each once. */
+/** Records events as processed. Returns the keys that are new, each once. */
 export async function insertProcessed(tx: Transaction, events: CountedEvent[]): Promise<Set<string>> {
   const rows = await query<{ key: string }>(
     {
@@ -118,8 +121,8 @@ export async function addToCounters(tx: Transaction, sums: Map<string, Totals>):
 }
 
 /**
- * Deletes processed events that are older than 30 days (contract 5): their topics keep them for 7.
- * @throws DependencyUnavailable; what was deleted stays deleted
+ * Deletes processed events older than 30 days (contract 5): their topics keep them for 7.
+ * @throws DependencyUnavailable; rows deleted before the failure stay deleted
  */
 export const purgeProcessed = (limits?: PurgeLimits): Promise<void> =>
   purge("processed_events", "processed_at < now() - interval '30 days'", limits);

@@ -76,7 +76,7 @@ export const actions = {
       result: { items: [ADA], missing: { ids: [], keycloakIds: [], emails: ["nobody@example.com"] } },
     },
   }),
-  /** Called by moleculer-db for other services, which name it in their `populates`. */
+  /** moleculer-db calls it for other services that name it in their `populates`. */
   resolve: action({
     access: "admin",
     ...read,

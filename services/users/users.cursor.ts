@@ -4,12 +4,12 @@ import { isStorable, UUID } from "../../lib/contract/fields.ts";
 /** The last row of a page: the sort of the list, the row's value of the sorted field, and its id. */
 export type Position = { sort: string; value: string; id: string };
 
-/** A position as text for the client. It is not signed: a changed cursor selects another page of the same list. */
+/** Encodes a position for the client. It is not signed: a changed cursor selects another page of the same list. */
 export const toCursor = ({ sort, value, id }: Position): string =>
   Buffer.from(JSON.stringify([sort, value, id])).toString("base64url");
 
 /**
- * Reads a cursor. Its shape is checked, as its values are parts of an SQL query.
+ * Reads a cursor. Its shape is checked, because its values become part of an SQL query.
  * @throws ValidationFailed if it is not a cursor of this list, or a cursor of another sort
  */
 export function fromCursor(cursor: string, sort: string): Position {
@@ -33,7 +33,7 @@ function isPosition(sort: unknown, value: unknown, id: unknown): boolean {
   return UUID.test(id) && (sort.endsWith("At") ? isTimestamp(value) : isStorable(value));
 }
 
-/** The form of `Date.toISOString`, in the years 0001 to 9999, which PostgreSQL takes too. */
+/** The form of `Date.toISOString`, for the years 0001 to 9999, which PostgreSQL accepts too. */
 const isTimestamp = (text: string): boolean =>
   /^(?!0000)\d{4}-/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString() === text;
 

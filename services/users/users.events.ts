@@ -2,7 +2,7 @@ import { event } from "../../lib/contract/events.ts";
 import { anyText, asResult, object, oneOf, partial, time } from "../../lib/contract/fields.ts";
 import { ADA, preferencesPatch, profile } from "./users.fields.ts";
 
-/** What is published of users (contract 7). */
+/** The published events of users (contract 7). */
 export const events = {
   "user.created": event({
     summary: "A user was created",

@@ -36,7 +36,7 @@ import { toTimezone } from "../../lib/contract/formats/timezone.ts";
 export const id = uuid();
 export const keycloakId = text(1, 255);
 
-/** What a person says of themselves. Rules, SQL, events and answers follow from this list. */
+/** The fields of a profile. Rules, SQL, events and answers are derived from this list. */
 export const profile = {
   fullName: text(2, 100, toName),
   companyName: optionalText(100, toName),
@@ -86,7 +86,7 @@ const user = {
 export const User = versioned(object(user, "User"));
 export type User = Infer<typeof User>;
 
-/** What a list can be sorted by; a leading `-` means descending. */
+/** The fields that a list can be sorted by; a leading `-` means descending. */
 export const SORTS = ["createdAt", "updatedAt", "email", "fullName"] as const;
 
 const moment = () =>
@@ -123,13 +123,13 @@ export const UserPage = object(
     items: list(ListedUser),
     nextCursor: described("The `cursor` of the next page; null on the last page", nullable(anyText())),
     total: described("With `count=true` only", optional(integer(0, TOTAL_MAX))),
-    totalIsLowerBound: described("There are more users than `total`", optional(flag())),
+    totalIsLowerBound: described("Whether there are more users than `total`", optional(flag())),
   },
   "UserPage",
 );
 export type UserPage = Infer<typeof UserPage>;
 
-/** How many users one lookup may ask for. */
+/** The maximum number of users in one lookup. */
 export const LOOKUP_MAX = 100;
 export const lookup = {
   ids: optional(list(id, LOOKUP_MAX)),
@@ -149,7 +149,7 @@ const pathsOf = (fields: Fields, prefix = ""): string[] =>
   ]);
 const PATHS = new Set(pathsOf(user));
 
-/** Names of fields, as moleculer-db takes them: a list, or a text with spaces or commas between them. */
+/** Names of fields in moleculer-db's form: a list, or a text separated by spaces or commas. */
 export const splitNames = (names: string): string[] => names.split(/[,\s]+/).filter(Boolean);
 const toNames: Format = (names) =>
   splitNames(names).every((name) => PATHS.has(name)) ? names : fault("must be names of fields of a user");
@@ -160,7 +160,7 @@ export const resolving = {
   fields: optional(oneOrMany(text(1, 1_000, toNames), 100)),
 };
 export type Resolving = InferAll<typeof resolving>;
-/** What was asked for of a user: with `fields`, only these. */
+/** A requested user; with `fields`, only these fields. */
 export const ResolvedUser = object(
   partial({
     ...user,
@@ -192,7 +192,7 @@ export const ADA: User = {
   updatedAt: "2025-10-06T10:00:00.000Z",
 };
 
-/** What a user gets who chose nothing. */
+/** The preferences of a user who has not changed them. */
 export const DEFAULT_PREFERENCES: Preferences = {
   language: "en",
   timezone: "UTC",

@@ -11,8 +11,8 @@ import { presentListed } from "./users.presenter.ts";
 import { limitSearch } from "./users.search.ts";
 
 /**
- * One page of users. A page begins after the last row of the one before, found in an index, so that the cost is flat
- * at any depth. The database ends a search that takes longer than its statement timeout (models/database.ts).
+ * One page of users. It starts after the last row of the previous page, found in an index, so the cost is the same at
+ * any depth. The database cancels a search after its statement timeout (models/database.ts).
  * @throws ValidationFailed for a bad cursor, DependencyUnavailable
  */
 export async function listUsers({ adapter }: Reader<UserModel>, listing: Listing): Promise<UserPage> {
@@ -46,7 +46,7 @@ const toTotal = (count: number) =>
 
 type SortField = (typeof SORTS)[number];
 
-/** What each sort compares, as an index holds it. */
+/** What each sort compares, as in its index. */
 const COMPARED: Record<SortField, (of: string) => string> = {
   createdAt: (of) => of,
   updatedAt: (of) => of,
@@ -72,7 +72,7 @@ function orderBy(sort: string): Order {
   ];
 }
 
-/** The rows after a position: a comparison of rows, which PostgreSQL answers from the index. */
+/** The rows after a position: a row comparison, which PostgreSQL answers from the index. */
 function beyond({ sort, value, id }: Position): WhereOptions {
   const field = fieldOf(sort);
   const compared = COMPARED[field];
@@ -105,7 +105,7 @@ function filters({
   return where;
 }
 
-/** A part of name, e-mail or company, in any case; `%`, `_` and `\` are letters. */
+/** Matches a part of name, e-mail or company, ignoring case; `%`, `_` and `\` have no special meaning. */
 function bySearch(search: string): WhereOptions {
   const contains = { [Op.iLike]: `%${search.replace(/[\\%_]/g, "\\$&")}%` };
   return { [Op.or]: [{ fullName: contains }, { email: contains }, { companyName: contains }] };

@@ -16,9 +16,9 @@ import {
 import { cutToOneMessage, fitsOneMessage } from "./users.message.ts";
 import { presentUser } from "./users.presenter.ts";
 
-/** Many users at once (contract 23): one query for each kind of key. */
+/** Many users at once (contract 23): one query per kind of key. */
 
-/** Reads of the same moment share one query. */
+/** Reads at the same moment share one query. */
 const findByIds = async (ids: string[]): Promise<UserRow[]> =>
   (await Promise.all(ids.map(findUser))).filter((row) => row !== undefined);
 
@@ -35,7 +35,7 @@ const findByEmails = findBy(
 );
 
 /**
- * Users by ids, Keycloak ids and e-mails, each once, and the keys that no user has.
+ * Users by ids, Keycloak ids and e-mails, each once, and the keys that belong to no user.
  * @throws ValidationFailed for more than 100 keys, DependencyUnavailable
  */
 export async function lookUp({ ids = [], keycloakIds = [], emails = [] }: Lookup): Promise<FoundUsers> {
@@ -94,7 +94,7 @@ export async function resolve({ id, mapping, fields }: Resolving): Promise<Resol
   return Array.isArray(id) ? [...new Set(ids)].flatMap((id) => byId[id] ?? []) : (byId[id] as ResolvedUser);
 }
 
-/** The fields of a user with these names, such as `profile.fullName`; all without names. */
+/** The fields of a user with these names, such as `profile.fullName`; all fields if there are no names. */
 function pick(user: User, names?: string[]): ResolvedUser {
   if (!names) return user;
   const picked: Record<string, unknown> = {};

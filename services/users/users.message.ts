@@ -1,13 +1,13 @@
 import type { UserRow } from "../../models/user.ts";
 
-/** Answers with many users must fit into one Kafka message, as they may come from another node. */
+/** Answers with many users must fit into one Kafka message, because they may come from another node. */
 
-/** Kafka refuses a message above 1 MiB; in bytes. */
+/** In bytes. Kafka refuses a message above 1 MiB. */
 const MAX = 900_000;
-/** What all fields of a user but the bio take at most, in bytes. */
+/** The maximum size of all fields of a user except the bio, in bytes. */
 const MAX_OTHER_FIELDS = 3_000;
 
-/** As many users of a list as one message holds for certain. */
+/** As many users of a list as certainly fit in one message. */
 export function cutToOneMessage<Row extends Pick<UserRow, "bio">>(rows: Row[]): Row[] {
   let bytes = 0;
   const fits = ({ bio }: Row) => {
@@ -18,5 +18,5 @@ export function cutToOneMessage<Row extends Pick<UserRow, "bio">>(rows: Row[]): 
   return end < 0 ? rows : rows.slice(0, end);
 }
 
-/** Whether one message holds a result. JSON is longer than what is sent. */
+/** Whether a result fits in one message. JSON is longer than the serialized form. */
 export const fitsOneMessage = (result: object): boolean => Buffer.byteLength(JSON.stringify(result)) <= MAX;

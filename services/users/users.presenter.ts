@@ -8,7 +8,7 @@ function profileOf(row: UserRow): Pick<UserRow, keyof Profile> {
   return profile as Pick<UserRow, keyof Profile>;
 }
 
-/** A user's row as `User` (contract 1): a whitelist, so that no other column leaks out. Counters are clamped at 0. */
+/** A user's row as `User` (contract 1): a whitelist, so that no other column is exposed. Counters are clamped at 0. */
 export const presentUser = (row: UserRow): User => ({
   id: row.id,
   keycloakId: row.keycloakId,
@@ -23,7 +23,7 @@ export const presentUser = (row: UserRow): User => ({
   updatedAt: row.updatedAt.toISOString(),
 });
 
-/** A user of a list: a deleted one with the time of its deletion. */
+/** A user of a list; a deleted one has the time of its deletion. */
 export const presentListed = (row: UserRow): ListedUser => ({
   ...presentUser(row),
   ...(row.deletedAt && { deletedAt: row.deletedAt.toISOString() }),

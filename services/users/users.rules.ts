@@ -12,14 +12,14 @@ import {
   type Profile,
 } from "./users.contract.ts";
 
-/** A user who is yet to be stored. */
+/** A user to be stored. */
 export type NewUser = Pick<UserRow, "id" | "keycloakId" | "email" | "createdAt" | keyof Profile>;
 
-/** What the users' actions decide: pure functions from the row and the wish to the change. */
+/** Decisions of the users' actions: pure functions from the row and the requested values to the change. */
 
 export type Wish = { keycloakId: string; email: string; profile: Profile };
 
-/** Every field of a profile: what is omitted is null. */
+/** All fields of a profile; omitted ones are null. */
 const whole = (profile: Profile) =>
   Object.fromEntries(PROFILE_FIELDS.map((field) => [field, profile[field] ?? null])) as Pick<
     UserRow,
@@ -43,7 +43,7 @@ export function newUser(
 }
 
 /**
- * The user who has the wished keycloakId already, among those who have it or the wished e-mail.
+ * The existing user with this keycloakId, among the users with this keycloakId or e-mail.
  * @throws EmailTaken if the e-mail belongs to another user: the two are never linked (contract 21)
  */
 export function existingUser(users: UserRow[], { keycloakId, email }: Wish): UserRow | undefined {
@@ -52,14 +52,14 @@ export function existingUser(users: UserRow[], { keycloakId, email }: Wish): Use
   return users.find((user) => user.keycloakId === keycloakId);
 }
 
-/** A user's preferences, whole: what is stored over the defaults. */
+/** A user's complete preferences: the stored ones over the defaults. */
 export const preferencesOf = ({ preferences }: Pick<UserRow, "preferences">): Preferences => ({
   ...DEFAULT_PREFERENCES,
   ...preferences,
   notifications: { ...DEFAULT_PREFERENCES.notifications, ...preferences.notifications },
 });
 
-/** The entries of `wish` that differ from what is; what `wish` leaves out does not. */
+/** The entries of `wish` that differ from the current values; omitted ones do not differ. */
 function differing<Fields extends object>(wish: Partial<Fields>, current: Fields): Partial<Fields> {
   const differs = (field: keyof Fields) => wish[field] !== undefined && wish[field] !== current[field];
   return Object.fromEntries(
@@ -69,18 +69,18 @@ function differing<Fields extends object>(wish: Partial<Fields>, current: Fields
 
 const isEmpty = (object: object) => Object.keys(object).length === 0;
 
-/** PATCH: omitted keeps, null clears. Nothing changed, no event (contract 7). */
+/** PATCH: omitted fields stay, null clears. If nothing changes, there is no event (contract 7). */
 export function updateProfile(user: UserRow, wish: Partial<Profile> = {}): Change | undefined {
   const changes = differing<Partial<Profile>>(wish, user);
   if (isEmpty(changes)) return undefined;
   return { set: changes, events: [{ eventType: "user.updated", userId: user.id, data: { changes } }] };
 }
 
-/** PUT: what is omitted is cleared. */
+/** PUT: omitted fields are cleared. */
 export const replaceProfile = (user: UserRow, profile: Profile): Change | undefined =>
   updateProfile(user, whole(profile));
 
-/** Keycloak's change of address, brought here. */
+/** Applies a change of e-mail that was made in Keycloak. */
 export function changeEmail(user: UserRow, email: string): Change | undefined {
   if (email === user.email) return undefined;
   return {
@@ -107,13 +107,13 @@ export function updatePreferences(user: UserRow, wish: PreferencesPatch): Change
   };
 }
 
-/** Soft: the row stays, and no longer counts as a user. */
+/** A soft delete: the row stays, but is no longer a user. */
 export const remove = (user: UserRow, reason: Events["user.deleted"]["reason"], now: Date): Change => ({
   set: { deletedAt: now },
   events: [{ eventType: "user.deleted", userId: user.id, data: { deletedAt: now.toISOString(), reason } }],
 });
 
-/** Why a user is deleted: on whose word. */
+/** The reason for a deletion, which depends on the caller. */
 export function removalReason(caller: Caller, keycloakId: string): Events["user.deleted"]["reason"] {
   if (caller.internal) return "internal_request";
   return caller.user?.sub === keycloakId ? "user_request" : "admin_request";

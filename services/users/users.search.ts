@@ -3,24 +3,24 @@ import { DependencyUnavailable } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
 
 /**
- * Limits the searches of a node, which are by far its most expensive queries. They use at most a fifth of the
- * connections of the pool. A trigram index finds terms of three characters or more; shorter terms read the table, so
- * these run one at a time. As many as fit wait for a short time; all others are refused.
+ * Limits the searches of a node, which are by far its most expensive queries. They use at most a fifth of the pool's
+ * connections. A trigram index finds terms of three characters or more. Shorter terms scan the table, so these run one
+ * at a time. A limited number of searches wait for a short time; all others are refused.
  */
 
-/** Terms of fewer characters cannot be found in a trigram index. */
+/** A trigram index cannot find shorter terms. */
 const INDEXED_FROM = 3;
 const WAITING_MAX = 20;
 /** In ms. */
 const WAIT_MAX = 1_500;
 
-/** @param patience how long a search waits for its turn at most, in ms */
+/** @param patience the maximum time that a search waits for its turn, in ms */
 export function searchLimiter(atOnce: number, patience = WAIT_MAX) {
   const limits = { indexed: pLimit(atOnce), short: pLimit(1) };
 
   /**
    * Runs a search when it is its turn.
-   * @throws DependencyUnavailable if too many wait already, or the wait was too long
+   * @throws DependencyUnavailable if too many wait, or the wait was too long
    */
   return async function limited<Result>(term: string, search: () => Promise<Result>): Promise<Result> {
     const limit = [...term].length < INDEXED_FROM ? limits.short : limits.indexed;

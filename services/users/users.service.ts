@@ -112,7 +112,7 @@ function demandEmail({ params, meta }: Pick<Context<{ email: string }, Meta>, "p
 
 const answerWith = (ctx: { meta: Meta }, row: UserRow): User => presentUser(reportVersion(ctx, row));
 
-/** Changes a profile by a rule, counts the change if there was one, and returns the user afterwards. */
+/** Changes a profile by a rule, counts the change if there was one, and returns the changed user. */
 async function changeProfile(
   ctx: Context<{ id: string }, Meta>,
   decide: (user: UserRow) => Change | undefined,

@@ -10,7 +10,7 @@ import type { DomainEvent } from "../contracts.ts";
 import { PROFILE_FIELDS } from "./users.contract.ts";
 import { existingUser, type NewUser, newUser, type Wish } from "./users.rules.ts";
 
-/** What a new row is given; all other columns have defaults. */
+/** The values of a new row; all other columns have defaults. */
 const GIVEN = [
   "id",
   "keycloakId",
@@ -50,7 +50,7 @@ async function insert(statement: Statement, signUps: SignUp[], within?: Transact
   return query<UserRow>(statement, [JSON.stringify(rows), ...records], within);
 }
 
-/** Sign-ups of the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. */
+/** Sign-ups at the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. */
 const insertIfFree = inBatches(async (signUps: SignUp[]) => {
   const rows = await insert(INSERT_FREE, signUps);
   const created = new Map(rows.map((row) => [row.id, row]));
@@ -58,7 +58,7 @@ const insertIfFree = inBatches(async (signUps: SignUp[]) => {
 });
 
 /**
- * Stores a new user together with its event.
+ * Stores a new user and its event.
  * @param within the transaction that it belongs to, if any
  * @throws EmailTaken, KeycloakIdTaken, DependencyUnavailable
  */
@@ -70,7 +70,7 @@ export async function insertUser(
 ): Promise<UserRow> {
   const signUp = { user, record: toRecord(event, cause, user.createdAt) };
   const created = within ? undefined : await insertIfFree(signUp).catch(refuseUnlessOfOthers);
-  // alone, its error says what is taken
+  // on its own, its error shows what is taken
   const [row] = created ? [created] : await insert(INSERT, [signUp], within).catch(refuseTaken(user));
   if (within) within.afterCommit(() => wakeRelay());
   else wakeRelay();
@@ -89,11 +89,11 @@ const FIND_TAKERS = {
     WHERE deleted_at IS NULL AND (keycloak_id = $1 OR email_key(email) = email_key($2))`,
 };
 
-/** How often a creation is tried that others, who create and delete the same user, get ahead of. */
+/** The maximum number of attempts, if others keep creating and deleting the same user. */
 const ATTEMPTS = 5;
 
 /**
- * The user with this keycloakId, created if there is none. The unique indexes decide among parallel calls.
+ * The user with this keycloakId, created if missing. The unique indexes decide between parallel calls.
  * @throws EmailTaken if the e-mail belongs to another user, DependencyUnavailable
  */
 export async function ensureUser(wish: Wish, cause: Cause): Promise<{ row: UserRow; created: boolean }> {
@@ -114,7 +114,7 @@ const isTaken = (error: unknown) => error instanceof EmailTaken || error instanc
 
 const UNIQUE_VIOLATION = "23505";
 
-/** The partial unique indexes decide who wins a race; the name of the violated one shows what was taken. */
+/** The partial unique indexes decide between parallel calls; the name of the violated one shows what was taken. */
 export const refuseTaken =
   ({ email, keycloakId = "" }: { email: string; keycloakId?: string }) =>
   (error: unknown): never => {

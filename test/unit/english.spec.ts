@@ -22,7 +22,7 @@ const OUTSIDE =
 const files = globSync(
   [
     "*.{md,ts,js,json,yml}",
-    "{bench,cli,contracts,docs,examples,lib,migrations,mixins,models,ops}/**/*.{md,ts,js,json,yml,html,css}",
+    "{bench,cli,contracts,docs,examples,lib,migrations,mixins,models,ops,services}/**/*.{md,ts,js,json,yml,html,css}",
     "{.ci,.github}/**/*",
     "{Dockerfile,.env.example}",
   ],

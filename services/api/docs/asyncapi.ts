@@ -47,7 +47,7 @@ export const asyncApi = (): object => ({
     kafka: {
       host: "{broker}",
       protocol: "kafka",
-      description: "The Kafka of the deployment, which may demand SASL or TLS",
+      description: "The Kafka of the deployment, which may require SASL or TLS",
       variables: { broker: { default: "localhost:9092", description: "One of `KAFKA_BROKERS`" } },
     },
   },

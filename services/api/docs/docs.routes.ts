@@ -10,7 +10,7 @@ import type { Request } from "../gateway.types.ts";
 
 type Answer = (req: Request, res: ServerResponse) => Promise<unknown>;
 
-/** A rejection of an alias function would get lost: it is passed to the gateway, which answers. */
+/** moleculer-web ignores the rejection of an alias function, so it is passed to the gateway, which answers. */
 const route = (answer: Answer) => (req: Request, res: ServerResponse, next: (error: unknown) => void) =>
   void answer(req, res).catch(next);
 
@@ -27,7 +27,7 @@ const asyncApi: Answer = async (req, res) => {
 const OURS = join(import.meta.dirname, "page");
 const SWAGGER = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 
-/** The page and what it loads; nothing comes from other hosts. */
+/** The page and its files; nothing is loaded from other hosts. */
 const FILES = new Map([
   ["index.html", { folder: OURS, type: "text/html" }],
   ["docs.css", { folder: OURS, type: "text/css" }],
@@ -36,7 +36,7 @@ const FILES = new Map([
   ["swagger-ui-bundle.js", { folder: SWAGGER, type: "text/javascript" }],
 ]);
 
-/** Swagger UI writes style attributes and draws its icons from data addresses. */
+/** Swagger UI writes style attributes and draws its icons from data URLs. */
 const HEADERS = {
   "Content-Security-Policy":
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
@@ -54,7 +54,7 @@ async function sendFile(res: ServerResponse, name: string): Promise<void> {
   res.end(bytes);
 }
 
-/** On the gateway, outside the base path. */
+/** The gateway's routes outside the base path. */
 export const DOCS_ROUTES = {
   "GET /openapi.json": route(openApi),
   "GET /asyncapi.json": route(asyncApi),

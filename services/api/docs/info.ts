@@ -1,6 +1,6 @@
 import { VERSION } from "../../../lib/contract/events.ts";
 
-/** What both documents say of the service itself. */
+/** The information about the service in both documents. */
 
 export const INFO = {
   version: VERSION,

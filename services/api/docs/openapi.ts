@@ -12,7 +12,7 @@ import { refer, SCHEMAS } from "./schemas.ts";
 
 const DESCRIPTION = `Profiles, avatars, statistics, quotas and preferences.
 
-Send \`Authorization: Bearer <Keycloak access token>\`; services of ours send \`x-internal-token\` instead. To try it here, choose *Authorize*, then *Execute*.
+Send \`Authorization: Bearer <Keycloak access token>\`; internal services send \`x-internal-token\` instead. To try it here, choose *Authorize*, then *Execute*.
 
 Every error has the same form, \`Error\`, or with \`Accept: application/problem+json\` that of RFC 9457: \`type\`, \`title\`, \`status\`, \`detail\`, \`instance\`, \`code\`, \`traceId\` and \`errors\`. Its header \`x-error-code\` has one of the codes of its response here; besides, any request can be refused with \`REQUEST_REFUSED\`, \`ROUTE_NOT_FOUND\` or \`METHOD_NOT_ALLOWED\`. The events of the service are described in [asyncapi.json](asyncapi.json).`;
 
@@ -131,7 +131,7 @@ function jsonBody(fields: Fields, example: object) {
   return { required: "required" in schema, content: { "application/json": { schema, example } } };
 }
 
-/** Without `format`, generated clients take the bytes for text. */
+/** Without `format`, generated clients treat the bytes as text. */
 const BINARY: JsonSchema = { type: "string", format: "binary" };
 
 const FILE = {

@@ -4,7 +4,7 @@ import { UserNotFound } from "../../../lib/contract/errors.ts";
 import { ADA } from "../../users/users.contract.ts";
 import { REST_ROUTES, type RestRoute } from "../api.routes.ts";
 
-/** The routes of the gateway as operations of the OpenAPI document, and who may call each. */
+/** The routes of the gateway as operations of the OpenAPI document, with their allowed callers. */
 
 export type Operation = {
   /** The name of the action. */
@@ -47,7 +47,7 @@ function toOperation({ route, action: name, contract, me }: RestRoute): Operatio
     : { name, method, path, contract, ...CALLERS[contract.access] };
 }
 
-/** The same for the user of the token, whose id is not given. */
+/** The same operation for the user of the token, without the id. */
 function mine(contract: ActionContract): ActionContract {
   const { id, ...params } = contract.params;
   const { operationId = "", summary, access, errors = [] } = contract;

@@ -15,9 +15,9 @@ import { toErrorResponse } from "../../../lib/http/error-response.ts";
 import { ADA } from "../../users/users.contract.ts";
 import { refer } from "./schemas.ts";
 
-/** How a route refuses, shown by the very errors that the service throws. */
+/** The error answers of a route, generated from the errors that the service throws. */
 
-/** What follows from who may call an action and from what it takes, and its own errors. */
+/** The errors that an action's access and params imply, and its own. */
 export const refusals = ({
   rest: route,
   access,

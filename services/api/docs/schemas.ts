@@ -15,7 +15,7 @@ import {
 import { type JsonSchema, toJsonSchema } from "../../../lib/contract/json-schema.ts";
 import { REST_ACTIONS } from "../../contracts.ts";
 
-/** The schemas that the OpenAPI document refers to by name: the results of the actions, and what is no action's. */
+/** The named schemas of the OpenAPI document: the results of the actions, and those of no action. */
 
 const error = {
   statusCode: integer(400, 599),

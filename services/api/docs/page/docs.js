@@ -11,5 +11,5 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
-  validatorUrl: null, // its default is a server on the internet
+  validatorUrl: null, // the default is a server on the internet
 });
