@@ -23,7 +23,7 @@ export type Reader<Entity> = {
     findOne(options: FindOptions): Promise<Entity | null>;
     /** At most `limit` entities; `sort` is in Sequelize's own form, which can also name expressions. */
     find(filter: { query: WhereOptions; sort: Order; limit: number }): Promise<Entity[]>;
-    /** How many entities there are. The database reads at most `limit`. */
+    /** The number of entities. The database counts at most `limit`. */
     count(filter: CountFilter): Promise<number>;
   };
 };

@@ -98,7 +98,7 @@ export const GATEWAY_OVERRIDES = {
     throw new MethodNotAllowed(ofPath.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : method)));
   },
 
-  /** The length is set for HEAD too. */
+  /** Sets the length for HEAD too. */
   encodeResponse(_req: Request, res: ServerResponse, data: unknown): string | Buffer {
     const json = JSON.stringify(data);
     const length = Buffer.byteLength(json);

@@ -18,7 +18,7 @@ export type Reading =
 
 type Fields = Record<string, unknown>;
 
-/** The validation of each type's data. The subject is left to `keyOf`: an event with an id needs none. */
+/** Validates each type's data. `keyOf` checks the subject, because an event with an id needs none. */
 const CHECKS = new Map(
   Object.entries(CONSUMED_BY_TYPE).map(([eventType, { data, subject }]) => {
     const { [subject]: _subject, ...others } = data;

@@ -55,7 +55,7 @@ export async function lookUp({ ids = [], keycloakIds = [], emails = [] }: Lookup
   };
 }
 
-/** The asked keys that no row has, each once and as given. */
+/** The requested keys that no row has, each once and as given. */
 function missing(
   asked: string[],
   rows: UserRow[],
