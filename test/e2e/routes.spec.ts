@@ -18,6 +18,11 @@ const MISSING = "00000000-0000-4000-8000-000000000000";
 const ROUTES: [method: string, path: string, status: number, body?: object][] = [
   ["POST", users, 201, { keycloakId: name, email: `${name}@example.com`, profile }],
   ["GET", users, 200],
+  ["GET", `${users}?count=true`, 200],
+  ["GET", `${users}?deleted=true`, 200],
+  ["POST", `${users}/lookup`, 200, { keycloakIds: [name], emails: ["nobody@example.com"] }],
+  ["POST", `${users}/lookup`, 400, { ids: Array(101).fill(MISSING) }],
+  ["PUT", `${users}/by-keycloak/${name}`, 200, { email: `${name}@example.com`, profile }],
   ["GET", `${users}/by-keycloak/${name}`, 200],
   ["GET", `${users}/by-email/${name}@example.com`, 200],
   ["GET", `${users}/me`, 401], // a service alone is nobody
