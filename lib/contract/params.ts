@@ -17,7 +17,7 @@ const copyOf = (field: Field): Field => ({
   ...(field.default !== undefined && defaulted(field)),
 });
 
-/** The validator's own default would replace null too, which a field has to declare that it takes. */
+/** The validator's own default would also replace null, which a field must declare to accept. */
 const defaulted = ({ default: value, custom }: Field) => ({
   default: undefined,
   optional: true,
