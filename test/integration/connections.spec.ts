@@ -1,11 +1,10 @@
-import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import type { Service } from "moleculer";
 import { FORM, formOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
 import { allRows, createUser, type Person } from "../helpers/people.ts";
 import { postUser } from "../helpers/process.ts";
+import { callsRunning, connect, headOf } from "../helpers/raw-client.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
@@ -20,61 +19,33 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** A request's head, with a body of `length` bytes announced. */
-const headOf = (method: string, rest: string, length: number, headers: Record<string, string>) =>
-  [
-    `${method} /api/v1/users/${person.id}${rest} HTTP/1.1`,
-    "Host: localhost",
-    `Content-Length: ${length}`,
-    ...Object.entries({ ...person.headers, ...headers }).map(([name, value]) => `${name}: ${value}`),
-    "\r\n",
-  ].join("\r\n");
 const JSON_TYPE = { "content-type": "application/json" };
-
-/** A connection, what came back on it so far, and when it was closed, in ms from now. */
-function connect() {
-  const start = Date.now();
-  const state = {
-    socket: net.connect(Number(new URL(service.url).port), "127.0.0.1"),
-    answer: "",
-    closedAfter: 0,
-  };
-  state.socket.on("data", (data) => {
-    state.answer += data;
-  });
-  state.socket.on("error", () => {});
-  state.socket.on("close", () => {
-    state.closedAfter = Date.now() - start;
-  });
-  return state;
-}
-
-/** How many calls are under way, in all services of the broker. */
-const underWay = () =>
-  (service.broker.services as (Service & { _trackedContexts?: unknown[] })[]).reduce(
-    (sum, { _trackedContexts = [] }) => sum + _trackedContexts.length,
-    0,
-  );
 
 describe("a client that goes away in the middle leaves nothing running:", () => {
   const form = () => formOf({ filename: "a.jpg", type: "image/jpeg", content: image });
   test.each<[string, () => [head: string, sent: Buffer | string]]>([
-    ["of an upload", () => [headOf("POST", "/avatar", form().length, FORM), form().subarray(0, -500)]],
+    [
+      "of an upload",
+      () => [headOf(person, "POST", "/avatar", form().length, FORM), form().subarray(0, -500)],
+    ],
     [
       "of an upload, before the file",
-      () => [headOf("POST", "/avatar", form().length, FORM), form().subarray(0, 60)],
+      () => [headOf(person, "POST", "/avatar", form().length, FORM), form().subarray(0, 60)],
     ],
-    ["of an upload, right after its head", () => [headOf("POST", "/avatar", form().length, FORM), ""]],
+    [
+      "of an upload, right after its head",
+      () => [headOf(person, "POST", "/avatar", form().length, FORM), ""],
+    ],
     [
       "of an upload, before the last byte",
-      () => [headOf("POST", "/avatar", form().length, FORM), form().subarray(0, -1)],
+      () => [headOf(person, "POST", "/avatar", form().length, FORM), form().subarray(0, -1)],
     ],
-    ["of a JSON body", () => [headOf("PATCH", "", 100, JSON_TYPE), '{"profile":{"bio":"']],
+    ["of a JSON body", () => [headOf(person, "PATCH", "", 100, JSON_TYPE), '{"profile":{"bio":"']],
   ])("%s", async (_, ask) => {
     const before = await allRows(service);
     const [head, sent] = ask();
     const connections = Array.from({ length: 5 }, () => {
-      const { socket } = connect();
+      const { socket } = connect(service);
       socket.write(head);
       socket.write(sent);
       return socket;
@@ -82,9 +53,9 @@ describe("a client that goes away in the middle leaves nothing running:", () => 
     await sleep(100);
     for (const [index, socket] of connections.entries())
       index % 2 ? socket.destroy() : socket.resetAndDestroy();
-    await waitFor(() => underWay() === 0);
+    await waitFor(() => callsRunning(service) === 0);
     await sleep(50);
-    expect(underWay()).toBe(0);
+    expect(callsRunning(service)).toBe(0);
     expect(await allRows(service)).toEqual(before);
   });
 
@@ -107,7 +78,7 @@ test.each<[string, string | Buffer]>([
   ],
   ["no host", "GET /health HTTP/1.1\r\n\r\n"],
 ])("what speaks %s is refused with a 4xx, and the service goes on", async (_, bytes) => {
-  const connection = connect();
+  const connection = connect(service);
   connection.socket.write(bytes);
   await waitFor(() => connection.closedAfter > 0 || connection.answer !== "", 8_000);
   connection.socket.destroy();
@@ -116,7 +87,7 @@ test.each<[string, string | Buffer]>([
 });
 
 test("requests on one connection are answered in turn, an early error not being the end of it", async () => {
-  const connection = connect();
+  const connection = connect(service);
   const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
   connection.socket.write(ask("/nothing") + ask("/api/v1/users/me") + ask("/health/live"));
   await waitFor(() => connection.answer.match(/HTTP\/1\.1 /g)?.length === 3);
