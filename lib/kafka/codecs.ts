@@ -29,7 +29,13 @@ export async function registerCodecs(): Promise<void> {
  * Records at consecutive offsets whose value says that the batch cannot be unpacked. They are as many as a batch may
  * have, as kafkajs reads as many records as the batch header says.
  */
-export function unreadableRecords(): Buffer {
+export const unreadableRecords = (): Buffer => {
+  unreadable ??= makeUnreadable();
+  return unreadable;
+};
+let unreadable: Buffer | undefined;
+
+function makeUnreadable(): Buffer {
   const value = Buffer.from("a record of a batch that cannot be unpacked");
   const end = Buffer.concat([varint(-1), varint(value.length), value, varint(0)]); // no key, no headers
   const records: Buffer[] = [];
