@@ -5,10 +5,8 @@ import { CORRELATION_ID, echoCorrelationId } from "./correlation.ts";
 import { toErrorResponse } from "./error-response.ts";
 import { PROBLEM_JSON, toProblem, wantsProblem } from "./problem.ts";
 
-/**
- * How long the rest of a request is read and ignored after its answer, in ms: closing at once could lose the answer.
- */
-const LINGER = 1_000;
+/** How long the rest of a request is read and ignored after its answer, in ms. */
+const LINGER = 2_000;
 
 type Incoming = IncomingMessage & { originalUrl?: string; $ctx?: { requestID: string | null } };
 
@@ -24,8 +22,21 @@ export function sendJson(
   if (res.headersSent) return void res.destroy();
   const json = JSON.stringify(body);
   res.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(json) });
+  if (!req.complete) linger(req);
   res.end(req.method === "HEAD" ? undefined : json);
-  if (!req.complete) setTimeout(() => req.complete || req.socket.destroy(), LINGER).unref();
+}
+
+/**
+ * Reads and ignores the rest of a request for a while. Node would close the connection right after its last answer, and
+ * bytes that still arrive then can destroy that answer before the client has read it (RFC 9112, 9.6).
+ */
+function linger(req: Incoming): void {
+  const { socket } = req;
+  setTimeout(() => req.complete || socket.destroy(), LINGER).unref();
+  socket.destroySoon = () => {
+    socket.end(); // our side only
+    setTimeout(() => socket.destroy(), LINGER).unref();
+  };
 }
 
 /**

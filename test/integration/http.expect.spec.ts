@@ -1,3 +1,5 @@
+import net from "node:net";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { jpeg } from "../helpers/images.ts";
 import { createUser, type Person } from "../helpers/people.ts";
@@ -35,14 +37,23 @@ const REFUSED: [string, () => string, number][] = [
   ["an unknown route", () => head("PATCH /nothing", TOKEN, "Content-Length: 9\r\n"), 404],
 ];
 
-test.each(REFUSED)("%s is refused before the body is sent", async (_, request, status) => {
+test.concurrent.each(REFUSED)("%s is refused before the body is sent", async (_, request, status) => {
   expect(await statuses(`${request()}\r\n`)).toEqual([status]);
+});
+
+test("a client that sends its whole body before it reads can still read why the body was refused", async () => {
+  const socket = net.connect(Number(new URL(service.url).port), "127.0.0.1").pause();
+  socket.write(`${head(post(), TOKEN, FORM, "Content-Length: 8000000\r\n")}\r\n`);
+  await new Promise<void>((resolve, reject) =>
+    socket.write(Buffer.alloc(8_000_000), (error) => (error ? reject(error) : resolve())),
+  );
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 413 /);
 });
 
 describe("a client that waits to be asked for the body", () => {
   const EXPECT = "Expect: 100-continue\r\n";
 
-  test.each(REFUSED)("is not asked: %s", async (_, request, status) => {
+  test.concurrent.each(REFUSED)("is not asked: %s", async (_, request, status) => {
     expect(await statuses(`${request()}${EXPECT}\r\n`)).toEqual([status]);
   });
 
