@@ -84,7 +84,7 @@ export const partial = <Of extends Fields>(fields: Of) =>
     [Key in keyof Of]: Field<Infer<Of[Key]> | undefined>;
   };
 
-/** The same fields as they are in results: an optional one is null instead of missing. */
+/** The same fields as they are in results, or in params that must be given: an optional one is null instead of missing. */
 export const asResult = <Of extends Fields>(fields: Of) =>
   Object.fromEntries(
     Object.entries(fields).map(([name, field]) => [name, { ...field, optional: false }]),

@@ -73,7 +73,7 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     for (const id of ids) expect((await sharp((await see(id)).bytes).metadata()).width).toBe(512);
   });
 
-  test("a picture larger than a message of Kafka may be comes whole", async () => {
+  test("an avatar that is larger than a Kafka message arrives whole", async () => {
     const id = await createUser();
     expect((await upload(id, await noise(512, 4).png().toBuffer())).status).toBe(200);
     const { headers, bytes } = await see(id);
@@ -82,7 +82,7 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     await sharp(bytes).raw().toBuffer(); // rejects where a byte is missing
   });
 
-  test("of the hostile files each is refused, or made anew without a trace of what was sent", async () => {
+  test("of the hostile files each is refused, or re-encoded without a trace of what was sent", async () => {
     const left = await hostileImages();
     const faults: string[] = [];
     const lane = async () => {
@@ -96,7 +96,7 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     expect(faults).toEqual([]);
   }, 240_000);
 
-  test("a file above the limit is 413, and one that is no picture 415", async () => {
+  test("a file above the limit is 413, and one that is no image 415", async () => {
     const id = await createUser();
     expect((await upload(id, Buffer.alloc(5 * 2 ** 20 + 1))).status).toBe(413);
     expect((await upload(id, Buffer.from("no picture"))).status).toBe(415);

@@ -43,6 +43,7 @@ const TABLE: [string, Call, ...number[]][] = [
   ["POST /users", () => ({ method: "POST", path: users, body: newUser({ keycloakId: "stranger-to-be" }) }), 403, 403, 201, 201, 401],
   ["GET /users/:id", get(""),                                  200, 403, 200, 200, 401],
   ["GET /users/by-keycloak/:keycloakId", get(({ keycloakId }) => `by-keycloak/${keycloakId}`), 200, 403, 200, 200, 401],
+  ["PUT /users/by-keycloak/:keycloakId", ({ keycloakId, email }) => ({ method: "PUT", path: `${users}/by-keycloak/${keycloakId}`, body: { email, profile: { fullName: "New Name" } } }), 200, 403, 200, 200, 401],
   ["PATCH /users/:id", send("PATCH", "", { profile: { bio: "x" } }), 200, 403, 200, 200, 401],
   ["DELETE /users/:id", send("DELETE"),                        200, 403, 200, 200, 401],
   ["PUT /users/:id/profile", send("PUT", "/profile", { fullName: "New Name" }), 200, 403, 200, 200, 401],
@@ -80,6 +81,12 @@ const TABLE: [string, Call, ...number[]][] = [
   ["GET /health/ready", () => ({ path: "/health/ready" }),     200, 200, 200, 200, 200],
   ["GET /metrics", () => ({ path: "/metrics" }),               200, 200, 200, 200, 200],
 ];
+
+test("the access table has every route", async () => {
+  const { ROUTES } = await import("../../services/api/api.routes.ts");
+  const routes = TABLE.map(([route]) => route).filter((route) => route.includes("/users"));
+  expect(routes.sort()).toEqual(Object.keys(ROUTES).sort());
+});
 
 describe.each(TABLE)("access: %s", (_, call, self = 0, other = 0, admin = 0, internal = 0, nobody = 0) => {
   const ask = (asked: Asked, headers: object) =>

@@ -53,6 +53,12 @@ test("ARCHITECTURE.md names every dependency, and no other", () => {
   expect(listed.sort()).toEqual(used.sort());
 });
 
+test("CONTRIBUTING.md selects tests by names that they have", () => {
+  const examples = [...read("CONTRIBUTING.md").matchAll(/`npm test -- (\S+) -t "([^"]+)"`/g)];
+  expect(examples.length).toBeGreaterThan(0);
+  for (const [, file = "", name = ""] of examples) expect(read(file)).toContain(name);
+});
+
 describe.each(pages)("%s names", (page) => {
   const text = read(page);
 
