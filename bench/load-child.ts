@@ -6,7 +6,16 @@ import { median, quantile } from "./statistics.ts";
 
 async function fire({ url, connections, seconds = 1, amount, requests }: Job): Promise<Outcome> {
   const idReplacement = requests.some(({ body }) => body !== undefined);
-  const options = { url, connections, duration: seconds, amount, requests, idReplacement, sampleInt: 100 };
+  // each connection begins at another request: otherwise all of them ask for the same thing at the same moment
+  let connection = 0;
+  const setupClient = (client: autocannon.Client) => {
+    const first = Math.floor((connection++ * requests.length) / connections);
+    client.setRequests([...requests.slice(first), ...requests.slice(0, first)]);
+  };
+  const options = {
+    ...{ url, connections, duration: seconds, amount, requests, idReplacement, sampleInt: 100 },
+    setupClient,
+  };
 
   // autocannon's own figures are in whole milliseconds and include its preparation
   const times: number[] = [];
