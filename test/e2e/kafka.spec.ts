@@ -172,7 +172,7 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     await until(() => neighbour.heard.find(({ key }) => key === id));
   });
 
-  test("GET /health tells of Kafka", async () => {
+  test("GET /health reports Kafka", async () => {
     const { body } = await cluster.gateway.http.get("/health").expect(200);
     expect(body.kafka).toEqual({ status: "connected", broker: brokers.join(",") });
   });

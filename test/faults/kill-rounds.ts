@@ -33,7 +33,7 @@ type Interview = { eventId: string; eventType: string; userId: string; data: { i
 export async function killRounds(
   database: TestDatabase,
   rounds: number,
-  tell: (line: string) => void = () => {},
+  log: (line: string) => void = () => {},
 ): Promise<Summary> {
   const folder = await mkdtemp(join(tmpdir(), "user-service-kill-"));
   const heardFile = join(folder, "heard.txt");
@@ -73,7 +73,7 @@ export async function killRounds(
     service.child.kill("SIGKILL");
     await Promise.all(writers);
     await service.remove();
-    if (round % 10 === 0) tell(`${round} rounds, ${written.length} writes`);
+    if (round % 10 === 0) log(`${round} rounds, ${written.length} writes`);
   }
 
   const last = await start();

@@ -5,7 +5,7 @@ export type Account = {
   updatesTried: number;
   /** The numbers of those that were answered with 2xx, in order. */
   updates: number[];
-  /** increment-interviews: answered with 2xx, and without an answer that tells. */
+  /** increment-interviews: answered with 2xx, and without an answer. */
   increments: number;
   incrementsUnknown: number;
   /** What the neighbours' events add up to. */
@@ -23,7 +23,7 @@ export type Ledger = {
   events: number;
   /** What they sent that can't be counted. */
   poison: number;
-  /** What is done to the service just now; a wrong answer is told with it. */
+  /** What is being done to the service; a wrong answer is reported with it. */
   fault: string;
   /** The longest that an answer took, in ms. */
   slowest: number;

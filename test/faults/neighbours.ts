@@ -10,7 +10,7 @@ const BATCH = 10;
 const SENT_TWICE = 0.2;
 
 /** A message of a neighbour, and when it was made, in ms. */
-export type Told = { topic: string; eventId: string; value: string; at: number };
+export type SentEvent = { topic: string; eventId: string; value: string; at: number };
 
 let count = 0;
 const TYPES = Object.keys(CONSUMED) as ConsumedEventType[];
@@ -23,7 +23,7 @@ const EFFECT: Record<ConsumedEventType, (amount: number) => Partial<Account["sum
 };
 
 /** A new event about a user, in either envelope, entered into the ledger. */
-export function newEvent(ledger: Ledger, { id: userId, sums }: Account): Told {
+export function newEvent(ledger: Ledger, { id: userId, sums }: Account): SentEvent {
   const eventType = pick(TYPES);
   const { topic } = CONSUMED[eventType];
   const [eventId, amount] = [`evt-${++count}`, 1 + (count % 9)];
@@ -40,34 +40,37 @@ export function newEvent(ledger: Ledger, { id: userId, sums }: Account): Told {
 }
 
 /** Sends messages, each under its own key: so in no order. */
-export async function send(topics: Topics, told: Told[]): Promise<void> {
-  for (const [topic, ofTopic] of Map.groupBy(told, (one) => one.topic))
+export async function send(topics: Topics, sent: SentEvent[]): Promise<void> {
+  for (const [topic, ofTopic] of Map.groupBy(sent, (one) => one.topic))
     await topics.send(
       topic,
       ofTopic.map(({ eventId: key, value }) => ({ key, value })),
     );
 }
 
-/** Keeps telling of the ledger's users, of some events twice, until it is stopped. `told` is all of it. */
-export function startNeighbours(topics: Topics, ledger: Ledger): { told: Told[]; stop(): Promise<void> } {
+/** Sends events for the ledger's users, some of them twice, until it is stopped. `sent` is all of them. */
+export function startNeighbours(
+  topics: Topics,
+  ledger: Ledger,
+): { sent: SentEvent[]; stop(): Promise<void> } {
   let stopped = false;
-  const told: Told[] = [];
-  const tell = async () => {
+  const sent: SentEvent[] = [];
+  const sendUntilStopped = async () => {
     while (!stopped) {
       await sleep(PAUSE);
       if (ledger.accounts.length === 0) continue;
       const batch = Array.from({ length: BATCH }, () => newEvent(ledger, pick(ledger.accounts)));
-      told.push(...batch);
-      const again = batch.filter(() => Math.random() < SENT_TWICE).map(() => pick(told));
+      sent.push(...batch);
+      const again = batch.filter(() => Math.random() < SENT_TWICE).map(() => pick(sent));
       await send(topics, [...batch, ...again]);
     }
   };
-  const telling = tell();
+  const sending = sendUntilStopped();
   return {
-    told,
+    sent,
     async stop() {
       stopped = true;
-      await telling;
+      await sending;
     },
   };
 }

@@ -7,7 +7,7 @@ import type { Door } from "./writers.ts";
 export type FaultNode = {
   url: string;
   nodeUrl: string;
-  /** Whether it was ready in this life, and is neither dead nor told to end. */
+  /** Whether it was ready in this life, and is neither dead nor stopped. */
   isUp(): boolean;
   /** Starts a life. */
   start(): Promise<void>;

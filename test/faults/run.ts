@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
+import { minio, uploads } from "./scenarios/avatars.ts";
 import { kills } from "./scenarios/kills.ts";
 import { both, kafka, postgres } from "./scenarios/outages.ts";
-import { minio, uploads } from "./scenarios/pictures.ts";
 import { poison } from "./scenarios/poison.ts";
 import { rebalances } from "./scenarios/rebalances.ts";
 import { rolling } from "./scenarios/rolling.ts";
@@ -48,15 +48,15 @@ const FIGURES = {
 };
 type Figure = keyof typeof FIGURES;
 type Figures = Record<Figure, number>;
-/** What is late is told and not judged: a timing depends on the machine. */
+/** Late answers are reported and no failure: a timing depends on the machine. */
 const MUST_BE_0 = ["lost", "doubled", "disordered", "wrong"] as const;
 
 function print(name: string, figures: Figures): void {
-  const told = Object.entries(FIGURES).map(([figure, label]) => {
+  const texts = Object.entries(FIGURES).map(([figure, label]) => {
     const value = figures[figure as Figure];
     return `${label} ${figure === "gap" ? `${(value / 1000).toFixed(1)} s` : value}`;
   });
-  console.log(`${name}: ${told.join(", ")}`);
+  console.log(`${name}: ${texts.join(", ")}`);
 }
 
 function total(all: Figures[]): Figures {
@@ -101,4 +101,4 @@ for (const name of values.only?.split(",") ?? Object.keys(SCENARIOS))
 const sums = total(played);
 print("total", sums);
 if (MUST_BE_0.some((figure) => sums[figure] > 0)) process.exitCode = 1;
-process.exit(); // a client whose server went away may still wait for it
+process.exit(); // a client whose server is gone may still wait for it

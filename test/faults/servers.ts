@@ -22,12 +22,12 @@ async function command(verb: string, server: Server): Promise<void> {
   });
 }
 
-/** @throws Error with one line, where the servers can't be told what to do */
+/** @throws Error with one line if the servers cannot be controlled */
 export async function demandServers(): Promise<void> {
   for (const server of ["kafka", "postgres", "minio"] as const) await command("start", server);
 }
 
-/** Kills or freezes the server; resolves `ms` later, when it was told to work again. */
+/** Kills or freezes the server; resolves `ms` later, when it is started again. */
 export async function takeAway(server: Server, outage: Outage, ms: number): Promise<void> {
   await command(outage, server);
   try {

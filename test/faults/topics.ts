@@ -32,7 +32,7 @@ export async function openTopics() {
     );
 
   return {
-    /** Makes the topics anew: nothing may use them just now. Records deleted alone come back after a kill -9 of Kafka. */
+    /** Recreates the topics while nothing uses them: deleted records would come back after a kill -9 of Kafka. */
     async empty(): Promise<void> {
       const existing = await admin.listTopics();
       await admin.deleteTopics({ topics: TOPICS.filter((topic) => existing.includes(topic)) });

@@ -13,7 +13,7 @@ const UPLOADERS = 4;
 const PAUSE = 20; // ms
 const ANSWER_WITHIN = 10_000; // ms
 
-/** A user with a picture: what may be shown is what was answered 200 last, or anything that was tried since. */
+/** A user with a avatar: what may be shown is what was answered 200 last, or anything that was tried since. */
 type Shown = { account: Account; versions: Set<string> };
 const NONE = "none";
 
@@ -24,7 +24,7 @@ export type Uploaders = {
   stop(): Promise<void>;
 };
 
-/** Keeps uploading, deleting and looking at pictures through a gateway, until it is stopped. */
+/** Keeps uploading, deleting and looking at avatars through a gateway, until it is stopped. */
 export async function startUploaders(ledger: Ledger, door: Door): Promise<Uploaders> {
   const colours = ["#ff0000", "#00ff00", "#0000ff", "#ffff00", "#ff00ff"];
   const files = await Promise.all(colours.map((left) => jpeg({ left })));
@@ -72,7 +72,7 @@ async function remove(ledger: Ledger, door: Door, user: Shown): Promise<void> {
   if (await ask(ledger, door, asked, [200, 404])) user.versions = new Set([NONE]);
 }
 
-/** Looks at the picture: it is one that may be shown, and whole. */
+/** Looks at the avatar: it is one that may be shown, and whole. */
 export async function look(ledger: Ledger, door: Door, { account, versions }: Shown): Promise<void> {
   const asked = { path: `/api/v1/users/${account.id}/avatar` };
   const answer = await ask(ledger, door, asked, [200, 404]);
@@ -83,7 +83,7 @@ export async function look(ledger: Ledger, door: Door, { account, versions }: Sh
     await sharp(answer.bytes)
       .raw()
       .toBuffer()
-      .catch(() => ledger.wrong.push(`${account.id} shows no whole picture`));
+      .catch(() => ledger.wrong.push(`${account.id} shows no whole avatar`));
 }
 
 /** One request. Returns an answer of those statuses; anything else is noted, and judged by what the door may do. */

@@ -52,7 +52,7 @@ export async function verify({ ledger, topics, sql }: World): Promise<Verdict> {
 
   const [counted] = await sql<{ n: number }>("SELECT count(*)::int AS n FROM processed_events");
   const [dead] = await sql<{ n: number }>("SELECT count(*)::int AS n FROM dead_letters");
-  if (counted?.n !== ledger.events) note("lost", `${ledger.events} were told, ${counted?.n} counted`);
+  if (counted?.n !== ledger.events) note("lost", `${ledger.events} were sent, ${counted?.n} counted`);
   if (dead?.n !== ledger.poison)
     note("lost", `${dead?.n} dead letters of ${ledger.poison} poisoned messages`);
   verdict.events = [...events.values()].flat().length + (counted?.n ?? 0);
@@ -76,7 +76,7 @@ export const ofType = <Type extends Envelope["eventType"]>(events: Envelope[], t
 const numbersOf = (events: Envelope[]): number[] =>
   ofType(events, "user.updated").map(({ data }) => Number(data.changes.bio));
 
-/** What holds for every row, whether anyone was told of it or not: the row and its events tell the same story. */
+/** Holds for every row, answered or not: the row and its events agree. */
 function checkStory(row: Row, events: Envelope[], note: Note): void {
   const created = ofType(events, "user.created").length;
   if (created === 0) note("lost", `user.created of ${row.id}`);
@@ -90,7 +90,7 @@ function checkStory(row: Row, events: Envelope[], note: Note): void {
       note("doubled", `update ${number} of ${row.id}`);
   const last = numbers.at(-1) ?? 0;
   if (Number(row.bio) !== last)
-    note("disordered", `the last event of ${row.id} tells of update ${last}, its row of ${row.bio}`);
+    note("disordered", `the last event of ${row.id} has update ${last}, its row has ${row.bio}`);
 
   const exceeded = ofType(events, "user.quota_exceeded").length;
   if (row.created >= 10 && exceeded === 0) note("lost", `user.quota_exceeded of ${row.id}`);

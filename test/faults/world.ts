@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { waitFor } from "../helpers/wait-for.ts";
 import { type Account, type Ledger, newLedger } from "./ledger.ts";
-import { newEvent, send, type Told } from "./neighbours.ts";
+import { newEvent, type SentEvent, send } from "./neighbours.ts";
 import { createNode, type FaultNode } from "./nodes.ts";
 import { openTopics, type Topics } from "./topics.ts";
 import { createUser, type Door } from "./writers.ts";
@@ -19,7 +19,7 @@ export type World = {
   addNode(services: string, env?: Record<string, string>): Promise<FaultNode>;
   /** Starts them all; resolves when all are ready. */
   startAll(): Promise<void>;
-  /** Runs SQL on the scenario's schema, again where PostgreSQL is away; returns the rows. */
+  /** Runs SQL on the scenario's schema, again if PostgreSQL is unavailable; returns the rows. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 };
@@ -75,7 +75,7 @@ export async function openWorld(): Promise<World> {
     async close() {
       await Promise.all(nodes.map((node) => node.kill()));
       const cleaning = [world.sql(`DROP SCHEMA IF EXISTS ${id} CASCADE`), topics.removeNamespace(id)];
-      await Promise.allSettled(cleaning); // where a server stayed away, that was told already
+      await Promise.allSettled(cleaning); // a server that stays unavailable was reported before
       await Promise.all([pool.end(), topics.close()]);
     },
   };
@@ -94,11 +94,11 @@ export async function recover(world: World, doors: Door[]): Promise<void> {
   const recovered = async (door: Door) => {
     const account = await firstUser(ledger, door);
     const answered = Date.now() - start;
-    const told = newEvent(ledger, account);
-    await send(topics, [told]);
+    const event = newEvent(ledger, account);
+    await send(topics, [event]);
     const sent = Date.now() - start;
     const [published, counted] = await Promise.all(
-      [() => isPublished(world, account.id), () => isCounted(world, told)].map(async (look) => {
+      [() => isPublished(world, account.id), () => isCounted(world, event)].map(async (look) => {
         await waitFor(async () => (await look()) || void (await sleep(50)), EVENTUALLY);
         return Date.now() - start;
       }),
@@ -121,10 +121,10 @@ async function firstUser(ledger: Ledger, door: Door): Promise<Account> {
 const isPublished = async ({ sql }: World, userId: string) =>
   (await sql("SELECT 1 FROM outbox WHERE key = $1", [userId])).length === 0;
 
-const isCounted = async ({ sql }: World, { topic, eventId }: Told) =>
+const isCounted = async ({ sql }: World, { topic, eventId }: SentEvent) =>
   (await sql("SELECT 1 FROM processed_events WHERE event_id = $1", [`${topic}:${eventId}`])).length > 0;
 
-/** Waits until all that is promised is done, or nothing more happens: the verifier tells which. */
+/** Waits until all that is promised is done, or nothing more happens: the verifier finds which. */
 export async function settle({ ledger, sql, nodes }: World): Promise<void> {
   await Promise.all(nodes.map((node) => node.ready()));
   const done = async () => {

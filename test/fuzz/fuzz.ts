@@ -5,11 +5,11 @@ import { INTERNAL_TOKEN, spawnService } from "../helpers/process.ts";
 
 /**
  * Calls made up by schemathesis (`st`, from PyPI) from the published document, good ones and bad ones: no server error,
- * and no status, content type or body that the document does not tell of. Exits with its code.
+ * and no status, content type or body that the document does not have. Exits with its code.
  */
 
 const SECONDS = 60;
-/** What only code can tell, such as which time zones there are; and a new user has no picture, which is no fault. */
+/** Rules that JSON Schema cannot express, such as the names of time zones; and a new user has no avatar. */
 const EXCLUDED = "positive_data_acceptance,ensure_resource_availability";
 
 const service = await spawnService({});

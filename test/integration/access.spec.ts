@@ -102,7 +102,7 @@ describe.each(TABLE)("access: %s", (_, call, self = 0, other = 0, admin = 0, int
       nobody: () => ({}),
     };
     const adminHeaders = await service.admin();
-    const another = await createUser(service); // who may delete themselves
+    const another = await createUser(service); // a new one, as it may delete itself
     const answered: Partial<Callers> = {};
     for (const [caller, headers] of Object.entries(headersOf)) {
       const person = await createUser(service); // a new one each time, because calls change it

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 const own = (rest = "") => `/api/v1/users/${person.id}${rest}`;
-/** Asks as the owner, who may everything that is asked here but for what is wrong with it. */
+/** Sends a request as the owner, who may call all these routes. */
 const ask = ({ headers, ...asked }: Asked) =>
   request(service.url, { ...asked, headers: { ...person.headers, ...headers } });
 const unchanged = async () => expect(await allRows(service)).toEqual(rows);

@@ -53,7 +53,7 @@ describe("pages", () => {
   );
 
   const directions = Object.keys(COMPARED).flatMap((field) => [field, `-${field}`]);
-  test.each(directions)("sorted by %s hold every row once, in order, whatever their size", async (sort) => {
+  test.each(directions)("sorted by %s have every row once and in order, for each page size", async (sort) => {
     const compared = COMPARED[sort.replace("-", "") as keyof typeof COMPARED];
     const direction = sort.startsWith("-") ? "DESC" : "ASC";
     const rows = await service.database.sql<{ id: string }>(

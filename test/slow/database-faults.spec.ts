@@ -16,7 +16,7 @@ afterAll(() => service.stop());
 
 type Answer = { what: string; status: number; retryAfter: string | null; ms: number; id?: string };
 
-/** Asks until told to stop, one request after the other; every answer is kept. */
+/** Sends one request after the other until it is stopped; every answer is kept. */
 async function load(stop: AbortSignal, answers: Answer[], userId: string): Promise<void> {
   const headers = { ...service.internal, "content-type": "application/json" };
   const ask = async (method: string, path: string, body?: object) => {
@@ -97,7 +97,7 @@ test("increments that were answered 200 while connections were cut are all count
   const increments = answers.filter(({ what }) => what === "increment");
   const counted = increments.filter(({ status }) => status === 200).length;
   const { body } = await service.http.get(`/api/v1/users/${id}/stats`).set(service.internal).expect(200);
-  // one that was answered 503 may have been committed: it can't be told
+  // a write that was answered 503 may have been committed or not
   expect(body.interviewsCreated).toBeGreaterThanOrEqual(counted);
   expect(body.interviewsCreated).toBeLessThanOrEqual(increments.length);
 });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([gateway.stop(), other.stop()]));
 
 test.each(Object.entries(actions))(
-  "who may call users.%s is known on another node",
+  "the access of users.%s is known on another node",
   async (name, { access }) => {
     const found = await gateway.call<{ name: string; action: ActionSchema }[]>("$node.actions");
     expect(found.find((item) => item.name === `users.${name}`)?.action.access).toBe(access);

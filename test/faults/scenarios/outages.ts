@@ -14,7 +14,7 @@ const [SHORTEST, LONGEST] = [1_000, 12_000]; // ms
 
 /**
  * These servers are killed and frozen in turn, under load: on a node that runs everything, and on a gateway that
- * reaches it through the transporter. While only Kafka is away, the first keeps answering 2xx.
+ * reaches it through the transporter. While only Kafka is unavailable, the first keeps answering 2xx.
  * Gap: from the moment when all servers are back until all works again.
  */
 const outagesOf = (...servers: Server[]): Scenario => ({

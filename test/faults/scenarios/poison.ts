@@ -15,7 +15,7 @@ const TOPIC = "media-events";
 const PARTITIONS = 3;
 const USERS = 200;
 const EVENTS_A_ROUND = 5_000;
-/** Stretches of the backlog without poison and with 2 % of it take turns: so the one can be told from the other. */
+/** Stretches of the backlog without poison and with 2 % of it take turns: so that the two can be compared. */
 const STRETCH = 25_000;
 const POISON_EVERY = 50;
 const SEND = 1_000; // messages at once
@@ -25,7 +25,7 @@ const GROWTH = 1.15;
 /**
  * A backlog of events on one topic, 1 % of it poison. As there is always more to read, a partition's valid events are
  * counted one batch right after the other, unless something holds it up: on the database's clock, the longest time
- * between two of a partition. Gap: by how much it is longer where there is poison than where there is none.
+ * between two of a partition. Gap: by how much it is longer with poison than without.
  */
 export const poison: Scenario = {
   rounds: (wanted) => Math.max(10, wanted),
@@ -61,7 +61,7 @@ async function createUsers(world: World, node: FaultNode): Promise<void> {
   while (world.ledger.accounts.length < USERS) await createUser(world.ledger, door);
 }
 
-/** Poison of one kind each; `mark` tells which one it was. */
+/** Poison of one kind each; `mark` identifies it. */
 const POISON: ((mark: string, userId: string) => string | Buffer)[] = [
   (mark) => `no JSON ${mark}`,
   (mark) => Buffer.concat([Buffer.from([0xff, 0x00, 0xc3]), Buffer.from(mark)]),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CONSUMED_TOPICS } from "../../../services/ingest/ingest.contract.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
-import { send, startNeighbours, type Told } from "../neighbours.ts";
+import { type SentEvent, send, startNeighbours } from "../neighbours.ts";
 import { doorOf } from "../nodes.ts";
 import { between, pick } from "../random.ts";
 import { verify } from "../verify.ts";
@@ -36,10 +36,10 @@ export const rebalances: Scenario = {
     await settle(world);
     const first = await verify(world);
     const what = "from sending an event until it counted";
-    world.ledger.gaps.push({ ms: await slowest(world, neighbours.told), what });
+    world.ledger.gaps.push({ ms: await slowest(world, neighbours.sent), what });
 
     for (const node of ingesters) await node.stop();
-    await send(world.topics, neighbours.told.toReversed());
+    await send(world.topics, neighbours.sent.toReversed());
     for (let replay = 1; replay <= REPLAYS; replay++) await replayAll(world, `${world.groupId}-${replay}`);
     const second = await verify(world);
     return {
@@ -53,12 +53,12 @@ export const rebalances: Scenario = {
 };
 
 /** How long the slowest event took from being sent until it counted, in ms. */
-async function slowest({ sql }: World, told: Told[]): Promise<number> {
+async function slowest({ sql }: World, sent: SentEvent[]): Promise<number> {
   const rows = await sql<{ event_id: string; processed_at: Date }>(
     "SELECT event_id, processed_at FROM processed_events",
   );
   const countedAt = new Map(rows.map((row) => [row.event_id, Number(row.processed_at)]));
-  const waits = told.map(({ topic, eventId, at }) => (countedAt.get(`${topic}:${eventId}`) ?? at) - at);
+  const waits = sent.map(({ topic, eventId, at }) => (countedAt.get(`${topic}:${eventId}`) ?? at) - at);
   return waits.reduce((most, wait) => Math.max(most, wait), 0);
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { strayAvatars } from "../avatars.ts";
 import { doorOf } from "../nodes.ts";
-import { strayPictures } from "../pictures.ts";
 import { between } from "../random.ts";
 import { takeAway } from "../servers.ts";
 import { look, startUploaders, type Uploaders } from "../uploaders.ts";
@@ -9,7 +9,7 @@ import { settle, type World } from "../world.ts";
 import { type Door, startWriters } from "../writers.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** The node with the avatars is killed while pictures come in. Gap: from its start until an upload is answered. */
+/** The node with the avatars is killed while avatars come in. Gap: from its start until an upload is answered. */
 export const uploads: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil(wanted / 2)),
   limit: 15_000,
@@ -88,7 +88,7 @@ async function judge(
     user.account.sums.bytes += row?.avatar_size ?? 0;
   }
   const verdict = await verify(world);
-  const strays = await strayPictures(world);
+  const strays = await strayAvatars(world);
   verdict.lost += strays.broken;
   verdict.doubled += strays.orphans;
   verdict.details.push(`orphans before the reconciler ${strays.removed}, after it ${strays.orphans}`);

@@ -8,7 +8,7 @@ import type { World } from "./world.ts";
 /** What the reconciler finds two hours from now, and what is left after it. */
 export type Strays = { removed: number; broken: number; orphans: number };
 
-export async function strayPictures({ env, sql }: World): Promise<Strays> {
+export async function strayAvatars({ env, sql }: World): Promise<Strays> {
   const whole = { ...process.env, ...env };
   const script = join(import.meta.dirname, "reconcile.ts");
   const { stdout } = await promisify(execFile)(process.execPath, [script], { env: whole });
