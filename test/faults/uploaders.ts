@@ -13,7 +13,7 @@ const UPLOADERS = 4;
 const PAUSE = 20; // ms
 const ANSWER_WITHIN = 10_000; // ms
 
-/** A user with a avatar: what may be shown is what was answered 200 last, or anything that was tried since. */
+/** A user with an avatar: what may be shown is what was answered 200 last, or anything that was tried since. */
 type Shown = { account: Account; versions: Set<string> };
 const NONE = "none";
 
