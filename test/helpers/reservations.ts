@@ -72,7 +72,7 @@ export function reservationsOf(getService: () => TestService) {
     });
     await client.connect();
     await client.query("BEGIN");
-    await client.query("SELECT FROM user_getService().users WHERE id = $1 FOR UPDATE", [id]);
+    await client.query("SELECT FROM user_service.users WHERE id = $1 FOR UPDATE", [id]);
     return client;
   }
 

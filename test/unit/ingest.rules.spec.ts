@@ -2,47 +2,21 @@ import { createHash } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ConsumedEventType } from "../../services/ingest/ingest.contract.ts";
-import { CONSUMED } from "../../services/ingest/ingest.contract.ts";
-import { nativeMessage, readEvent, readMessage } from "../../services/ingest/ingest.rules.ts";
-import type { CountedEvent, CounterChanges } from "../../services/stats/stats.contract.ts";
-
-const userId = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
-const DATA = {
-  "interview.created": { interviewId: "int-1" },
-  "interview.completed": { interviewId: "int-1", completedCandidates: 3 },
-  "media.uploaded": { fileId: "file-1", fileSize: 1024 },
-  "media.deleted": { fileId: "file-1", fileSize: 1024 },
-};
-const TYPES = Object.keys(DATA) as ConsumedEventType[];
-const topicOf = (type: ConsumedEventType) => CONSUMED[type].topic;
-const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-
-const envelope = (type: ConsumedEventType, more: object = {}) => ({
-  eventId: "evt-1",
-  eventType: type,
-  timestamp: "2025-10-06T10:00:00.000Z",
+import { readEvent, readMessage } from "../../services/ingest/ingest.rules.ts";
+import type { CounterChanges } from "../../services/stats/stats.contract.ts";
+import {
+  created,
+  DATA,
+  dead,
+  envelope,
+  older,
+  read,
+  TYPES,
+  topicOf,
   userId,
-  data: DATA[type],
-  ...more,
-});
-const older = (type: ConsumedEventType, more: object = {}) => ({
-  eventId: "evt-1",
-  eventType: type,
-  timestamp: 1_759_744_800_000,
-  version: "1.0",
-  source: "interview-service",
-  payload: { userId, ...DATA[type] },
-  ...more,
-});
+} from "../helpers/consumed-events.ts";
 
-function read(type: ConsumedEventType, message: unknown): CountedEvent {
-  const reading = readMessage(topicOf(type), Buffer.from(JSON.stringify(message)));
-  if (reading.kind !== "event") throw new Error(`No event: ${JSON.stringify(reading)}`);
-  return reading.event;
-}
-const created = (more: object = {}) => read("interview.created", envelope("interview.created", more));
-
-const dead = (code: string) => ({ kind: "dead", code, message: expect.any(String) });
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 describe.each(TYPES)("%s", (type) => {
   test("is read from both envelopes with the same result", () => {
@@ -233,91 +207,4 @@ test("no message makes the parser throw", () => {
       for (const type of TYPES) readEvent(topicOf(type), { ...envelope(type), data: value, metadata: value });
     }),
   );
-});
-
-describe("numbers above 2^53 as ids", () => {
-  const text = (fields: string, data: string) =>
-    Buffer.from(`{"eventType":"media.uploaded","userId":"${userId}",${fields}"data":{${data}}}`);
-  const keyOf = (value: Buffer) => {
-    const reading = readMessage("media-events", value);
-    return reading.kind === "event" ? reading.event.key : reading;
-  };
-
-  test("keep all digits", () => {
-    const data = '"fileId":"f","fileSize":1';
-    expect(keyOf(text('"eventId":7259876543210987653,', data))).toBe("media-events:7259876543210987653");
-    expect(keyOf(text('"eventId":7259876543210987654,', data))).toBe("media-events:7259876543210987654");
-    expect(keyOf(text("", '"fileId":7259876543210987653,"fileSize":1'))).toBe(
-      "media-events:media.uploaded:7259876543210987653",
-    );
-  });
-
-  test("are no amounts", () => {
-    const reading = readMessage("media-events", text("", '"fileId":1,"fileSize":9007199254740993'));
-    expect(reading).toEqual(dead("VALIDATION_ERROR"));
-  });
-
-  test("are read beside data nested 20,000 levels deep", () => {
-    const context = `"context":${"[".repeat(20_000)}${"]".repeat(20_000)},"eventId":7259876543210987653,`;
-    expect(readMessage("media-events", text(context, '"fileId":"f","fileSize":1')).kind).toBe("event");
-  });
-});
-
-describe("the bytes of a message", () => {
-  const event = JSON.stringify(envelope("interview.created"));
-
-  test("may begin with a byte order mark", () => {
-    const value = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(event)]);
-    expect(readMessage("interview-events", value).kind).toBe("event");
-  });
-
-  test("must be valid UTF-8: else they are a dead letter", () => {
-    const value = Buffer.from(event.replace("evt-1", "evt-\u00ff"), "latin1");
-    expect(readMessage("interview-events", value)).toEqual(dead("INVALID_JSON"));
-  });
-
-  test("must not be more than 1 MiB: else they are a dead letter", () => {
-    const value = Buffer.from(
-      JSON.stringify({ ...envelope("interview.created"), pad: "x".repeat(1024 * 1024) }),
-    );
-    expect(readMessage("interview-events", value)).toEqual(dead("VALIDATION_ERROR"));
-  });
-});
-
-describe("an event that is emitted natively", () => {
-  const native = (type: ConsumedEventType, params: unknown) =>
-    readMessage(topicOf(type), nativeMessage(type, params));
-  const keyOf = (reading: ReturnType<typeof native>) =>
-    reading.kind === "event" ? reading.event.key : reading;
-
-  test.each(TYPES)(
-    "%s: is read from the envelope, with or without its eventType, and from the bare data",
-    (type) => {
-      const event = { kind: "event", event: { userId, eventType: type, key: `${topicOf(type)}:evt-1` } };
-      expect(native(type, envelope(type))).toMatchObject(event);
-      expect(native(type, older(type))).toMatchObject(event);
-      expect(native(type, envelope(type, { eventType: undefined }))).toMatchObject(event);
-      expect(native(type, { userId, eventId: "evt-1", ...DATA[type] })).toMatchObject(event);
-    },
-  );
-
-  test("as bare data without an id is known by its type and subject", () => {
-    const reading = native("media.uploaded", { userId, fileId: "f", fileSize: 1 });
-    expect(keyOf(reading)).toBe("media-events:media.uploaded:f");
-  });
-
-  test("may have a BigInt as an id or an amount", () => {
-    const data = { fileId: 7259876543210987653n, fileSize: 5n };
-    expect(native("media.uploaded", { userId, ...data })).toMatchObject({
-      kind: "event",
-      event: { key: "media-events:media.uploaded:7259876543210987653", add: { storageUsed: 5 } },
-    });
-  });
-
-  test("that cannot be written as JSON is a dead letter", () => {
-    const circular: Record<string, unknown> = { userId };
-    circular.self = circular;
-    for (const params of [circular, undefined, () => 5])
-      expect(native("media.uploaded", params)).toEqual(dead("INVALID_JSON"));
-  });
 });
