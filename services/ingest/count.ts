@@ -5,7 +5,7 @@ import type { CountedEvent, Outcome } from "../stats/stats.contract.ts";
 import { inParts } from "./isolate.ts";
 
 /** The limits of one call of `stats.apply`, which is one transaction there. Kafka's limit for a message is 1 MiB. */
-const CALL = { count: 1_000, bytes: 500_000 };
+const CALL = { count: 1_000, bytes: 900_000 };
 
 /** An upper bound of an event's size in a call, in bytes. */
 const bytesOf = ({ key, userId, causationId = "", correlationId = "" }: CountedEvent): number =>
