@@ -19,11 +19,15 @@ export type Position = { key: string; id: number };
  * Locks a topic for this transaction: two relays at once would break the order per key. Returns false if another relay
  * holds the lock. This is a separate statement, because a statement sees only what was committed when it began: if it
  * both locked and read, it could read records that the other relay has just published.
+ *
+ * The transaction will not wait for the disk when it commits: if PostgreSQL crashes and loses it, the records are
+ * published again. Other transactions stay durable.
  */
 export async function lockTopic(tx: Transaction, lock: number): Promise<boolean> {
   // a read-only database cannot delete published records, which would then be published again and again
   const text = `
-    SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock($1) AS locked`;
+    SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock($1) AS locked,
+      set_config('synchronous_commit', 'off', true)`;
   const [row] = await query<{ locked: boolean }>({ name: "lock-topic", text }, [lock], tx);
   return row?.locked ?? false;
 }
@@ -69,14 +73,6 @@ export async function setAside(
     FROM unnest($1::bigint[], $2::text[]) AS refused (id, fault) WHERE outbox.id = refused.id`;
   const values = [refused.map(({ record }) => record.id), refused.map(({ fault }) => fault)];
   await query({ name: "set-aside", text }, values, tx);
-}
-
-/**
- * Does not wait for the disk when this transaction commits: if PostgreSQL crashes and loses it, the records are
- * published again. Other transactions stay durable.
- */
-export async function commitWithoutWaiting(tx: Transaction): Promise<void> {
-  await query({ name: "commit-without-waiting", text: "SET LOCAL synchronous_commit = off" }, [], tx);
 }
 
 /**

@@ -5,7 +5,6 @@ import { backoffDelay, pause } from "../../lib/runtime/tasks.ts";
 import { transaction } from "../../models/database.ts";
 import { commitCount, nextCommit } from "../../models/outbox.ts";
 import {
-  commitWithoutWaiting,
   lockTopic,
   type Pending,
   type Position,
@@ -107,7 +106,7 @@ async function relayBatch(
     const records = await readPending(tx, lane.topic, after, lane.batch);
     const ready = inTurn(records);
     if (ready.length === 0) return { records, outcome: NOTHING };
-    const [produced] = await Promise.all([port.publish(lane.topic, ready), commitWithoutWaiting(tx)]);
+    const produced = await port.publish(lane.topic, ready);
     const outcome = afterTopicRefusal(produced, ready, refusingSince, Date.now());
     await removePublished(tx, outcome.published);
     await setAside(tx, outcome.refused);
