@@ -9,14 +9,14 @@ export const waitsToBeAsked = ({ httpVersion, headers }: IncomingMessage): boole
 
 /**
  * Asks for the body if the client waits for that. Call it after all checks that need no body.
- * @throws `tooLarge` if the request declares more than `limit` bytes
+ * @throws what `tooLarge` creates if the request declares more than `limit` bytes
  */
 export function askForBody(
   req: IncomingMessage,
   res: ServerResponse,
-  { limit, tooLarge }: { limit: number; tooLarge: Error },
+  { limit, tooLarge }: { limit: number; tooLarge(): Error },
 ): void {
-  if (Number(req.headers["content-length"] ?? 0) > limit) throw tooLarge;
+  if (Number(req.headers["content-length"] ?? 0) > limit) throw tooLarge();
   if (waitsToBeAsked(req)) res.writeContinue();
 }
 

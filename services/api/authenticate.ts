@@ -33,9 +33,11 @@ export async function authenticate(
   }
 }
 
+const digest = (text: string) => createHash("sha256").update(text).digest();
+
+const { internalToken } = config.auth;
+const EXPECTED = internalToken === undefined ? undefined : digest(internalToken);
+
 /** Compares digests, so that it takes constant time for any length. */
 const isInternalToken = (token: string): boolean =>
-  config.auth.internalToken !== undefined &&
-  timingSafeEqual(digest(token), digest(config.auth.internalToken));
-
-const digest = (text: string) => createHash("sha256").update(text).digest();
+  EXPECTED !== undefined && timingSafeEqual(digest(token), EXPECTED);

@@ -38,7 +38,7 @@ export async function readJson(
   const [, charset = "utf-8"] = CHARSET.exec(type) ?? [];
   if (!TYPE.test(type) || !/^(utf-?8|us-ascii)$/i.test(charset))
     throw new BadRequest("Content-Type must be application/json, in UTF-8");
-  askForBody(req, res, { limit: LIMIT, tooLarge: new BodyTooLarge() });
+  askForBody(req, res, { limit: LIMIT, tooLarge: () => new BodyTooLarge() });
   await readBytes(req, res).catch(({ type }: { type?: string }) => {
     throw type === "entity.too.large" ? new BodyTooLarge() : new BadRequest("Request body could not be read");
   });

@@ -54,7 +54,7 @@ class Upload<Result> {
     this.#req = req;
     this.#take = take;
     this.#form = parseForm(req);
-    askForBody(req, res, { limit: AVATAR_LIMIT + AROUND, tooLarge: new AvatarTooLarge() });
+    askForBody(req, res, { limit: AVATAR_LIMIT + AROUND, tooLarge: () => new AvatarTooLarge() });
     this.#watch = watchArrival(ARRIVE_WITHIN.upload, () => this.#fail(tooLate()));
     this.#form
       .on("file", this.#passFile)
