@@ -28,24 +28,24 @@ export const up: Migration = async ({ context: { sql } }) => {
     CREATE FUNCTION reserve_quota(reserve_for UUID, reserve_of TEXT, wanted BIGINT, seconds INTEGER)
     RETURNS TABLE (reservation UUID, expires TIMESTAMPTZ, remaining BIGINT) LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
-      locked BOOLEAN;
       quota BIGINT;
       used BIGINT;
       moment TIMESTAMPTZ;
     BEGIN
       LOOP
-        PERFORM FROM users
-        WHERE id = reserve_for AND deleted_at IS NULL
-          AND CASE reserve_of WHEN 'interviews' THEN max_interviews ELSE max_storage END IS NOT NULL
-        FOR UPDATE;
-        locked := FOUND;
         SELECT
           CASE reserve_of WHEN 'interviews' THEN max_interviews ELSE max_storage END,
           greatest(CASE reserve_of WHEN 'interviews' THEN interviews_created ELSE storage_used END, 0)
         INTO quota, used
+        FROM users
+        WHERE id = reserve_for AND deleted_at IS NULL
+          AND CASE reserve_of WHEN 'interviews' THEN max_interviews ELSE max_storage END IS NOT NULL
+        FOR UPDATE;
+        EXIT WHEN FOUND;
+        SELECT CASE reserve_of WHEN 'interviews' THEN max_interviews ELSE max_storage END INTO quota
         FROM users WHERE id = reserve_for AND deleted_at IS NULL;
         IF NOT FOUND THEN RETURN; END IF;
-        EXIT WHEN locked OR quota IS NULL; -- else a limit was set just now
+        EXIT WHEN quota IS NULL; -- else a limit was set just now
       END LOOP;
 
       moment := clock_timestamp();

@@ -1,6 +1,7 @@
 import type { Transaction } from "sequelize";
 import { QuotaExceeded, ReservationNotFound, UserNotFound } from "../../lib/contract/errors.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
+import { inBatches } from "../../lib/runtime/batch.ts";
 import { query } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
 import type { CountedEvent } from "./stats.contract.ts";
@@ -14,21 +15,42 @@ import type { CountedAhead, Reservation, ReservationCount } from "./stats.rules.
 /** A requested reservation; `ttl` in seconds. */
 export type Wish = { id: string; resource: Resource; amount: number; ttl: number };
 
+/** In the order of the users' ids, to prevent deadlocks between statements. */
 const RESERVE = {
-  name: "reserve-quota",
-  text: `SELECT reservation AS id, expires AS "expiresAt", remaining FROM reserve_quota($1, $2, $3, $4)`,
+  name: "reserve-quotas",
+  text: `
+    SELECT place::integer, reservation AS id, expires AS "expiresAt", remaining
+    FROM (
+      SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[])
+        WITH ORDINALITY AS wish (user_id, resource, amount, ttl, place) ORDER BY user_id, place
+    ) AS wish CROSS JOIN LATERAL reserve_quota(user_id, resource, amount, ttl)`,
 };
+
+/** The outcome of a wish: without `id` if the quota does not suffice. */
+type Outcome = { place: number; id: string | null; expiresAt: Date; remaining: number | null };
+
+/** Returns undefined for an unknown user. */
+async function reserveAll(wishes: Wish[], tx?: Transaction): Promise<(Outcome | undefined)[]> {
+  const columns = (["id", "resource", "amount", "ttl"] as const).map((column) =>
+    wishes.map((wish) => wish[column]),
+  );
+  const outcomes = new Map((await query<Outcome>(RESERVE, columns, tx)).map((row) => [row.place, row]));
+  return wishes.map((_wish, index) => outcomes.get(index + 1));
+}
+
+/** Reservations at the same moment share one statement. */
+const reserveTogether = inBatches((wishes: Wish[]) => reserveAll(wishes));
 
 /**
  * Reserves a part of a user's quota in one round trip.
  * @returns the reservation, and what remains after it; null if the quota is unlimited
  * @throws UserNotFound, QuotaExceeded, DependencyUnavailable
  */
-export async function reserve({ id: userId, resource, amount, ttl }: Wish, tx?: Transaction) {
-  type Row = { id: string | null; expiresAt: Date; remaining: number | null };
-  const [row] = await query<Row>(RESERVE, [userId, resource, amount, ttl], tx);
-  if (!row) throw new UserNotFound("ID", userId);
-  const { id, expiresAt, remaining } = row;
+export async function reserve(wish: Wish, tx?: Transaction) {
+  const outcome = tx ? (await reserveAll([wish], tx))[0] : await reserveTogether(wish);
+  const { id: userId, resource, amount } = wish;
+  if (!outcome) throw new UserNotFound("ID", userId);
+  const { id, expiresAt, remaining } = outcome;
   if (id === null) throw new QuotaExceeded(resource, amount, remaining ?? 0);
   return { reservation: { id, userId, resource, amount, expiresAt }, remaining };
 }
