@@ -22,9 +22,11 @@ const FIND = {
   text: `SELECT ${USER_COLUMNS} FROM users WHERE id = ANY($1) AND deleted_at IS NULL`,
 };
 
+const readUsers = (ids: string[]): Promise<UserRow[]> => query<UserRow>(FIND, [ids]);
+
 /** Reads at the same moment share one query. */
 const readUser = inBatches(async (ids: string[]) => {
-  const rows = await query<UserRow>(FIND, [ids]);
+  const rows = await readUsers(ids);
   const found = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => found.get(id));
 });
@@ -44,6 +46,17 @@ export function findUser(id: string): Read {
     () => cache?.delete(id),
   );
   return read;
+}
+
+/**
+ * @param ids in lower case
+ * @returns the rows of those users that exist and are not deleted
+ * @throws DependencyUnavailable
+ */
+export async function findUsers(ids: string[]): Promise<UserRow[]> {
+  if (ids.length === 0) return [];
+  if (!cache) return readUsers(ids);
+  return (await Promise.all(ids.map(findUser))).filter((row) => row !== undefined);
 }
 
 /** Reports the version of the row that an action answers with to its caller (contract 20). Returns the row. */

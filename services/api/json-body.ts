@@ -50,6 +50,8 @@ export async function readJson(
   return value as Record<string, unknown>;
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 /**
  * Parses JSON without a reviver, which would be called for each of up to a million values.
  * @throws BadRequest if it is not valid UTF-8 or JSON, is nested too deep, has too many values, or has a key
@@ -57,7 +59,7 @@ export async function readJson(
  */
 export function parseJson(bytes: Buffer): unknown {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = UTF8.decode(bytes);
     limitStructure(text);
     const value: unknown = JSON.parse(text);
     if (/__proto__|\\u/.test(text)) refuseProto(value);

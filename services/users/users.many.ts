@@ -2,7 +2,7 @@ import { emailKey } from "../../lib/contract/email.ts";
 import { UserNotFound, ValidationFailed } from "../../lib/contract/errors.ts";
 import { query } from "../../models/database.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
-import { findUser } from "../../models/user-row.ts";
+import { findUsers } from "../../models/user-row.ts";
 import {
   type FoundUsers,
   LOOKUP_MAX,
@@ -17,10 +17,6 @@ import { cutToOneMessage, fitsOneMessage } from "./users.message.ts";
 import { presentUser } from "./users.presenter.ts";
 
 /** Many users at once (contract 23): one query per kind of key. */
-
-/** Reads at the same moment share one query. */
-const findByIds = async (ids: string[]): Promise<UserRow[]> =>
-  (await Promise.all(ids.map(findUser))).filter((row) => row !== undefined);
 
 const findBy = (name: string, condition: string) => {
   const text = `SELECT ${USER_COLUMNS} FROM users WHERE deleted_at IS NULL AND ${condition}`;
@@ -42,7 +38,7 @@ export async function lookUp({ ids = [], keycloakIds = [], emails = [] }: Lookup
   const kinds = { ids, keycloakIds, emails };
   if (ids.length + keycloakIds.length + emails.length > LOOKUP_MAX)
     throw refuse(kinds, `must have at most ${LOOKUP_MAX} entries, together with the other lists`);
-  const found = await Promise.all([findByIds(ids), findByKeycloakIds(keycloakIds), findByEmails(emails)]);
+  const found = await Promise.all([findUsers(ids), findByKeycloakIds(keycloakIds), findByEmails(emails)]);
   const rows = [...new Map(found.flat().map((row) => [row.id, row])).values()];
   if (cutToOneMessage(rows).length < rows.length) throw refuse(kinds, TOO_LARGE);
   return {
@@ -85,7 +81,7 @@ const refuse = (given: Record<string, string[]>, message: string) =>
 export async function resolve({ id, mapping, fields }: Resolving): Promise<Resolved> {
   const ids = [id].flat();
   const names = fields === undefined ? undefined : [fields].flat().flatMap(splitNames);
-  const rows = await findByIds(ids);
+  const rows = await findUsers(ids);
   if (rows.length === 0 && !Array.isArray(id)) throw new UserNotFound("ID", id);
   const users = new Map(rows.map((row) => [row.id, pick(presentUser(row), names)]));
   const byId = Object.fromEntries(users);
