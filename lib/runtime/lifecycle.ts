@@ -7,6 +7,9 @@ import { closeHealth, notReady, nowReady } from "./health.ts";
 /** The time limit for the whole stop, in ms (contract 6). */
 const STOP_WITHIN = 9_500;
 
+/** In ms. npm passes on a signal that a terminal or a service manager has sent to this process as well. */
+const PASSED_ON_WITHIN = 100;
+
 /** How long other nodes need to handle a packet once Kafka has it, in ms. */
 const HEARD_WITHIN = 500;
 
@@ -63,10 +66,11 @@ function endStart(error: Error): never {
 
 /** The first signal stops the node in order, a second one at once. */
 function onSignal(broker: ServiceBroker): void {
-  let stopping = false;
+  let since: number | undefined;
   const stop = async () => {
-    if (stopping) process.exit(1);
-    stopping = true;
+    if (since !== undefined && performance.now() - since < PASSED_ON_WITHIN) return;
+    if (since !== undefined) process.exit(1);
+    since = performance.now();
     notReady("stop");
     setTimeout(() => process.exit(1), STOP_WITHIN).unref();
     await broker.stop();

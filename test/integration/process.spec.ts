@@ -122,6 +122,14 @@ describe("SIGTERM", () => {
     expect(await service.ended).toBe(0);
   });
 
+  test("one that arrives twice at once, as npm passes on what a terminal sends to both, stops it in order", async () => {
+    const { service } = await startReady();
+    service.child.kill("SIGTERM");
+    await sleep(20);
+    service.child.kill("SIGTERM");
+    expect(await service.ended).toBe(0);
+  });
+
   test("a second signal ends the process at once", async () => {
     const { service, database } = await startReady();
     const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)");

@@ -1,7 +1,9 @@
-import { execFile, spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
@@ -84,14 +86,54 @@ test("repl shows a user to whoever types its e-mail address", async () => {
   expect(printed).toContain(`id: '${user?.id}'`);
 });
 
+/** Put before a command, this makes it the first process of a PID namespace, as in a container. */
+const AS_FIRST_PROCESS = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+if (process.getuid?.() !== 0) AS_FIRST_PROCESS.push("--map-root-user");
+const [unshare = "", ...options] = AS_FIRST_PROCESS;
+const mayUnshare = spawnSync(unshare, [...options, "true"]).status === 0;
+if (!mayUnshare) console.warn("Skipped: unshare may not create a PID namespace here");
+
 test("start:prod starts the service on the same files", async () => {
-  const metricsPort = await freePort();
-  const service = spawn("npm", ["run", "--silent", "start:prod"], {
+  const service = await startProduction();
+  await service.kill();
+});
+
+(mayUnshare ? test : test.skip)(
+  "start:prod as the first process of a container: after SIGTERM a slow request is answered, and the exit code is 0",
+  async () => {
+    const service = await startProduction(...AS_FIRST_PROCESS);
+    try {
+      const body = JSON.stringify({ emails: ["nobody@example.com"] });
+      const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
+      const answer = new Promise<number | undefined>((resolve, reject) => {
+        const req = request(`${service.url}/api/v1/users/lookup`, { method: "POST", headers }, (res) =>
+          resolve(res.resume().statusCode),
+        );
+        req.on("error", reject).write(body.slice(0, 5));
+        setTimeout(() => req.end(body.slice(5)), 1_500);
+      });
+      await sleep(300);
+      const { pid } = service;
+      const first = Number(await readFile(`/proc/${pid}/task/${pid}/children`, "utf8"));
+      process.kill(first, "SIGTERM");
+      expect(await answer).toBe(200);
+      expect(await service.ended).toBe(0);
+    } finally {
+      await service.kill();
+    }
+  },
+);
+
+/** Runs start:prod there, with `before` in front of npm, until it is live. Kafka and MinIO are unavailable. */
+async function startProduction(...before: string[]) {
+  const [port, metricsPort] = [String(await freePort()), String(await freePort())];
+  const [program = "", ...args] = [...before, "npm", "run", "--silent", "start:prod"];
+  const child = spawn(program, args, {
     cwd: tree,
     env: {
       ...env,
-      PORT: String(await freePort()),
-      METRICS_PORT: String(metricsPort),
+      PORT: port,
+      METRICS_PORT: metricsPort,
       KAFKA_BROKERS: "127.0.0.1:1",
       MINIO_ENDPOINT: "127.0.0.1",
       MINIO_ACCESS_KEY: "operator",
@@ -102,14 +144,16 @@ test("start:prod starts the service on the same files", async () => {
     stdio: "ignore",
     detached: true,
   });
-  const ended = new Promise((resolve) => service.once("exit", resolve));
-  try {
-    await waitFor(
-      async () => (await statusOf(`http://127.0.0.1:${metricsPort}/health/live`)) === 200,
-      30_000,
-    );
-  } finally {
-    if (service.exitCode === null) process.kill(-(service.pid ?? 0), "SIGKILL");
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const kill = async () => {
+    if (child.exitCode === null) process.kill(-(child.pid ?? 0), "SIGKILL");
     await ended;
-  }
-});
+  };
+  const url = `http://127.0.0.1:${port}`;
+  const isServing = async () => (await statusOf(`${url}/health/live`)) === 200;
+  await waitFor(isServing, 30_000).catch(async (error) => {
+    await kill();
+    throw error;
+  });
+  return { pid: child.pid, url, ended, kill };
+}
