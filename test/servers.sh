@@ -5,7 +5,7 @@
 #   test/servers.sh pause|resume NAME…  SIGSTOP and SIGCONT: a server that hangs
 #   test/servers.sh down                stop all of them and delete their data
 #   test/servers.sh env                 print the variables that point the service and its tests at them
-# NAME is kafka, minio, postgres, keycloak or jaeger.
+# NAME is kafka, minio, postgres, keycloak or jaeger; kafka-1, kafka-2 and kafka-3 are the brokers of one cluster.
 # SERVERS_HOME holds the data and the logs, SERVERS_CACHE the programs, SERVERS_PORT is the first of 20 ports.
 # Kafka and Keycloak come from Maven, MinIO and Jaeger are built with Go, PostgreSQL and Java are Debian packages.
 set -euo pipefail
@@ -17,6 +17,7 @@ first=${SERVERS_PORT:-42000}
 kafka_port=$first kafka_controller_port=$((first + 1)) minio_port=$((first + 2)) postgres_port=$((first + 3))
 keycloak_port=$((first + 4)) keycloak_management_port=$((first + 5))
 jaeger_otlp_port=$((first + 6)) jaeger_thrift_port=$((first + 7)) jaeger_query_port=$((first + 8))
+cluster_port=$((first + 9)) # the brokers of the cluster have the next three ports, and their controllers three more
 postgres_data=/var/lib/postgresql/user-service-$first # PostgreSQL refuses root, so it runs as its own user
 
 log() { echo "servers: $*" >&2; }
@@ -85,32 +86,47 @@ install_kafka() {
   log "downloading Kafka"
   maven_download "<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>4.1.1</version>" "$cache/kafka"
 }
-start_kafka() {
-  local folder=$home/kafka java=(java -Xms256m -Xmx768m -cp "$cache/kafka/*")
+start_kafka() { # NAME: kafka, or a broker of the cluster
+  local name=$1 folder=$home/$1 java=(java -Xms256m -Xmx768m -cp "$cache/kafka/*")
+  local id=1 port=$kafka_port controller_port=$kafka_controller_port replicas=1 in_sync=1
+  local voters=1@127.0.0.1:$controller_port
+  if [ "$name" != kafka ]; then
+    id=${name#kafka-} port=$((cluster_port + id)) controller_port=$((cluster_port + 3 + id)) replicas=3 in_sync=2
+    voters=1@127.0.0.1:$((cluster_port + 4)),2@127.0.0.1:$((cluster_port + 5)),3@127.0.0.1:$((cluster_port + 6))
+  fi
   mkdir -p "$folder"
   cat >"$folder/server.properties" <<PROPERTIES
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:$kafka_controller_port
+node.id=$id
+controller.quorum.voters=$voters
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$kafka_port,CONTROLLER://127.0.0.1:$kafka_controller_port
-advertised.listeners=PLAINTEXT://127.0.0.1:$kafka_port
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs=$folder/data
 num.partitions=3
+default.replication.factor=$replicas
+min.insync.replicas=$in_sync
 offsets.topic.num.partitions=3
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor=$replicas
 transaction.state.log.num.partitions=3
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor=$replicas
+transaction.state.log.min.isr=$in_sync
+share.coordinator.state.topic.replication.factor=$replicas
+share.coordinator.state.topic.min.isr=$in_sync
 group.initial.rebalance.delay.ms=0
 PROPERTIES
   [ -f "$folder/data/meta.properties" ] ||
-    "${java[@]}" kafka.tools.StorageTool format --standalone -t AAAAAAAAAAAAAAAAAAAAAQ -c "$folder/server.properties" >"$folder/log" 2>&1
-  launch kafka "${java[@]}" kafka.Kafka "$folder/server.properties"
-  wait_until kafka 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$kafka_port"
+    "${java[@]}" kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAQ -c "$folder/server.properties" >"$folder/log" 2>&1
+  launch "$name" "${java[@]}" kafka.Kafka "$folder/server.properties"
+  # the first broker of the cluster answers when the second one is there
+  if [ "$name" = kafka ] || [ "$(cluster_size)" -gt 1 ]; then
+    wait_until "$name" 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
+  fi
+}
+cluster_size() { # prints how many of its brokers run
+  local name
+  for name in kafka-1 kafka-2 kafka-3; do pid_of "$name" || true; done | wc -l
 }
 
 install_minio() { go_install minio github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c; }
@@ -203,6 +219,9 @@ stop() { # NAME SIGNAL: returns when it has ended
 
 print_env() {
   if pid_of kafka >/dev/null; then echo "export KAFKA_BROKERS=127.0.0.1:$kafka_port"; fi
+  if [ "$(cluster_size)" -gt 0 ]; then
+    echo "export KAFKA_BROKERS=127.0.0.1:$((cluster_port + 1)),127.0.0.1:$((cluster_port + 2)),127.0.0.1:$((cluster_port + 3))"
+  fi
   if pid_of minio >/dev/null; then echo "export MINIO_ENDPOINT=127.0.0.1 MINIO_PORT=$minio_port"; fi
   if pid_of postgres >/dev/null; then echo "export DATABASE_HOST=127.0.0.1 DATABASE_PORT=$postgres_port"; fi
   if pid_of keycloak >/dev/null; then echo "export AUTH_ISSUER=http://127.0.0.1:$keycloak_port/realms/ai-video-interview"; fi
@@ -215,17 +234,17 @@ print_env() {
 verb=${1:-}
 shift || true
 for name in "$@"; do
-  [[ $name =~ ^(kafka|minio|postgres|keycloak|jaeger)$ ]] || fail "there is no server $name"
+  [[ $name =~ ^(kafka(-[123])?|minio|postgres|keycloak|jaeger)$ ]] || fail "there is no server $name"
 done
 mkdir -p "$home" "$cache"
 case "$verb" in
-  up) for name in "$@"; do pid_of "$name" >/dev/null || { "install_$name"; "start_$name"; log "$name is up"; }; done ;;
-  start) for name in "$@"; do pid_of "$name" >/dev/null || "start_$name"; done ;;
+  up) for name in "$@"; do pid_of "$name" >/dev/null || { "install_${name%-[123]}"; "start_${name%-[123]}" "$name"; log "$name is up"; }; done ;;
+  start) for name in "$@"; do pid_of "$name" >/dev/null || "start_${name%-[123]}" "$name"; done ;;
   kill) for name in "$@"; do stop "$name" KILL; done ;;
   pause) for name in "$@"; do send_signal STOP "$name"; done ;;
   resume) for name in "$@"; do send_signal CONT "$name"; done ;;
   down)
-    for name in kafka minio postgres keycloak jaeger; do stop "$name" TERM; done
+    for name in kafka kafka-1 kafka-2 kafka-3 minio postgres keycloak jaeger; do stop "$name" TERM; done
     rm -rf "$home" "$postgres_data" "$postgres_data.password"
     ;;
   env) print_env ;;

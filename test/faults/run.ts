@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { minio, uploads } from "./scenarios/avatars.ts";
 import { kills } from "./scenarios/kills.ts";
-import { both, kafka, postgres } from "./scenarios/outages.ts";
+import { both, brokers, kafka, postgres } from "./scenarios/outages.ts";
 import { poison } from "./scenarios/poison.ts";
 import { rebalances } from "./scenarios/rebalances.ts";
 import { rolling } from "./scenarios/rolling.ts";
@@ -20,6 +20,7 @@ const SCENARIOS: Record<string, Scenario> = {
   kafka,
   postgres,
   both,
+  brokers,
   rebalances,
   poison,
   rolling,
@@ -72,7 +73,7 @@ async function play(name: string): Promise<Figures> {
   if (!scenario) throw new Error(`There is no scenario of this name (${Object.keys(SCENARIOS).join(", ")})`);
   for (const variable of ["DATABASE_HOST", "KAFKA_BROKERS", "MINIO_ENDPOINT"])
     if (!process.env[variable]) throw new Error(`${variable} is not set`);
-  if (scenario.needsServers) await demandServers();
+  await demandServers(scenario.servers);
   const world = await openWorld();
   try {
     const rounds = scenario.rounds(Number(values.rounds));
@@ -88,8 +89,11 @@ async function play(name: string): Promise<Figures> {
   }
 }
 
+const hasCluster = process.env.KAFKA_BROKERS?.split(",").length === 3;
+const possible = Object.keys(SCENARIOS).filter((name) => name !== "brokers" || hasCluster);
+
 const played: Figures[] = [];
-for (const name of values.only?.split(",") ?? Object.keys(SCENARIOS))
+for (const name of values.only?.split(",") ?? possible)
   try {
     const figures = await play(name);
     print(name, figures);

@@ -3,10 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 /**
- * The servers that are killed and frozen, by the names that docker-compose.yml has for them. SERVERS is the command that takes
+ * The servers that are killed and frozen, by the names that docker-compose.yml has for them (the brokers of a cluster:
+ * test/servers.sh). SERVERS is the command that takes
  * `kill|start|pause|resume NAME`; without it, it is `docker compose`, which says `unpause`.
  */
-export type Server = "kafka" | "postgres" | "minio";
+export type Server = "kafka" | "kafka-1" | "kafka-2" | "kafka-3" | "postgres" | "minio";
 export type Outage = "kill" | "pause";
 
 const BACK = { kill: "start", pause: process.env.SERVERS ? "resume" : "unpause" };
@@ -23,8 +24,8 @@ async function command(verb: string, server: Server): Promise<void> {
 }
 
 /** @throws Error with one line if the servers cannot be controlled */
-export async function demandServers(): Promise<void> {
-  for (const server of ["kafka", "postgres", "minio"] as const) await command("start", server);
+export async function demandServers(servers: Server[]): Promise<void> {
+  for (const server of servers) await command("start", server);
 }
 
 /** Kills or freezes the server; resolves `ms` later, when it is started again. */

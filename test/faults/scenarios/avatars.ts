@@ -13,7 +13,7 @@ import type { Scenario } from "./scenario.ts";
 export const uploads: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil(wanted / 2)),
   limit: 15_000,
-  needsServers: false,
+  servers: [],
 
   async play(world, rounds) {
     const gateway = await world.addNode("api,users,stats,outbox,ingest");
@@ -38,7 +38,7 @@ export const uploads: Scenario = {
 export const minio: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil((wanted * 3) / 20)),
   limit: 15_000,
-  needsServers: true,
+  servers: ["minio"],
 
   async play(world, rounds) {
     const node = await world.addNode("api,users,stats,avatars,outbox,ingest");

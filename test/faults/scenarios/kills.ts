@@ -19,7 +19,7 @@ const [API = "", ...OTHERS] = FORMS["three nodes"];
 export const kills: Scenario = {
   rounds: (wanted) => wanted,
   limit: 15_000,
-  needsServers: false,
+  servers: [],
 
   async play(world, rounds) {
     const api = await world.addNode(API);

@@ -30,7 +30,7 @@ const GROWTH = 1.15;
 export const poison: Scenario = {
   rounds: (wanted) => Math.max(10, wanted),
   limit: 1_000,
-  needsServers: false,
+  servers: [],
 
   async play(world, rounds) {
     const node = await world.addNode(FORMS["one node"].join());

@@ -18,7 +18,7 @@ const REPLAYS = 3;
 export const rebalances: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil(wanted / 4)),
   limit: 60_000,
-  needsServers: false,
+  servers: [],
 
   async play(world, rounds) {
     const whole = await world.addNode("api,users,stats,avatars,outbox");

@@ -14,7 +14,7 @@ const CHECK_EVERY = 100; // ms
 export const rolling: Scenario = {
   rounds: (wanted) => Math.max(1, Math.ceil(wanted / 10)),
   limit: 10_000,
-  needsServers: false,
+  servers: [],
 
   async play(world, rounds) {
     for (const services of FORMS["three nodes"])

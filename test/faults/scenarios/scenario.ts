@@ -1,3 +1,4 @@
+import type { Server } from "../servers.ts";
 import type { Verdict } from "../verify.ts";
 import type { World } from "../world.ts";
 
@@ -6,6 +7,7 @@ export type Scenario = {
   rounds(wanted: number): number;
   /** What a gap in the ledger may be at most, in ms: past it, it is late. */
   limit: number;
-  needsServers: boolean;
+  /** The servers that it kills or freezes. */
+  servers: Server[];
   play(world: World, rounds: number): Promise<Verdict>;
 };

@@ -16,7 +16,7 @@ const DETAILS = 20;
 export const versions: Scenario = {
   rounds: (wanted) => wanted,
   limit: Number.POSITIVE_INFINITY,
-  needsServers: false,
+  servers: [],
 
   async play(world, rounds) {
     for (const services of [...FORMS["one node"], ...FORMS["one node"]]) await world.addNode(services);
