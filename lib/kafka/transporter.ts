@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Admin, Consumer, type Producer } from "@platformatic/kafka";
 import { type Transit, Transporters } from "moleculer";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import type { KafkaConfig } from "../runtime/config.ts";
-import { heard, silenceOf } from "../runtime/listening.ts";
+import { heard } from "../runtime/listening.ts";
+import { within } from "../runtime/tasks.ts";
+import { createPacketReader, type PacketReader } from "./packet-reader.ts";
 
 /** A packet that waits to be sent, and the promise of its sender. */
 type QueuedPacket = {
@@ -16,11 +17,6 @@ type QueuedPacket = {
 const BATCH = { bytes: 700_000, packets: 500 };
 /** The maximum that waits while Kafka is unavailable. Above it, calls fail at once. */
 const MAX_WAITING_BYTES = 16 * 2 ** 20;
-/**
- * In ms: the silence after which a consumer is recreated (a working one receives the node's own heartbeat every
- * second), how often this is checked, and the time limit for recreating it.
- */
-const REVIVE = { silence: 6_000, every: 500, patience: 10_000 };
 /** In ms. A request to Kafka must end before the timeout of a call (moleculer.config.ts). */
 const PATIENCE = {
   connectTimeout: 1_000,
@@ -29,6 +25,8 @@ const PATIENCE = {
   retries: 1,
   retryDelay: 100,
 };
+/** In ms. A client cannot leave while Kafka does not answer. */
+const CLOSE_WITHIN = 1_000;
 /** A packet may be a call, and a call that is sent twice is executed twice. */
 const SEND_ONCE = { retries: 0 };
 /** How often unreadable packets are reported, in ms. */
@@ -44,27 +42,27 @@ const JOIN_PATIENCE = { requestTimeout: 10_000 };
  */
 export class KafkaTransporter extends Transporters.Kafka {
   declare producer: Producer<Buffer, Buffer, Buffer, Buffer> | null;
-  declare consumer: Consumer<Buffer, Buffer, Buffer, Buffer> | null;
   declare admin: Admin | null;
   declare transit: Transit & { __connectResolve?: (() => void) | null };
   declare messageHandler: (cmd: string, packet: unknown) => Promise<unknown>;
   declare waitForTopicsReady: (topics: string[]) => Promise<void>;
-  #topics: string[] = [];
   #waiting: QueuedPacket[] = [];
   #waitingBytes = 0;
   #sending = false;
-  #broken = false;
-  #reviving = false;
   #quietUntil = 0;
-  #watchdog: NodeJS.Timeout | undefined;
-
-  readonly #connection: ReturnType<typeof connectionTo>;
+  readonly #reader: PacketReader;
 
   constructor(kafka: KafkaConfig) {
     const connection = connectionTo(kafka);
     const { clientId, bootstrapBrokers } = connection;
     super({ clientId, bootstrapBrokers, producer: { ...connection, ...SEND_ONCE }, admin: connection });
-    this.#connection = connection;
+    this.#reader = createPacketReader({
+      open: () =>
+        new Consumer({ ...connection, ...JOIN_PATIENCE, groupId: `${this.broker.instanceID}-${Date.now()}` }),
+      onPacket: (topic, packet) => void this.receive(topic.split(".")[1] ?? "", packet),
+      onFailure: (err) =>
+        this.logger.warn({ err }, "The consumer of the cluster's topics failed and is replaced"),
+    });
   }
 
   /**
@@ -76,7 +74,7 @@ export class KafkaTransporter extends Transporters.Kafka {
     try {
       await super.connect();
     } catch (error) {
-      await Promise.allSettled([this.consumer?.close(true), this.admin?.close(), this.producer?.close()]);
+      await this.disconnect();
       this.transit.__connectResolve?.();
       throw error;
     }
@@ -127,50 +125,12 @@ export class KafkaTransporter extends Transporters.Kafka {
 
   /** Creates the topics of this node, and reads them until it stops. */
   override async makeSubscriptions(subscriptions: { cmd: string; nodeID?: string }[]): Promise<void> {
-    this.#topics = subscriptions.map(({ cmd, nodeID }) => this.getTopicName(cmd, nodeID));
+    const topics = subscriptions.map(({ cmd, nodeID }) => this.getTopicName(cmd, nodeID));
     const existing = (await this.admin?.listTopics()) ?? [];
-    const missing = this.#topics.filter((name) => !existing.includes(name));
+    const missing = topics.filter((name) => !existing.includes(name));
     if (missing.length > 0) await this.admin?.createTopics({ topics: missing }).catch(() => {}); // another node created them first
-    await this.waitForTopicsReady(this.#topics);
-    await this.#consume();
-    this.#watchdog ??= setInterval(() => this.#revive(), REVIVE.every).unref();
-  }
-
-  /**
-   * Reads from the end of the topics, because packets from before are useless. Offsets are therefore rarely committed.
-   */
-  async #consume(): Promise<void> {
-    const groupId = `${this.broker.instanceID}-${Date.now()}`;
-    const consumer = new Consumer({ ...this.#connection, ...JOIN_PATIENCE, groupId });
-    this.consumer = consumer;
-    const stream = await consumer.consume({
-      topics: this.#topics,
-      autocommit: 5_000,
-      mode: "latest",
-      maxWaitTime: 500,
-    });
-    if (this.consumer !== consumer) return close(consumer); // it took so long that it was replaced
-    this.#broken = false;
-    heard("cluster");
-    stream.on("data", ({ topic, value }) => {
-      heard("cluster");
-      this.receive(topic.split(".")[1] ?? "", value);
-    });
-    stream.once("error", (error) => {
-      this.#broken = this.consumer === consumer;
-      this.logger.warn({ err: error }, "The consumer of the cluster's topics failed and is recreated");
-    });
-  }
-
-  /** Recreates a consumer whose stream failed or went silent, until it receives packets again. */
-  async #revive(): Promise<void> {
-    const silent = silenceOf("cluster") > REVIVE.silence;
-    if (this.#reviving || !(this.#broken || silent)) return;
-    this.#reviving = true;
-    close(this.consumer);
-    const tooLong = sleep(REVIVE.patience, undefined, { ref: false });
-    await Promise.race([this.#consume(), tooLong]).catch(() => {}); // Kafka is still unavailable: the next check retries
-    this.#reviving = false;
+    await this.waitForTopicsReady(topics);
+    await this.#reader.start(topics);
   }
 
   /** Handles a packet, or reports that it cannot be read because its sender uses another serializer. */
@@ -200,14 +160,10 @@ export class KafkaTransporter extends Transporters.Kafka {
   }
 
   override async disconnect(): Promise<void> {
-    clearInterval(this.#watchdog);
-    await Promise.allSettled([this.consumer?.close(true), this.admin?.close(), this.producer?.close()]);
+    const closed = Promise.allSettled([this.#reader.close(), this.admin?.close(), this.producer?.close()]);
+    await within(CLOSE_WITHIN, closed);
   }
 }
-
-/** Closes a consumer that is no longer used, ignoring errors. */
-const close = (consumer: { close(force: boolean): Promise<void> } | null): void =>
-  void consumer?.close(true).catch(() => {});
 
 const connectionTo = ({ brokers, clientId, ssl, sasl }: KafkaConfig) => ({
   clientId,

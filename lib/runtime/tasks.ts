@@ -28,6 +28,13 @@ export const backoffDelay = ({ first, last }: Backoff, failures: number): number
 export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   sleep(ms, undefined, { signal, ref: false }).catch(() => {});
 
+/** The result of `work`, or undefined if it is not there within `ms`: then its outcome is ignored. */
+export async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
+  const late = Promise.withResolvers<Result | undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), ms);
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+}
+
 /** Retries `work` with back-off until it succeeds. Resolves with undefined if `signal` aborts first. */
 export async function retryUntilDone<Result>(
   work: () => Promise<Result>,
