@@ -1,13 +1,13 @@
 import type { KafkaConfig } from "../runtime/config.ts";
-import { openOnce } from "../runtime/tasks.ts";
-import { connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
+import { openOnce, within } from "../runtime/tasks.ts";
+import { CLOSE_WITHIN, connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
 
 export type TopicAdmin = {
   /** Creates the missing topics. */
   create(topics: string[]): Promise<void>;
   /** How many records the group has not consumed yet, by topic and partition. */
   lag(topics: string[]): Promise<{ topic: string; partition: number; records: number }[]>;
-  /** Whether Kafka answers now. */
+  /** Whether Kafka answers within 1 s. */
   check(): Promise<boolean>;
   close(): Promise<void>;
 };
@@ -20,11 +20,24 @@ const PARTITIONS = 3;
  */
 export const CREATE_TOPICS_EVERY = 10_000;
 
+/** In ms. */
+const CHECK_WITHIN = 1_000;
+
 /** Connects on first use. */
 export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
   const admin = openOnce(async () =>
     connected((await loadClient(config, warn)).admin({ retry: SHORT_RETRY })),
   );
+  /** The question that is not answered yet: all checks of a time share it. */
+  let asked: Promise<boolean> | undefined;
+  const ask = () =>
+    admin
+      .get()
+      .then((client) => client.describeCluster())
+      .then(
+        () => true,
+        () => false,
+      );
   return {
     async create(topics) {
       // a new client: kafkajs (2.2) cannot even list topics if one that the client used was deleted
@@ -55,17 +68,16 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
       return (await Promise.all(perTopic)).flat();
     },
 
-    check: () =>
-      admin
-        .get()
-        .then((client) => client.describeCluster())
-        .then(
-          () => true,
-          () => false,
-        ),
+    async check() {
+      asked ??= ask().finally(() => {
+        asked = undefined;
+      });
+      return (await within(CHECK_WITHIN, asked)) ?? false;
+    },
 
     async close() {
-      await (await admin.ifOpen())?.disconnect();
+      const closed = admin.ifOpen().then((client) => client?.disconnect());
+      await within(CLOSE_WITHIN, closed);
     },
   };
 }

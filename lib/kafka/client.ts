@@ -9,6 +9,9 @@ export type Warn = (message: string) => void;
 /** In ms. Short, because the callers retry by themselves and the relay holds a lock meanwhile. */
 export const SHORT_RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 2 };
 
+/** In ms. How long a stop waits for a client: Kafka may not answer. */
+export const CLOSE_WITHIN = 500;
+
 /** Loads the library on first use, because that takes 0.1 s. */
 export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka> {
   const { Kafka, logLevel } = await import("kafkajs");

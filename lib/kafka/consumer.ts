@@ -1,7 +1,7 @@
 import type { Consumer, EachBatchPayload } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { heard } from "../runtime/listening.ts";
-import { retryUntilDone } from "../runtime/tasks.ts";
+import { retryUntilDone, within } from "../runtime/tasks.ts";
 import { loadClient, type Warn } from "./client.ts";
 import { registerCodecs } from "./codecs.ts";
 import { limitBatches } from "./read-batches.ts";
@@ -34,6 +34,9 @@ const SESSION = { sessionTimeout: 6_000, heartbeatInterval: 1_500 };
 const CONSUMER_RETRY = { initialRetryTime: 200, maxRetryTime: 5_000, retries: Number.MAX_SAFE_INTEGER };
 /** In ms. The delay before a new client is created after a crash. */
 const CRASH_BACKOFF = { first: 500, last: 10_000 };
+
+/** In ms. How long a stop waits for the last batch and for Kafka, which may not answer. */
+const LEAVE_WITHIN = 1_500;
 
 /** Connects in consume(). */
 export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
@@ -82,7 +85,10 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
     try {
       await Promise.race([stopped, crashed, started.then(() => crashed)]);
     } finally {
-      await consumer.disconnect().catch((error) => warn(`The consumer did not disconnect: ${error}`));
+      await within(
+        LEAVE_WITHIN,
+        consumer.disconnect().catch((error) => warn(`The consumer did not disconnect: ${error}`)),
+      );
     }
   }
 }

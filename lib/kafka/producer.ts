@@ -1,7 +1,7 @@
 import type { Admin, PartitionerArgs, Producer } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
-import { openOnce } from "../runtime/tasks.ts";
-import { connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
+import { openOnce, within } from "../runtime/tasks.ts";
+import { CLOSE_WITHIN, connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
 import { type Produced, sendByPartition } from "./send-in-order.ts";
 
 /** A record to send; records with the same key stay in order. */
@@ -63,8 +63,10 @@ export function openProducer(config: KafkaConfig, topic: string, warn: Warn): To
     },
 
     async close() {
-      const open = await client.ifOpen();
-      await Promise.all([open?.producer.disconnect(), open?.admin.disconnect()]);
+      const closed = client
+        .ifOpen()
+        .then((open) => Promise.all([open?.producer.disconnect(), open?.admin.disconnect()]));
+      await within(CLOSE_WITHIN, closed);
     },
   };
 }

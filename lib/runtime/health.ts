@@ -45,12 +45,18 @@ async function kafkaHealth(): Promise<Health["kafka"]> {
   return { status, broker: config.kafka?.brokers.join(",") ?? null };
 }
 
+/** In ms. How long a node waits for what another one sees. */
+const ANSWER_WITHIN = 1_000;
+
 /** What the node sees; a node without a database asks the nodes that have one (contract 8). */
 export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> {
   const [database, kafka] = await Promise.all([
     config.needsDatabase
       ? databaseHealth()
-      : call(ctx, "database.health", {}).catch(() => ({ status: "disconnected" as const, connections: 0 })),
+      : call(ctx, "database.health", {}, { timeout: ANSWER_WITHIN }).catch(() => ({
+          status: "disconnected" as const,
+          connections: 0,
+        })),
     kafkaHealth(),
   ]);
   const status = database.status === "connected" ? "ok" : "error";

@@ -43,8 +43,7 @@ export const Lifecycle: Middleware = {
   },
 
   async stopped() {
-    await closeHealth();
-    if (config.needsDatabase) await closeDatabase();
+    await Promise.all([closeHealth(), config.needsDatabase && closeDatabase()]);
   },
 };
 

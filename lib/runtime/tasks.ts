@@ -35,6 +35,15 @@ export async function within<Result>(ms: number, work: Promise<Result>): Promise
   return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
 }
 
+/** The result of `work`, or undefined once `signal` aborts: then its outcome is ignored. */
+export async function until<Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result | undefined> {
+  const over = Promise.withResolvers<undefined>();
+  const onAbort = () => over.resolve(undefined);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort);
+  return Promise.race([work, over.promise]).finally(() => signal.removeEventListener("abort", onAbort));
+}
+
 /** Retries `work` with back-off until it succeeds. Resolves with undefined if `signal` aborts first. */
 export async function retryUntilDone<Result>(
   work: () => Promise<Result>,

@@ -6,7 +6,7 @@ import { openProducer, type TopicProducer } from "../../lib/kafka/producer.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { eventsPublished, registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
-import { repeat } from "../../lib/runtime/tasks.ts";
+import { repeat, until } from "../../lib/runtime/tasks.ts";
 import type { Envelope } from "../contracts.ts";
 import { countSetAside, outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
@@ -35,10 +35,16 @@ const setAside = new Counter({
   registers: [registry],
 });
 
+/** In ms. How long a stop waits for Kafka. Records that are not published by then stay in the outbox. */
+const STOP_WITHIN = 1_000;
+
+const STOPPED: Produced<Pending> = { published: [], refused: [], failure: new Error("The node stops") };
+
 type State = {
   producers: Map<string, TopicProducer>;
   admin?: TopicAdmin;
   stop: AbortController;
+  giveUp: AbortController;
   relay: Promise<unknown>;
 };
 type Methods = { report(topic: string, outcome: Produced<Pending>): void };
@@ -66,6 +72,7 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   created() {
     const { kafka } = config;
     this.stop = new AbortController();
+    this.giveUp = new AbortController();
     const warn = (message: string) => this.logger.warn(message);
     this.admin = kafka && openAdmin(kafka, warn);
     this.producers = new Map(
@@ -75,8 +82,10 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
   started() {
     const port = {
-      publish: (topic: string, records: Pending[]) =>
-        publish(this.broker, this.producers.get(topic), topic, records),
+      publish: async (topic: string, records: Pending[]) => {
+        const published = publish(this.broker, this.producers.get(topic), topic, records);
+        return (await until(this.giveUp.signal, published)) ?? STOPPED;
+      },
       onCommitted: this.report,
       onDelay: (topic: string, err: unknown) =>
         this.logger.warn({ action: "event_publish", topic, err }, "Records wait to be published"),
@@ -90,6 +99,7 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
   async stopped() {
     this.stop.abort();
+    setTimeout(() => this.giveUp.abort(), STOP_WITHIN).unref();
     await this.relay;
     await Promise.all([this.admin, ...this.producers.values()].map((client) => client?.close()));
   },

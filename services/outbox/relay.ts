@@ -67,7 +67,7 @@ export async function runLane(lane: Lane, port: RelayPort, signal: AbortSignal):
 
     if (failure) {
       port.onDelay(lane.topic, failure);
-      if (round.last) return;
+      if (signal.aborted) return;
       refusingSince = faultOf(failure).scope === "topic" ? (refusingSince ?? Date.now()) : undefined;
       failures = progress ? 0 : failures + 1;
       await pause(backoffDelay(BACKOFF, failures), signal);

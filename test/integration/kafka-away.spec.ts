@@ -1,0 +1,43 @@
+import { createServer, type Server } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { postUser, type ServiceProcess, spawnService } from "../helpers/process.ts";
+
+/** A node whose Kafka is not there, or hangs: it accepts connections and never answers. */
+
+describe.each(["refuses connections", "does not answer"])("while Kafka %s", (how) => {
+  let silent: Server;
+  let database: TestDatabase;
+  let node: ServiceProcess;
+  beforeAll(async () => {
+    silent = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => silent.once("listening", resolve));
+    const { port } = silent.address() as { port: number };
+    if (how === "refuses connections") await new Promise((resolve) => silent.close(resolve));
+    database = await createDatabase();
+    node = await spawnService({ ...database.env, KAFKA_BROKERS: `127.0.0.1:${port}` });
+    await node.ready();
+  });
+  afterAll(async () => {
+    await node?.remove();
+    await database?.drop();
+    silent.close();
+  });
+
+  test("GET /health says so within 1 s", async () => {
+    const start = performance.now();
+    const answer = await fetch(`${node.url}/health`);
+    expect(performance.now() - start).toBeLessThan(1_300);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ status: "ok", kafka: { status: "disconnected" } });
+  });
+
+  test("SIGTERM ends the node in time and with 0, and the events that wait stay in the outbox", async () => {
+    expect((await postUser(node.url)).status).toBe(201);
+    const start = performance.now();
+    node.child.kill("SIGTERM");
+    expect(await node.ended).toBe(0);
+    expect(performance.now() - start).toBeLessThan(7_000);
+    expect(await database.sql("SELECT 1 FROM outbox")).toHaveLength(1);
+  });
+});
