@@ -45,6 +45,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       maxHeaderSize: values.HTTP_MAX_HEADER_SIZE,
       /** How long an idle connection stays open, in ms: longer than the load balancer keeps it. */
       keepAliveMs: 1000 * values.HTTP_KEEP_ALIVE_SECONDS,
+      /** How long a stopping gateway goes on accepting connections, in ms: until balancers know that it is not ready. */
+      stopNoticeMs: 1000 * (values.HTTP_STOP_NOTICE_SECONDS ?? (production ? 3 : 0)),
     }),
     metricsUsersMax: values.METRICS_USERS_MAX,
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,

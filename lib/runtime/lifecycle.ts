@@ -4,8 +4,8 @@ import { closeDatabase, openDatabase, StartRefused } from "../postgres/open-data
 import { config } from "./config.ts";
 import { closeHealth, notReady, nowReady } from "./health.ts";
 
-/** The time limit for the whole stop, in ms (contract 6). */
-const STOP_WITHIN = 9_500;
+/** The time limits of a stop, in ms from its signal: until then accepted requests are answered, and the whole (contract 6). */
+const STOP = { answers: 6_500, whole: 9_500 };
 
 /** In ms. npm passes on a signal that a terminal or a service manager has sent to this process as well. */
 const PASSED_ON_WITHIN = 100;
@@ -13,7 +13,12 @@ const PASSED_ON_WITHIN = 100;
 /** How long other nodes need to handle a packet once Kafka has it, in ms. */
 const HEARD_WITHIN = 500;
 
-type Gateway = Service & { drain(): Promise<void> };
+/** When a stopping gateway accepts no more connections, and waits no more for answers; times of performance.now(). */
+export type Drain = { listenUntil: number; answerUntil: number };
+type Gateway = Service & { drain(times: Drain): Promise<void> };
+
+/** When the stop began; a broker that is stopped without a signal begins when it asks. */
+let stoppingSince: number | undefined;
 
 /**
  * How a node starts and stops. The database opens first and closes last. On a stop, the gateway answers the requests
@@ -39,7 +44,12 @@ export const Lifecycle: Middleware = {
   },
 
   async stopping(broker) {
-    await (broker.getLocalService("api") as Gateway | undefined)?.drain();
+    const since = stoppingSince ?? performance.now();
+    const gateway = broker.getLocalService("api") as Gateway | undefined;
+    await gateway?.drain({
+      listenUntil: since + config.http.stopNoticeMs,
+      answerUntil: since + STOP.answers,
+    });
   },
 
   async stopped() {
@@ -65,13 +75,13 @@ function endStart(error: Error): never {
 
 /** The first signal stops the node in order, a second one at once. */
 function onSignal(broker: ServiceBroker): void {
-  let since: number | undefined;
   const stop = async () => {
-    if (since !== undefined && performance.now() - since < PASSED_ON_WITHIN) return;
-    if (since !== undefined) process.exit(1);
-    since = performance.now();
+    const now = performance.now();
+    if (stoppingSince !== undefined && now - stoppingSince < PASSED_ON_WITHIN) return;
+    if (stoppingSince !== undefined) process.exit(1);
+    stoppingSince = now;
     notReady("stop");
-    setTimeout(() => process.exit(1), STOP_WITHIN).unref();
+    setTimeout(() => process.exit(1), STOP.whole).unref();
     await broker.stop();
     process.exit(0);
   };

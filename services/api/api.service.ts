@@ -10,6 +10,8 @@ import { setEtag } from "../../lib/http/etag.ts";
 import { HEALTH_ROUTES } from "../../lib/http/health.routes.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { notReady, nowReady } from "../../lib/runtime/health.ts";
+import type { Drain } from "../../lib/runtime/lifecycle.ts";
+import { within } from "../../lib/runtime/tasks.ts";
 import { BASE_PATH, ROUTES } from "./api.routes.ts";
 import { authenticate } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
@@ -21,8 +23,8 @@ import { keepApart, paramsOfMe } from "./me.ts";
 import { readParams } from "./request.ts";
 import { routeOf } from "./request-log.ts";
 
-/** In ms, while stopping: how long answers ask clients to close their connection, and how long requests may take. */
-const DRAIN = { announce: 300, limit: 5_500 };
+/** In ms. While stopping, answers ask clients at least so long to close their connection. */
+const ANNOUNCE = 300;
 
 const NO_LOGS = { logRequest: null, logRequestParams: null, logResponse: null, logRouteRegistration: null };
 
@@ -64,17 +66,21 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
   methods: {
     ...GATEWAY_OVERRIDES,
 
-    /** Stops accepting connections; resolves when the last accepted request is answered. */
-    async drain() {
+    /**
+     * Accepts connections until `listenUntil`. Resolves when the last accepted request is answered, at `answerUntil` at
+     * the latest (both of performance.now()).
+     */
+    async drain({ listenUntil, answerUntil }: Drain) {
+      const left = (time: number) => Math.max(0, time - performance.now());
       const sayGoodbye = (res: ServerResponse) => res.headersSent || res.setHeader("Connection", "close");
       this.server.prependListener("request", (_req, res) => sayGoodbye(res));
       this.pending.forEach(sayGoodbye);
-      await sleep(DRAIN.announce);
+      await sleep(Math.max(ANNOUNCE, left(listenUntil)));
       // close() of http would end connections whose next request is just arriving
       const closed = new Promise((resolve) => net.Server.prototype.close.call(this.server, resolve));
-      await sleep(DRAIN.announce);
+      await sleep(ANNOUNCE);
       this.server.closeIdleConnections();
-      await Promise.race([closed, sleep(DRAIN.limit, undefined, { ref: false })]);
+      await within(left(answerUntil), closed);
       this.server.closeAllConnections();
     },
   },

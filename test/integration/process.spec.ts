@@ -1,15 +1,12 @@
 import { exec } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { Agent, request } from "node:http";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { outboxEmpty } from "../helpers/collect-events.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
 import { freePort } from "../helpers/free-port.ts";
-import { INTERNAL_TOKEN, postUser, type ServiceProcess, spawnService, statusOf } from "../helpers/process.ts";
+import { postUser, type ServiceProcess, spawnService, statusOf } from "../helpers/process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 const MIGRATIONS = readdirSync(join(import.meta.dirname, "../../migrations"))
@@ -47,105 +44,6 @@ test("start: without AUTH_ISSUER a curl command is printed that works as printed
   const { stdout } = await promisify(exec)(curl ?? "");
   expect(JSON.parse(stdout)).toEqual({ items: [], nextCursor: null });
   expect(service.printed()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/m); // the token, on a line of its own
-});
-
-describe("SIGTERM", () => {
-  test("under load: every accepted request gets its response, and the exit code is 0 within 10 s", async () => {
-    const { service, database } = await startReady();
-    const agent = new Agent({ keepAlive: true, maxSockets: 30 });
-    const answers: number[] = [];
-    const created: string[] = [];
-    const faults: string[] = [];
-    const post = (n: number) =>
-      new Promise<boolean>((resolve) => {
-        const body = JSON.stringify({
-          keycloakId: `k${n}`,
-          email: `k${n}@x.org`,
-          profile: { fullName: "Ada" },
-        });
-        const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
-        const req = request(
-          `${service.url}/api/v1/users`,
-          { method: "POST", agent, headers },
-          async (res) => {
-            const text = (await res.toArray()).join("");
-            answers.push(res.statusCode ?? 0);
-            if (res.statusCode === 201) created.push(JSON.parse(text).id);
-            resolve(res.headers.connection !== "close"); // "close" ends the use of this connection
-          },
-        );
-        req.on("error", (error: NodeJS.ErrnoException) => {
-          faults.push(`${error.code} ${error.message}`);
-          resolve(false);
-        });
-        req.end(body);
-      });
-    let n = 0;
-    const loads = Array.from({ length: 30 }, async () => {
-      while (await post(n++));
-    });
-    await sleep(500);
-    const stoppedAt = Date.now();
-    service.child.kill("SIGTERM");
-    await Promise.all(loads);
-    expect(await service.ended).toBe(0);
-    expect(Date.now() - stoppedAt).toBeLessThan(10_000);
-    agent.destroy();
-    expect(faults).toEqual([]);
-    expect(answers.filter((status) => status !== 201)).toEqual([]);
-    expect(created.length).toBeGreaterThan(30);
-    expect(await database.sql("SELECT 1 FROM users WHERE id = ANY($1::uuid[])", [created])).toHaveLength(
-      created.length,
-    );
-    await outboxEmpty(database, 100); // what was committed was published
-  });
-
-  test("not ready at once, and a delayed request and one whose body is incomplete get their responses", async () => {
-    const { service, database } = await startReady();
-    const path = `${service.url}/api/v1/users`;
-    const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
-    const body = JSON.stringify({ keycloakId: "slow", email: "slow@x.org", profile: { fullName: "Slow" } });
-    const slow = new Promise<number | undefined>((resolve, reject) => {
-      const req = request(path, { method: "POST", headers }, (res) => resolve(res.resume().statusCode));
-      req.on("error", reject).write(body.slice(0, 20));
-      setTimeout(() => req.end(body.slice(20)), 1_500);
-    });
-    const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.2)");
-    await sleep(100);
-    const held = postUser(service.url);
-    await sleep(100);
-    service.child.kill("SIGTERM");
-    await waitFor(async () => (await statusOf(`${service.nodeUrl}/health/ready`)) === 503, 800);
-    expect((await held).status).toBe(201);
-    expect(await slow).toBe(201);
-    await locked;
-    expect(await service.ended).toBe(0);
-  });
-
-  test("one that arrives twice at once, as npm passes on what a terminal sends to both, stops it in order", async () => {
-    const { service } = await startReady();
-    service.child.kill("SIGTERM");
-    await sleep(20);
-    service.child.kill("SIGTERM");
-    expect(await service.ended).toBe(0);
-  });
-
-  test("a second signal ends the process at once", async () => {
-    const { service, database } = await startReady();
-    const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)");
-    await sleep(100);
-    const held = postUser(service.url).catch(() => "cut off");
-    await sleep(100);
-    service.child.kill("SIGTERM");
-    await sleep(300);
-    expect(service.child.exitCode).toBeNull();
-    const secondAt = Date.now();
-    service.child.kill("SIGTERM");
-    expect(await service.ended).toBe(1);
-    expect(Date.now() - secondAt).toBeLessThan(500);
-    expect(await held).toBe("cut off");
-    await locked;
-  });
 });
 
 describe("the start fails with one line", () => {

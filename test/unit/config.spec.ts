@@ -86,6 +86,13 @@ test.each(["db", "db.example.org", "my_db-1", "10.0.0.1", "::1", "fe80::1%eth0",
   (host) => expect(readConfig({ DATABASE_HOST: host }).database.host).toBe(host),
 );
 
+test("a stopping gateway accepts connections for 3 s more in production, and as long as HTTP_STOP_NOTICE_SECONDS says", () => {
+  expect(readConfig({}).http.stopNoticeMs).toBe(0);
+  expect(readConfig(PRODUCTION).http.stopNoticeMs).toBe(3_000);
+  for (const env of [{}, PRODUCTION])
+    expect(readConfig({ ...env, HTTP_STOP_NOTICE_SECONDS: "1" }).http.stopNoticeMs).toBe(1_000);
+});
+
 test.each(["development", "test"])("NODE_ENV=%s is not production", (NODE_ENV) => {
   expect(readConfig({ NODE_ENV }).production).toBe(false);
 });
