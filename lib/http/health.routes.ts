@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import type { Context } from "moleculer";
 import { DependencyUnavailable, MethodNotAllowed, RouteNotFound } from "../contract/errors.ts";
 import { newTraceId } from "../contract/events.ts";
-import { demandReady, healthReport } from "../runtime/health.ts";
+import { degradation, demandReady, healthReport } from "../runtime/health.ts";
 import { registry } from "../runtime/metrics.ts";
 import { sendError, sendJson } from "./answer.ts";
 import { echoCorrelationId } from "./correlation.ts";
@@ -21,7 +21,7 @@ export const live: Handler = async (req, res) => sendJson(req, res, 200, { statu
 
 export const ready: Handler = (req, res) =>
   demandReady().then(
-    () => sendJson(req, res, 200, { status: "ok" }),
+    () => sendJson(req, res, 200, { status: "ok", ...degradation() }),
     (error) => sendError(req, res, error),
   );
 

@@ -36,6 +36,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     production,
     services,
     needsDatabase,
+    /** The node answers every REST request without another node. */
+    servesAlone: (["api", "users", "stats", "avatars"] as const).every((name) => services.includes(name)),
     nodeID: values.NODEID,
     namespace: values.NAMESPACE,
     port: values.PORT,

@@ -3,9 +3,8 @@ import { openConnections, ping } from "../../models/database.ts";
 import { call } from "../contract/call.ts";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import { openAdmin } from "../kafka/admin.ts";
-import { objectStore } from "../object-store/object-store.ts";
 import { config } from "./config.ts";
-import { isDeaf } from "./listening.ts";
+import { isDeafTo } from "./listening.ts";
 import { gaugeOf } from "./metrics.ts";
 
 /** What a node reports about itself (contract 6). */
@@ -14,7 +13,13 @@ export type Health = {
   timestamp: string;
   database: { status: "connected" | "disconnected"; connections: number };
   kafka: { status: "connected" | "disconnected" | "embedded"; broker: string | null };
+  /** Not there if all works. */
+  degraded?: Part[];
 };
+
+/** What may not work on a node that serves requests: avatars, calls of other nodes, or consuming events. */
+const PARTS = ["object store", "cluster", "topics"] as const;
+type Part = (typeof PARTS)[number];
 
 /** Why the node must not get requests; empty if it is ready. */
 type Missing = "start" | "database" | "services" | "stop";
@@ -26,6 +31,23 @@ export function notReady(reason: Missing): void {
 }
 export function nowReady(reason: Missing): void {
   missing.delete(reason);
+}
+
+let storeWorks = true;
+
+/** Notes whether the object store works. Returns whether that is new. */
+export function noteStore(works: boolean): boolean {
+  const isNew = works !== storeWorks;
+  storeWorks = works;
+  return isNew;
+}
+
+const isDegraded = (part: Part): boolean => (part === "object store" ? !storeWorks : isDeafTo(part));
+
+/** The parts that do not work, for an answer; nothing if all work. */
+export function degradation(): { degraded?: Part[] } {
+  const degraded = PARTS.filter(isDegraded);
+  return degraded.length > 0 ? { degraded } : {};
 }
 
 /** The database as this node sees it; a read-only one counts as disconnected. */
@@ -60,19 +82,22 @@ export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> 
     kafkaHealth(),
   ]);
   const status = database.status === "connected" ? "ok" : "error";
-  return { status, timestamp: new Date().toISOString(), database, kafka };
+  return { status, timestamp: new Date().toISOString(), database, kafka, ...degradation() };
 }
 
 /** Call it when the node stops. */
 export const closeHealth = async (): Promise<void> => kafka?.close();
 
-/** @throws DependencyUnavailable with the reason if the node must not get requests now */
+/**
+ * A node is ready if it can serve requests. Without the object store it serves all but avatars, and without the cluster
+ * it serves all if it needs no other node.
+ * @throws DependencyUnavailable with the reason if the node must not get requests now
+ */
 export async function demandReady(): Promise<void> {
   if (missing.has("stop")) throw new DependencyUnavailable("node, which is stopping,");
   if (missing.has("start")) throw new DependencyUnavailable("node, which is starting,");
   if (missing.has("services")) throw new DependencyUnavailable("rest of the cluster");
-  if (config.services.includes("avatars")) await objectStore.check();
-  if (isDeaf()) throw new DependencyUnavailable("connection to Kafka");
+  if (isDeafTo("cluster") && !config.servesAlone) throw new DependencyUnavailable("connection to Kafka");
   if (!config.needsDatabase) return;
   if (missing.has("database") || (await databaseHealth()).status === "disconnected")
     throw new DependencyUnavailable("database");
@@ -83,4 +108,10 @@ gaugeOf("user_service_node_ready", "1 if the node is ready for requests, 0 if it
     () => 1,
     () => 0,
   ),
+);
+gaugeOf(
+  "user_service_node_degraded",
+  "1 if this part of the node does not work although it serves requests: the object store, the cluster's packets, or consumed topics",
+  () => PARTS.map((part) => ({ labels: { part }, value: isDegraded(part) ? 1 : 0 })),
+  ["part"],
 );

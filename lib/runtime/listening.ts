@@ -4,9 +4,9 @@
  */
 
 /** What a node listens to: the packets of its cluster (its own heartbeats among them), and the consumed topics. */
-type Source = "cluster" | "topics";
+export type Source = "cluster" | "topics";
 
-/** In ms. A node that received nothing from a source for this time is not ready. A restart of Kafka takes less. */
+/** In ms. A node that received nothing from a source for this time is deaf to it. A restart of Kafka takes less. */
 const DEAF_AFTER = 30_000;
 
 const lastHeard = new Map<Source, number>();
@@ -17,4 +17,4 @@ export const heard = (source: Source): unknown => lastHeard.set(source, performa
 /** How long a source has been silent, in ms; negative if it is not supervised. */
 export const silenceOf = (source: Source): number => performance.now() - (lastHeard.get(source) ?? Infinity);
 
-export const isDeaf = (): boolean => [...lastHeard.keys()].some((source) => silenceOf(source) > DEAF_AFTER);
+export const isDeafTo = (source: Source): boolean => silenceOf(source) > DEAF_AFTER;

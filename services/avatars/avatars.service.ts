@@ -3,7 +3,8 @@ import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { implement } from "../../lib/contract/action.ts";
 import { uuid } from "../../lib/contract/fields.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
-import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
+import { noteStore } from "../../lib/runtime/health.ts";
+import { repeat, retryUntilDone, within } from "../../lib/runtime/tasks.ts";
 import { AccessMixin } from "../../mixins/access.mixin.ts";
 import type { Envelope } from "../contracts.ts";
 import { changeAvatar, type Follow, storeAvatar } from "./avatars.changes.ts";
@@ -15,14 +16,16 @@ import { removeAvatar } from "./avatars.rules.ts";
 import { serveAvatar } from "./avatars.serving.ts";
 import { processUpload } from "./avatars.uploads.ts";
 
-/** How often the store is compared with the users, in ms. */
-const RECONCILE_EVERY = 3_600_000;
-/** The delay between attempts to prepare the store, in ms. */
-const PREPARE_BACKOFF = { first: 1_000, last: 1_000 };
+/** How often the store is checked and compared with the users, in ms. */
+const EVERY = { check: 5_000, reconcile: 3_600_000 };
+/** The delay between attempts to prepare the store, and how long the start waits for it, in ms. */
+const PREPARE = { backoff: { first: 1_000, last: 5_000 }, within: 3_000 };
 
 type Methods = {
   afterwards: Follow;
+  prepareStore(signal: AbortSignal): Promise<void>;
   maintainStore(signal: AbortSignal): Promise<void>;
+  checkStore(): Promise<void>;
   reconcile(): Promise<void>;
 };
 type State = { stopping: AbortController };
@@ -38,13 +41,34 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       await work.catch((error: unknown) => this.logger.warn(error));
     },
 
-    /** Prepares the store, then reconciles it regularly. The node is not ready until then (lib/runtime/health.ts). */
+    /** Retries until the store is prepared. */
+    async prepareStore(signal) {
+      const onError = (error: unknown) => {
+        noteStore(false);
+        this.logger.warn(error);
+      };
+      const prepare = () => objectStore.prepare();
+      const warning = await retryUntilDone(prepare, { backoff: PREPARE.backoff, signal, onError });
+      if (warning) this.logger.warn(warning);
+    },
+
+    /** Checks and reconciles the store regularly. */
     async maintainStore(signal) {
       const onError = (error: unknown) => this.logger.warn(error);
-      const prepare = () => objectStore.prepare();
-      const warning = await retryUntilDone(prepare, { backoff: PREPARE_BACKOFF, signal, onError });
-      if (warning) this.logger.warn(warning);
-      await repeat(() => this.reconcile(), { everyMs: RECONCILE_EVERY, signal, onError });
+      await Promise.all([
+        repeat(() => this.checkStore(), { everyMs: EVERY.check, signal, onError }),
+        repeat(() => this.reconcile(), { everyMs: EVERY.reconcile, signal, onError }),
+      ]);
+    },
+
+    async checkStore() {
+      const error = await objectStore.check().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (!noteStore(!error)) return;
+      if (error) this.logger.warn(error);
+      else this.logger.info("The object store is available again");
     },
 
     async reconcile() {
@@ -86,8 +110,12 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     this.stopping = new AbortController();
   },
 
-  started() {
-    void this.maintainStore(this.stopping.signal);
+  /** Waits a moment for the store, so that avatars work as soon as the node is ready. */
+  async started() {
+    const { signal } = this.stopping;
+    const prepared = this.prepareStore(signal);
+    void prepared.then(() => this.maintainStore(signal));
+    await within(PREPARE.within, prepared);
   },
 
   stopped() {

@@ -28,6 +28,10 @@ const error = {
     list(object({ field: described("Dotted, such as `profile.fullName`", anyText()), message: anyText() })),
   ),
 };
+const degraded = described(
+  "The parts that do not work, although the node serves requests; not there if all work",
+  optional(list(oneOf(["object store", "cluster", "topics"]))),
+);
 const health = {
   status: oneOf(["ok", "error"]),
   timestamp: time(),
@@ -36,13 +40,14 @@ const health = {
     status: oneOf(["connected", "disconnected", "embedded"]),
     broker: nullable(anyText()),
   }),
+  degraded,
 };
 
 const OTHERS: Field[] = [
   object(error, "Error"),
   object(health, "Health"),
   object({ ...error, ...health }, "HealthError"),
-  object({ status: oneOf(["ok"]) }, "NodeStatus"),
+  object({ status: oneOf(["ok"]), degraded }, "NodeStatus"),
 ];
 
 export const refer = (name: string): string => `#/components/schemas/${name}`;
