@@ -12,15 +12,25 @@ type Command = {
   action(broker: ServiceBroker, args: Record<string, string>): Promise<void>;
 };
 
+const findUser = (broker: ServiceBroker, who: string) =>
+  who.includes("@")
+    ? call(broker, "users.getByEmail", { email: who })
+    : call(broker, "users.get", { id: who });
+
 const COMMANDS: Command[] = [
   {
     command: "user <who>",
     description: "Shows a user, by id or e-mail",
     action: async (broker, { who = "" }) => {
-      const user = who.includes("@")
-        ? call(broker, "users.getByEmail", { email: who })
-        : call(broker, "users.get", { id: who });
-      console.dir(await user, { depth: null });
+      console.dir(await findUser(broker, who), { depth: null });
+    },
+  },
+  {
+    command: "history <who>",
+    description: "Shows the latest changes of a user, by id or e-mail, newest first",
+    action: async (broker, { who = "" }) => {
+      const { id } = await findUser(broker, who);
+      console.dir((await call(broker, "users.history", { id })).items, { depth: null });
     },
   },
   {

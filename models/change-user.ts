@@ -1,29 +1,30 @@
 import type { Transaction } from "sequelize";
 import { UserNotFound, VersionConflict } from "../lib/contract/errors.ts";
 import { observeStorage } from "../lib/runtime/metrics.ts";
-import { causeOf } from "../lib/tracing/cause.ts";
+import { causeOf, type TracedCall } from "../lib/tracing/cause.ts";
 import type { DomainEvent } from "../services/contracts.ts";
 import type { Counter, CounterChanges } from "../services/stats/stats.contract.ts";
 import { query, transaction } from "./database.ts";
+import { type Entry, entriesOf, recordEntries } from "./history.ts";
 import { columnsOfRecords, type OutboxRecord, toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
 import { fieldOf, HIGHEST, OWNED, type Owner, USER_COLUMNS, type UserRow } from "./user.ts";
 import { forgetUsers, reportVersion } from "./user-row.ts";
 
-/** The only way to change a user: decide, save, publish. */
+/** The only way to change a user: decide, save, record, publish. */
 
-/** A decided change: columns to set, counters to add to, events to publish. */
+/** A decided change: columns to set, counters to add to, the event to publish. */
 export type Change = {
   set?: Partial<UserRow>;
   add?: CounterChanges;
-  events?: DomainEvent[];
+  event?: DomainEvent;
 };
 
 /**
  * The call of an action that changes a user. With `ifVersion` it changes only a row of that version.
  * `locals.user` is the row as the access check read it.
  */
-export type ChangeCall = Parameters<typeof causeOf>[0] & {
+export type ChangeCall = TracedCall & {
   params: { id: string; ifVersion?: number };
   locals?: { user?: UserRow };
 };
@@ -31,8 +32,8 @@ export type ChangeCall = Parameters<typeof causeOf>[0] & {
 type Decide = (user: UserRow) => Change | undefined;
 
 /**
- * Changes one user, and publishes the events of the change in the same transaction, together with the quota events that
- * follow from it. Reports the row's version to the caller. The change is decided on the row that the access check read,
+ * Changes one user. In the same transaction it records the change in the history, and publishes its event and the quota
+ * events that follow from it. Reports the row's version to the caller. The change is decided on the row that the access check read,
  * and takes one statement; if that row is outdated, it is decided again on the locked row.
  *
  * @param owner the service that makes the change: only its columns and counters are written
@@ -106,8 +107,8 @@ const LOCK = {
   text: `SELECT ${USER_COLUMNS} FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`,
 };
 
-/** The row after a change, and the records of its events. */
-type Decided = { row: UserRow; records: OutboxRecord[] };
+/** The row after a change, the records of its events, and its entry in the history, if it has one. */
+type Decided = { row: UserRow; records: OutboxRecord[]; entries: Entry[] };
 
 /** @throws what `decide` throws, VersionConflict */
 function decideOn(before: UserRow, ctx: ChangeCall, decide: Decide): Decided | undefined {
@@ -115,13 +116,21 @@ function decideOn(before: UserRow, ctx: ChangeCall, decide: Decide): Decided | u
   const change = decide(before); // what does not exist is reported before a conflict (contract 3)
   if (ifVersion !== undefined && ifVersion !== before.version) throw new VersionConflict();
   if (!change) return undefined;
-  const { set, add = {}, events = [] } = change;
+  const { set, add = {}, event } = change;
   const row = { ...before, ...set, ...added(before, add), version: before.version + 1 };
-  if (set) row.updatedAt = new Date(); // counters alone do not change it (contract 1)
+  if (set) row.updatedAt = notBefore(before.updatedAt); // counters alone do not change it (contract 1)
   const cause = causeOf(ctx);
-  const all = [...events, ...quotaEvents(before, row)];
-  return { row, records: all.map((event) => toRecord(event, cause)) };
+  const own = event && toRecord(event, cause);
+  const quotas = quotaEvents(before, row).map((reached) => toRecord(reached, cause));
+  return {
+    row,
+    records: own ? [own, ...quotas] : quotas,
+    entries: entriesOf(ctx, before, row, own?.eventId),
+  };
 }
+
+/** Now. The clocks of nodes differ, and the times in a user's history must not go back. */
+const notBefore = (last: Date) => new Date(Math.max(Date.now(), last.getTime()));
 
 const added = (before: UserRow, add: CounterChanges) =>
   Object.fromEntries(
@@ -136,7 +145,7 @@ const columnsOf = (owner: Owner): (keyof UserRow)[] => [
   ...new Set([...OWNED[owner], ...OWNED.row, ...(Object.keys(HIGHEST) as Counter[])]),
 ];
 
-/** Row and events in one statement, if the row still has the version that the change was decided on. */
+/** Row, events and history in one statement, if the row still has the version that the change was decided on. */
 const saveStatement = (owner: Owner) => ({
   name: `save-user-${owner}`,
   text: `
@@ -144,10 +153,12 @@ const saveStatement = (owner: Owner) => ({
       UPDATE users SET ${columnsOf(owner).map((column) => `${fieldOf(column)} = changed.${fieldOf(column)}`)}
       FROM json_populate_record(NULL::users, $3) AS changed
       WHERE users.id = $1 AND users.version = $2 AND users.deleted_at IS NULL
-      RETURNING users.id
+      RETURNING users.id, users.version, users.updated_at
     ), events AS (
       INSERT INTO outbox (topic, key, value, traceparent)
       SELECT event.* FROM saved, unnest($4::text[], $5::text[], $6::json[], $7::text[]) AS event
+    ), history AS (
+      ${recordEntries("saved", "$8")}
     )
     SELECT id FROM saved`,
 });
@@ -161,10 +172,10 @@ const SAVE = {
 async function save(
   owner: Owner,
   before: UserRow,
-  { row, records }: Decided,
+  { row, records, entries }: Decided,
   tx?: Transaction,
 ): Promise<boolean> {
   const columns = Object.fromEntries(columnsOf(owner).map((column) => [fieldOf(column), row[column]]));
   const values = [before.id, before.version, JSON.stringify(columns), ...columnsOfRecords(records)];
-  return (await query(SAVE[owner], values, tx)).length > 0;
+  return (await query(SAVE[owner], [...values, JSON.stringify(entries)], tx)).length > 0;
 }

@@ -13,13 +13,17 @@ export type OutboxRecord = {
   traceparent?: string;
 };
 
-/** The outbox record of one of our events (contract 7). */
-export const toRecord = (event: DomainEvent, cause: Cause, now?: Date): OutboxRecord => ({
-  topic: USER_EVENTS,
-  key: event.userId,
-  value: JSON.stringify(toEnvelope(event, cause, now)),
-  traceparent: cause.traceparent,
-});
+/** The outbox record of one of our events (contract 7), and the id that the event got. */
+export function toRecord(event: DomainEvent, cause: Cause, now?: Date): OutboxRecord & { eventId: string } {
+  const envelope = toEnvelope(event, cause, now);
+  return {
+    topic: USER_EVENTS,
+    key: event.userId,
+    value: JSON.stringify(envelope),
+    traceparent: cause.traceparent,
+    eventId: envelope.eventId,
+  };
+}
 
 /** Records by column, as `unnest` needs them: topic, key, value, traceparent. */
 export const columnsOfRecords = (records: OutboxRecord[]) =>

@@ -47,7 +47,10 @@ export const HIGHEST: Record<Counter, number> = {
   storageUsed: Number.MAX_SAFE_INTEGER,
 };
 
-/** Which service writes which columns. `row` columns are written with every change. */
+/**
+ * Which service writes which columns. `row` columns are written with every change. The quotas that a user begins with
+ * are written by `users`.
+ */
 export const OWNED = {
   users: ["id", "keycloakId", "email", ...PROFILE_FIELDS, "preferences", "createdAt", "deletedAt"],
   stats: [

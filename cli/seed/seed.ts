@@ -3,8 +3,10 @@ import { parseArgs } from "node:util";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { closeDatabase, connectDatabase } from "../../lib/postgres/open-database.ts";
 import { config } from "../../lib/runtime/config.ts";
+import type { TracedCall } from "../../lib/tracing/cause.ts";
 import { migrateUp } from "../../migrations/migrate.ts";
 import { query } from "../../models/database.ts";
+import { entriesOf, recordEntries } from "../../models/history.ts";
 import { User, type UserRow } from "../../models/user.ts";
 import type { Avatar } from "../../services/avatars/avatars.images.ts";
 import { putAvatar } from "../../services/avatars/avatars.objects.ts";
@@ -26,14 +28,26 @@ const COLUMNS = Object.entries(User.getAttributes()) as [keyof UserRow, { field:
 const fields = COLUMNS.map(([, { field }]) => field).join(", ");
 
 /** One statement per batch: Sequelize's bulkCreate takes longer to build its SQL than PostgreSQL to execute it. */
+const SEED = {
+  name: "seed-users",
+  text: `
+    WITH created AS (
+      INSERT INTO users (${fields})
+      SELECT ${fields} FROM json_populate_recordset(NULL::users, $1) ON CONFLICT DO NOTHING
+      RETURNING id, version, updated_at
+    )
+    ${recordEntries("created", "$2")}`,
+};
+
+/** The history says that a service created them, in no trace. */
+const CALL: TracedCall = { id: "seed", requestID: null, meta: {} };
+
 async function insertUsers(rows: UserRow[]): Promise<void> {
-  const text = `
-    INSERT INTO users (${fields})
-    SELECT ${fields} FROM json_populate_recordset(NULL::users, $1) ON CONFLICT DO NOTHING`;
   const records = rows.map((row) =>
     Object.fromEntries(COLUMNS.map(([attribute, { field }]) => [field, row[attribute]])),
   );
-  await query({ name: "seed-users", text }, [JSON.stringify(records)]);
+  const entries = rows.flatMap((row) => entriesOf(CALL, {}, row));
+  await query(SEED, [JSON.stringify(records), JSON.stringify(entries)]);
 }
 
 /** Stores an avatar for a person as an upload would, and returns the row with it. */

@@ -31,9 +31,10 @@ export type Meta = {
  * - `owner`: the user with this `id`; admin, internal
  * - `keycloak-owner`: the user with this `keycloakId`; admin, internal
  * - `admin`: admin, internal
+ * - `admin-only`: an admin's token, also with an internal one
  * - `internal`: other services only
  */
-export type Access = "anyone" | "owner" | "keycloak-owner" | "admin" | "internal";
+export type Access = "anyone" | "owner" | "keycloak-owner" | "admin" | "admin-only" | "internal";
 
 /** A call without a caller comes from inside the cluster, which is the boundary of trust (contract 12). */
 export const callerOf = (meta: Meta): Caller => meta.caller ?? { internal: true };
@@ -43,10 +44,11 @@ export const callerOf = (meta: Meta): Caller => meta.caller ?? { internal: true 
  * @throws Unauthorized for an anonymous caller, Forbidden for a user whose role is not allowed
  */
 export function demandRole(access: Access, caller: Caller): void {
-  if (access === "anyone" || caller.internal) return;
-  if (!caller.user) throw new Unauthorized();
+  const { internal, user } = caller;
+  if (access === "anyone" || (internal && access !== "admin-only")) return;
+  if (!internal && !user) throw new Unauthorized();
   if (access === "internal") throw new Forbidden("For internal services only");
-  if (access === "admin" && !caller.user.admin) throw new Forbidden("For administrators only");
+  if (access.startsWith("admin") && !user?.admin) throw new Forbidden("For administrators only");
 }
 
 /** @throws Forbidden if a user asks for another user's data */

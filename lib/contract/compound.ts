@@ -49,6 +49,27 @@ export const queryFlag = (): Field<boolean> => ({
   },
 });
 
+/** What the validator checks. */
+type Validated = { data: Record<string, unknown> };
+
+/** The same optional field of the params, which is refused together with another one. */
+export const notWith = <Value, Given>(other: string, field: Field<Value, Given>): Field<Value, Given> => ({
+  ...field,
+  custom: (
+    value: unknown,
+    errors: RuleError[],
+    _rule: unknown,
+    _path: unknown,
+    _parent: unknown, // null for a param
+    { data }: Validated,
+  ) => {
+    if (value === undefined) return value;
+    if (data[other] === undefined) return (field.custom as Check)(value, errors);
+    errors.push({ type: "custom", message: `must not be given together with ${other}` });
+    return value;
+  },
+});
+
 /** A field and all that it is made of. */
 export const withParts = (field: Field): Field[] => {
   const { props = {}, rules = [], items, value } = field;

@@ -52,6 +52,14 @@ export class UserNotFound extends TypedError<"USER_NOT_FOUND"> {
   }
 }
 
+/** A version of a user that its history does not lead to (contract 24). */
+export class VersionNotFound extends TypedError<"VERSION_NOT_FOUND"> {
+  /** @param version a number, or `of` a time */
+  constructor(id: string, version: number | `of ${string}`) {
+    super(`User with ID ${id} has no known version ${version}`, 404, "VERSION_NOT_FOUND");
+  }
+}
+
 export class AvatarNotFound extends TypedError<"AVATAR_NOT_FOUND"> {
   constructor() {
     super("Avatar not found", 404, "AVATAR_NOT_FOUND");

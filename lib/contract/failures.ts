@@ -7,6 +7,7 @@ export type Failures = {
   UNAUTHORIZED: { code: 401; data?: { invalidToken: string } };
   FORBIDDEN: { code: 403; data?: undefined };
   USER_NOT_FOUND: { code: 404; data?: undefined };
+  VERSION_NOT_FOUND: { code: 404; data?: undefined };
   AVATAR_NOT_FOUND: { code: 404; data?: undefined };
   EMAIL_TAKEN: { code: 409; data?: undefined };
   KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };

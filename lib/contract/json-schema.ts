@@ -6,13 +6,18 @@ export type { JsonSchema };
 type Refer = (name: string) => string | undefined;
 const inline: Refer = () => undefined;
 
-/** A field as JSON Schema. `refer` returns the reference to a named schema if the document has it. */
+/** The types that JSON Schema calls otherwise. */
+const SCHEMA_TYPES: Record<string, string> = { enum: "string", record: "object" };
+
+/**
+ * A field as JSON Schema. A value of any of several types has no type there, because generators make a class of it that
+ * is hard to use. `refer` returns the reference to a named schema if the document has it. */
 export function toJsonSchema(field: Field, refer = inline): JsonSchema {
   const address = typeof field.schemaName === "string" ? refer(field.schemaName) : undefined;
   if (address) return { $ref: address };
-  const type = field.integer ? "integer" : field.type === "enum" ? "string" : field.type;
+  const type = field.integer ? "integer" : (SCHEMA_TYPES[field.type] ?? field.type);
   return {
-    type: field.nullable ? [type, "null"] : type,
+    ...(!field.rules && { type: field.nullable ? [type, "null"] : type }),
     ...(field.integer !== undefined && Number(field.max) > MAX_INT32 && { format: "int64" }),
     ...(field.values !== undefined && {
       enum: field.nullable ? [...(field.values as string[]), null] : field.values,
@@ -21,6 +26,7 @@ export function toJsonSchema(field: Field, refer = inline): JsonSchema {
     ...(field.max !== undefined && { [field.items ? "maxItems" : "maximum"]: field.max }),
     ...(field.props !== undefined && toObjectSchema(field.props as Fields, refer)),
     ...(field.items !== undefined && { items: toJsonSchema(field.items as Field, refer) }),
+    ...(field.value !== undefined && { additionalProperties: toJsonSchema(field.value as Field, refer) }),
     ...(field.default !== undefined && { default: field.default }),
     ...field.schema,
   };

@@ -86,6 +86,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
      * cluster caches only if this is set.
      */
     userCacheMs: 1000 * (values.USER_CACHE_SECONDS ?? (values.KAFKA_BROKERS ? 0 : 60)),
+    /** How long an entry of the history is kept; 0 is for ever. */
+    historyKeepDays: values.HISTORY_KEEP_DAYS,
   });
 }
 

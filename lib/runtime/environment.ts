@@ -160,6 +160,7 @@ export const VARIABLES = {
   HTTP_KEEP_ALIVE_SECONDS: integer(65, 1, 3600),
   HTTP_STOP_NOTICE_SECONDS: integer(undefined, 0, 5),
   USER_CACHE_SECONDS: integer(undefined, 0, 3600),
+  HISTORY_KEEP_DAYS: integer(0, 0, 36_500),
 };
 
 type Variables = typeof VARIABLES;

@@ -47,7 +47,7 @@ export function replaceAvatar(
   return {
     set: { avatarKey: key, avatarUrl, avatarSize: fileSize },
     add: { storageUsed: fileSize - user.avatarSize },
-    events: [{ eventType: "user.avatar_uploaded", userId: user.id, data: { avatarUrl, fileSize } }],
+    event: { eventType: "user.avatar_uploaded", userId: user.id, data: { avatarUrl, fileSize } },
   };
 }
 
@@ -58,6 +58,6 @@ export function removeAvatar(user: UserRow): Change {
   return {
     set: { avatarKey: null, avatarUrl: null, avatarSize: 0 },
     add: { storageUsed: -fileSize },
-    events: [{ eventType: "user.avatar_deleted", userId: user.id, data: { fileSize } }],
+    event: { eventType: "user.avatar_deleted", userId: user.id, data: { fileSize } },
   };
 }

@@ -17,9 +17,11 @@ import {
   User,
   UserPage,
 } from "./users.fields.ts";
+import { historyActions, past, unknownVersion } from "./users.history.contract.ts";
 
 export * from "./users.events.ts";
 export * from "./users.fields.ts";
+export * from "./users.history.contract.ts";
 
 /** The actions on users, their profiles and their preferences (contract 2 and 12). */
 
@@ -88,21 +90,22 @@ export const actions = {
     rest: "GET /users/:id",
     access: "owner",
     ...read,
-    params: { id },
+    params: { id, ...past },
     result: User,
     operationId: "getUser",
     summary: "Get a user",
+    errors: [unknownVersion],
     example: { params: ada, result: ADA },
   }),
   getByKeycloakId: action({
     rest: "GET /users/by-keycloak/:keycloakId",
     access: "keycloak-owner",
     ...read,
-    params: { keycloakId },
+    params: { keycloakId, ...past },
     result: User,
     operationId: "getUserByKeycloakId",
     summary: "Get a user by the id in Keycloak",
-    errors: [new UserNotFound("Keycloak ID", ADA.keycloakId)],
+    errors: [new UserNotFound("Keycloak ID", ADA.keycloakId), unknownVersion],
     example: { params: { keycloakId: ADA.keycloakId }, result: ADA },
   }),
   ensure: action({
@@ -214,4 +217,5 @@ export const actions = {
       },
     },
   }),
+  ...historyActions,
 };

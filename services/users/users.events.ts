@@ -1,5 +1,5 @@
 import { event } from "../../lib/contract/events.ts";
-import { anyText, asResult, object, oneOf, partial, time } from "../../lib/contract/fields.ts";
+import { anyText, asResult, described, object, oneOf, partial, time } from "../../lib/contract/fields.ts";
 import { ADA, preferencesPatch, profile } from "./users.fields.ts";
 
 /** The published events of users (contract 7). */
@@ -16,7 +16,15 @@ export const events = {
   }),
   "user.updated": event({
     summary: "A profile or an e-mail changed; `changes` holds only what changed",
-    data: { changes: object(partial({ ...asResult(profile), email: anyText() })) },
+    data: {
+      changes: object(
+        partial({
+          ...asResult(profile),
+          email: anyText(),
+          preferences: described("After a revert", object(preferencesPatch)),
+        }),
+      ),
+    },
     example: { changes: { phone: "+4930901820", companyName: null } },
   }),
   "user.deleted": event({

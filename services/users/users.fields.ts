@@ -83,13 +83,16 @@ const user = {
   createdAt: time(),
   updatedAt: time(),
 };
-export const User = versioned(object(user, "User"));
+export const User = versioned(
+  object({ ...user, preferences: described("With `version` or `at` only", optional(Preferences)) }, "User"),
+);
 export type User = Infer<typeof User>;
 
 /** The fields that a list can be sorted by; a leading `-` means descending. */
 export const SORTS = ["createdAt", "updatedAt", "email", "fullName"] as const;
 
-const moment = () =>
+/** A time in a query. */
+export const moment = () =>
   optional(
     text(1, 40, toUtcDate, {
       pattern: ISO_DATE.source,
@@ -174,6 +177,9 @@ export type ResolvedUser = Infer<typeof ResolvedUser>;
 export const Resolved = either(ResolvedUser, list(ResolvedUser), record(ResolvedUser));
 export type Resolved = Infer<typeof Resolved>;
 
+/** The quotas that a user begins with; `maxStorage` in bytes. */
+export const DEFAULT_QUOTAS = { maxInterviews: 10, maxStorage: 5_368_709_120 };
+
 /** The user of all examples, as created. */
 export const ADA: User = {
   id: "7c9e6679-7425-40de-944b-e07fc1f90ae7",
@@ -187,7 +193,7 @@ export const ADA: User = {
     avatarUrl: null,
   },
   stats: { interviewsCreated: 0, storageUsed: 0 },
-  quotas: { maxInterviews: 10, maxStorage: 5_368_709_120 },
+  quotas: DEFAULT_QUOTAS,
   createdAt: "2025-10-06T10:00:00.000Z",
   updatedAt: "2025-10-06T10:00:00.000Z",
 };
@@ -205,3 +211,10 @@ export const DEFAULT_PREFERENCES: Preferences = {
     marketing: false,
   },
 };
+
+/** Complete preferences: the stored ones over the defaults. */
+export const completePreferences = (stored: PreferencesPatch = {}): Preferences => ({
+  ...DEFAULT_PREFERENCES,
+  ...stored,
+  notifications: { ...DEFAULT_PREFERENCES.notifications, ...stored.notifications },
+});

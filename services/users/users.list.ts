@@ -6,7 +6,7 @@ import type { User as UserModel, UserRow } from "../../models/user.ts";
 import { type Listing, type SORTS, TOTAL_MAX, type UserPage } from "./users.contract.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
 import { byEmail } from "./users.find.ts";
-import { cutToOneMessage } from "./users.message.ts";
+import { cutToOneMessage, sizeOfUser } from "./users.message.ts";
 import { presentListed } from "./users.presenter.ts";
 import { limitSearch } from "./users.search.ts";
 
@@ -32,7 +32,10 @@ export async function listUsers({ adapter }: Reader<UserModel>, listing: Listing
       throw translate(error);
     },
   );
-  const page = cutToOneMessage(rows.slice(0, limit).map((row) => row.get()));
+  const page = cutToOneMessage(
+    rows.slice(0, limit).map((row) => row.get()),
+    sizeOfUser,
+  );
   const last = rows.length > page.length ? page.at(-1) : undefined;
   return {
     items: page.map(presentListed),

@@ -13,7 +13,7 @@ import {
   splitNames,
   type User,
 } from "./users.contract.ts";
-import { cutToOneMessage, fitsOneMessage } from "./users.message.ts";
+import { cutToOneMessage, fitsOneMessage, sizeOfUser } from "./users.message.ts";
 import { presentUser } from "./users.presenter.ts";
 
 /** Many users at once (contract 23): one query per kind of key. */
@@ -40,7 +40,7 @@ export async function lookUp({ ids = [], keycloakIds = [], emails = [] }: Lookup
     throw refuse(kinds, `must have at most ${LOOKUP_MAX} entries, together with the other lists`);
   const found = await Promise.all([findUsers(ids), findByKeycloakIds(keycloakIds), findByEmails(emails)]);
   const rows = [...new Map(found.flat().map((row) => [row.id, row])).values()];
-  if (cutToOneMessage(rows).length < rows.length) throw refuse(kinds, TOO_LARGE);
+  if (cutToOneMessage(rows, sizeOfUser).length < rows.length) throw refuse(kinds, TOO_LARGE);
   return {
     items: rows.map(presentUser),
     missing: {

@@ -1,5 +1,13 @@
 import type { UserRow } from "../../models/user.ts";
-import { type ListedUser, PROFILE_FIELDS, type Profile, type User } from "./users.contract.ts";
+import {
+  type Actor,
+  type Changes,
+  type HistoryEntry,
+  type ListedUser,
+  PROFILE_FIELDS,
+  type Profile,
+  type User,
+} from "./users.contract.ts";
 
 /** A loop: it is called for each of 100 users, and `Object.fromEntries` takes three times as long. */
 function profileOf(row: UserRow): Pick<UserRow, keyof Profile> {
@@ -27,4 +35,28 @@ export const presentUser = (row: UserRow): User => ({
 export const presentListed = (row: UserRow): ListedUser => ({
   ...presentUser(row),
   ...(row.deletedAt && { deletedAt: row.deletedAt.toISOString() }),
+});
+
+/** An entry of the history as it is stored. */
+export type EntryRow = {
+  version: number;
+  at: Date;
+  kind: Actor["kind"];
+  by: string | null;
+  eventId: string | null;
+  traceId: string | null;
+  changes: Changes;
+};
+
+/** @param show how the caller sees who made a change */
+export const presentEntry = (
+  { version, at, kind, by, eventId, traceId, changes }: EntryRow,
+  show: (actor: Actor) => Actor,
+): HistoryEntry => ({
+  version,
+  at: at.toISOString(),
+  by: show(by === null ? { kind } : { kind, id: by }),
+  eventId,
+  traceId,
+  changes,
 });

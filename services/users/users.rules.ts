@@ -5,7 +5,9 @@ import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { DomainEvent, Events } from "../contracts.ts";
 import {
-  DEFAULT_PREFERENCES,
+  type Actor,
+  completePreferences,
+  DEFAULT_QUOTAS,
   PROFILE_FIELDS,
   type Preferences,
   type PreferencesPatch,
@@ -13,7 +15,10 @@ import {
 } from "./users.contract.ts";
 
 /** A user to be stored. */
-export type NewUser = Pick<UserRow, "id" | "keycloakId" | "email" | "createdAt" | keyof Profile>;
+export type NewUser = Pick<
+  UserRow,
+  "id" | "keycloakId" | "email" | keyof Profile | keyof typeof DEFAULT_QUOTAS | "createdAt"
+>;
 
 /** Decisions of the users' actions: pure functions from the row and the requested values to the change. */
 
@@ -33,7 +38,7 @@ export function newUser(
   now: Date,
 ): { user: NewUser; event: DomainEvent } {
   return {
-    user: { id, keycloakId, email, ...whole(profile), createdAt: now },
+    user: { id, keycloakId, email, ...whole(profile), ...DEFAULT_QUOTAS, createdAt: now },
     event: {
       eventType: "user.created",
       userId: id,
@@ -52,12 +57,9 @@ export function existingUser(users: UserRow[], { keycloakId, email }: Wish): Use
   return users.find((user) => user.keycloakId === keycloakId);
 }
 
-/** A user's complete preferences: the stored ones over the defaults. */
-export const preferencesOf = ({ preferences }: Pick<UserRow, "preferences">): Preferences => ({
-  ...DEFAULT_PREFERENCES,
-  ...preferences,
-  notifications: { ...DEFAULT_PREFERENCES.notifications, ...preferences.notifications },
-});
+/** A user's complete preferences. */
+export const preferencesOf = ({ preferences }: Pick<UserRow, "preferences">): Preferences =>
+  completePreferences(preferences);
 
 /** The entries of `wish` that differ from the current values; omitted ones do not differ. */
 function differing<Fields extends object>(wish: Partial<Fields>, current: Fields): Partial<Fields> {
@@ -73,7 +75,7 @@ const isEmpty = (object: object) => Object.keys(object).length === 0;
 export function updateProfile(user: UserRow, wish: Partial<Profile> = {}): Change | undefined {
   const changes = differing<Partial<Profile>>(wish, user);
   if (isEmpty(changes)) return undefined;
-  return { set: changes, events: [{ eventType: "user.updated", userId: user.id, data: { changes } }] };
+  return { set: changes, event: { eventType: "user.updated", userId: user.id, data: { changes } } };
 }
 
 /** PUT: omitted fields are cleared. */
@@ -85,11 +87,15 @@ export function changeEmail(user: UserRow, email: string): Change | undefined {
   if (email === user.email) return undefined;
   return {
     set: { email },
-    events: [{ eventType: "user.updated", userId: user.id, data: { changes: { email } } }],
+    event: { eventType: "user.updated", userId: user.id, data: { changes: { email } } },
   };
 }
 
-export function updatePreferences(user: UserRow, wish: PreferencesPatch): Change | undefined {
+/** The wished preferences that differ, and all that are then stored; undefined if nothing differs. */
+function mergePreferences(
+  user: UserRow,
+  wish: PreferencesPatch,
+): { changes: PreferencesPatch; preferences: PreferencesPatch } | undefined {
   const current = preferencesOf(user);
   const { notifications = {}, ...rest } = wish;
   const changes: PreferencesPatch = differing(rest, current);
@@ -101,16 +107,54 @@ export function updatePreferences(user: UserRow, wish: PreferencesPatch): Change
     ...changes,
     notifications: { ...user.preferences.notifications, ...switched },
   };
+  return { changes, preferences };
+}
+
+export function updatePreferences(user: UserRow, wish: PreferencesPatch): Change | undefined {
+  const merged = mergePreferences(user, wish);
+  if (!merged) return undefined;
+  const { changes, preferences } = merged;
   return {
     set: { preferences },
-    events: [{ eventType: "user.preferences_updated", userId: user.id, data: { changes } }],
+    event: { eventType: "user.preferences_updated", userId: user.id, data: { changes } },
+  };
+}
+
+/**
+ * How a caller sees who made a change: a user does not learn which admin it was, or for whom a service did it
+ * (contract 24).
+ */
+export const shownTo =
+  ({ internal, user }: Caller) =>
+  (actor: Actor): Actor => {
+    const mayBeAnother = actor.kind === "admin" || actor.kind === "internal";
+    return mayBeAnother && !internal && !user?.admin ? { kind: actor.kind } : actor;
+  };
+
+/**
+ * Whether the history leads back to a version: each entry has the values from before it, so the oldest one leads to the
+ * version before its own.
+ * @param oldest the version of the oldest entry; null if there is none
+ */
+export const isKnown = (version: number | null, oldest: number | null, current: number): boolean =>
+  version !== null && version <= current && version >= (oldest ?? current + 1) - 1;
+
+/** Profile and preferences as they were; the e-mail, which is Keycloak's, stays (contract 24). */
+export function revert(user: UserRow, then: UserRow): Change | undefined {
+  const profile = differing<Partial<Profile>>(whole(then), user);
+  const merged = mergePreferences(user, then.preferences);
+  if (isEmpty(profile) && !merged) return undefined;
+  const changes = { ...profile, ...(merged && { preferences: merged.changes }) };
+  return {
+    set: { ...profile, ...(merged && { preferences: merged.preferences }) },
+    event: { eventType: "user.updated", userId: user.id, data: { changes } },
   };
 }
 
 /** A soft delete: the row stays, but is no longer a user. */
 export const remove = (user: UserRow, reason: Events["user.deleted"]["reason"], now: Date): Change => ({
   set: { deletedAt: now },
-  events: [{ eventType: "user.deleted", userId: user.id, data: { deletedAt: now.toISOString(), reason } }],
+  event: { eventType: "user.deleted", userId: user.id, data: { deletedAt: now.toISOString(), reason } },
 });
 
 /** The reason for a deletion, which depends on the caller. */

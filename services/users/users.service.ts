@@ -1,18 +1,19 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { implement } from "../../lib/contract/action.ts";
-import { callerOf, type Meta } from "../../lib/contract/caller.ts";
+import { callerOf, demandRole, type Meta } from "../../lib/contract/caller.ts";
 import { Forbidden } from "../../lib/contract/errors.ts";
+import { config } from "../../lib/runtime/config.ts";
 import { profilesUpdated, usersTotal } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
-import { causeOf } from "../../lib/tracing/cause.ts";
 import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
 import { databaseMixin, type Reader } from "../../mixins/database.mixin.ts";
 import { type Change, changeUser } from "../../models/change-user.ts";
 import { once, purgeAnswers } from "../../models/idempotency.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { reportVersion } from "../../models/user-row.ts";
-import { actions, type User } from "./users.contract.ts";
+import { actions, type Past, type User } from "./users.contract.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
+import { findPast, listHistory, purgeHistory } from "./users.history.ts";
 import { listUsers } from "./users.list.ts";
 import { lookUp, resolve } from "./users.many.ts";
 import { presentUser } from "./users.presenter.ts";
@@ -23,7 +24,7 @@ const PURGE_EVERY = 3_600_000; // ms
 
 type State = Reader<UserModel> & { stopping: AbortController };
 
-/** Profiles and preferences (contract 2 and 12). */
+/** Profiles, preferences and history (contract 2, 12 and 24). */
 const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
   name: "users",
   mixins: [databaseMixin(UserModel), AccessMixin],
@@ -32,26 +33,24 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
     async create(ctx) {
       demandEmail(ctx);
       const { user, event } = rules.newUser(ctx.params, crypto.randomUUID(), new Date());
-      const created = await once(ctx, async (tx) =>
-        answerWith(ctx, await insertUser(user, event, causeOf(ctx), tx)),
-      );
+      const created = await once(ctx, async (tx) => answerWith(ctx, await insertUser(ctx, user, event, tx)));
       if (!ctx.meta.replayed) usersTotal.inc();
       return created;
     },
 
     async ensure(ctx) {
       demandEmail(ctx);
-      const { row, created } = await ensureUser(ctx.params, causeOf(ctx));
+      const { row, created } = await ensureUser(ctx, ctx.params);
       ctx.meta.created = created;
       ctx.locals.hadNoEffect = !created;
       if (created) usersTotal.inc();
       return answerWith(ctx, row);
     },
 
-    get: (ctx) => answerWith(ctx, userOf(ctx)),
+    get: (ctx) => answerAsked(ctx, userOf(ctx)),
 
     async getByKeycloakId(this: Reader<UserModel>, ctx) {
-      return answerWith(ctx, await findByKeycloakId(this, ctx.params.keycloakId));
+      return answerAsked(ctx, await findByKeycloakId(this, ctx.params.keycloakId));
     },
 
     async getByEmail(this: Reader<UserModel>, ctx) {
@@ -89,6 +88,13 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
       const decide = (user: UserRow) => rules.updatePreferences(user, patch);
       return rules.preferencesOf(await changeUser("users", ctx, decide));
     },
+
+    history: (ctx) => listHistory(ctx.params, rules.shownTo(callerOf(ctx.meta))),
+
+    async revert(ctx) {
+      const { past } = await findPast(ctx.params.id, { version: ctx.params.version });
+      return changeProfile(ctx, (user) => rules.revert(user, past));
+    },
   }),
 
   created() {
@@ -97,7 +103,11 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
   started() {
     const onError = (error: unknown) => this.logger.error(error);
-    void repeat(() => purgeAnswers(), { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
+    const purge = async () => {
+      await purgeAnswers();
+      if (config.historyKeepDays > 0) await purgeHistory(config.historyKeepDays);
+    };
+    void repeat(purge, { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
   },
 
   stopped() {
@@ -111,6 +121,19 @@ function demandEmail({ params, meta }: Pick<Context<{ email: string }, Meta>, "p
 }
 
 const answerWith = (ctx: { meta: Meta }, row: UserRow): User => presentUser(reportVersion(ctx, row));
+
+/** The user as it is, or as it was if the call asks for a version or a time (contract 24). */
+function answerAsked(ctx: Context<Past, Meta>, row: UserRow): User | Promise<User> {
+  const { version, at } = ctx.params;
+  return version === undefined && at === undefined ? answerWith(ctx, row) : answerPast(ctx, row.id);
+}
+
+async function answerPast(ctx: Context<Past, Meta>, id: string): Promise<User> {
+  demandRole("admin", callerOf(ctx.meta));
+  const { now, past } = await findPast(id, ctx.params);
+  reportVersion(ctx, now);
+  return { ...presentUser(past), preferences: rules.preferencesOf(past) };
+}
 
 /** Changes a profile by a rule, counts the change if there was one, and returns the changed user. */
 async function changeProfile(

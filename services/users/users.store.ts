@@ -1,13 +1,14 @@
 import type { Transaction } from "sequelize";
 import { DependencyUnavailable, EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
-import type { Cause } from "../../lib/contract/events.ts";
 import { inBatches } from "../../lib/runtime/batch.ts";
+import { causeOf, type TracedCall } from "../../lib/tracing/cause.ts";
 import { sqlState } from "../../models/database.errors.ts";
 import { query, type Statement } from "../../models/database.ts";
+import { type Entry, entriesOf, recordEntries } from "../../models/history.ts";
 import { columnsOfRecords, type OutboxRecord, toRecord, wakeRelay } from "../../models/outbox.ts";
 import { fieldOf, USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { DomainEvent } from "../contracts.ts";
-import { PROFILE_FIELDS } from "./users.contract.ts";
+import { DEFAULT_QUOTAS, PROFILE_FIELDS } from "./users.contract.ts";
 import { existingUser, type NewUser, newUser, type Wish } from "./users.rules.ts";
 
 /** The values of a new row; all other columns have defaults. */
@@ -16,11 +17,12 @@ const GIVEN = [
   "keycloakId",
   "email",
   ...PROFILE_FIELDS,
+  ...(Object.keys(DEFAULT_QUOTAS) as (keyof typeof DEFAULT_QUOTAS)[]),
   "createdAt",
 ] as const satisfies (keyof NewUser)[];
 const COLUMNS = GIVEN.map(fieldOf);
 
-/** Rows and events in one statement. */
+/** Rows, events and history in one statement. */
 const insertStatement = (name: string, onConflict: string) => ({
   name,
   text: `
@@ -34,20 +36,23 @@ const insertStatement = (name: string, onConflict: string) => ({
       SELECT event.* FROM unnest($2::text[], $3::text[], $4::json[], $5::text[])
         AS event (topic, key, value, traceparent)
       JOIN created ON created.id::text = event.key
+    ), history AS (
+      ${recordEntries("created", "$6")}
     )
     SELECT ${USER_COLUMNS} FROM created`,
 });
 const INSERT = insertStatement("insert-user", "");
 const INSERT_FREE = insertStatement("insert-users", "ON CONFLICT DO NOTHING");
 
-type SignUp = { user: NewUser; record: OutboxRecord };
+type SignUp = { user: NewUser; record: OutboxRecord; entries: Entry[] };
 
 async function insert(statement: Statement, signUps: SignUp[], within?: Transaction): Promise<UserRow[]> {
   const rows = signUps.map(({ user }) =>
     Object.fromEntries(GIVEN.map((field) => [fieldOf(field), user[field]])),
   );
   const records = columnsOfRecords(signUps.map(({ record }) => record));
-  return query<UserRow>(statement, [JSON.stringify(rows), ...records], within);
+  const entries = signUps.flatMap((signUp) => signUp.entries);
+  return query<UserRow>(statement, [JSON.stringify(rows), ...records, JSON.stringify(entries)], within);
 }
 
 /** Sign-ups at the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. */
@@ -58,17 +63,18 @@ const insertIfFree = inBatches(async (signUps: SignUp[]) => {
 });
 
 /**
- * Stores a new user and its event.
+ * Stores a new user, its event and the first entry of its history.
  * @param within the transaction that it belongs to, if any
  * @throws EmailTaken, KeycloakIdTaken, DependencyUnavailable
  */
 export async function insertUser(
+  ctx: TracedCall,
   user: NewUser,
   event: DomainEvent,
-  cause: Cause,
   within?: Transaction,
 ): Promise<UserRow> {
-  const signUp = { user, record: toRecord(event, cause, user.createdAt) };
+  const record = toRecord(event, causeOf(ctx), user.createdAt);
+  const signUp = { user, record, entries: entriesOf(ctx, {}, user, record.eventId) };
   const created = within ? undefined : await insertIfFree(signUp).catch(refuseUnlessOfOthers);
   // on its own, its error shows what is taken
   const [row] = created ? [created] : await insert(INSERT, [signUp], within).catch(refuseTaken(user));
@@ -96,14 +102,14 @@ const ATTEMPTS = 5;
  * The user with this keycloakId, created if missing. The unique indexes decide between parallel calls.
  * @throws EmailTaken if the e-mail belongs to another user, DependencyUnavailable
  */
-export async function ensureUser(wish: Wish, cause: Cause): Promise<{ row: UserRow; created: boolean }> {
+export async function ensureUser(ctx: TracedCall, wish: Wish): Promise<{ row: UserRow; created: boolean }> {
   for (let attempts = 1; ; attempts++) {
     const takers = await query<UserRow>(FIND_TAKERS, [wish.keycloakId, wish.email]);
     const existing = existingUser(takers, wish);
     if (existing) return { row: existing, created: false };
     const { user, event } = newUser(wish, crypto.randomUUID(), new Date());
     try {
-      return { row: await insertUser(user, event, cause), created: true };
+      return { row: await insertUser(ctx, user, event), created: true };
     } catch (error) {
       if (!isTaken(error) || attempts === ATTEMPTS) throw error;
     }

@@ -1,5 +1,5 @@
 import { glob } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import type { Middleware } from "moleculer";
 import type { ActionContract, ActionContracts } from "../../lib/contract/action.ts";
@@ -29,7 +29,8 @@ const SERVICES = join(import.meta.dirname, "../../services");
 
 /** The declared actions of all services, by the name of the service. */
 export async function actionContracts(): Promise<Record<string, ActionContracts>> {
-  const files = await Array.fromAsync(glob("*/*.contract.ts", { cwd: SERVICES }));
+  const all = await Array.fromAsync(glob("*/*.contract.ts", { cwd: SERVICES }));
+  const files = all.filter((file) => basename(file, ".contract.ts") === dirname(file)); // not its parts
   const contracts = await Promise.all(
     files.map(async (file): Promise<[string, ActionContracts]> => {
       const { actions = {} } = await import(join(SERVICES, file));

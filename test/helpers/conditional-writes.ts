@@ -2,7 +2,7 @@ import { uploadOf } from "./form.ts";
 import { jpeg } from "./images.ts";
 import type { Asked } from "./request.ts";
 
-/** The writes that honour If-Match (contract 20), as requests. */
+/** The writes that honour If-Match (contract 20), as requests; an admin may send all of them. */
 
 const users = "/api/v1/users";
 
@@ -32,5 +32,6 @@ export const WRITES: Route[] = [
     asked: async (id) => uploadOf(id, await jpeg()),
   },
   { name: "DELETE /users/:id/avatar", asked: write("DELETE", "/avatar", () => ({})) },
+  { name: "POST /users/:id/revert", asked: write("POST", "/revert", () => ({ version: 1 })) },
   { name: "DELETE /users/:id", asked: write("DELETE", "", () => ({})) },
 ];

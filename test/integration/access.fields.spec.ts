@@ -32,6 +32,7 @@ const BODIES: [string, string, () => Body, string, string[]][] = [
   ["PATCH", "/:id/preferences", () => ({ notifications: { marketing: true } }), "notifications", ["email"]],
   ["PATCH", "/:id/quotas", () => ({ maxInterviews: 1 }), "", ["maxInterviews", "maxStorage"]],
   ["POST", "/lookup", () => ({ ids: [] }), "", ["ids", "keycloakIds", "emails"]],
+  ["POST", "/:id/revert", () => ({ version: 1 }), "", ["version"]],
   ["POST", "/:id/stats/increment-interviews", () => ({}), "", []],
   ["POST", "/:id/quota/reservations", () => ({ resource: "storage" }), "", ["resource", "amount", "ttl"]],
   ["POST", `/:id/quota/reservations/${crypto.randomUUID()}/commit`, () => ({}), "", []],
@@ -61,7 +62,8 @@ test.each(BODIES)(
         Object.fromEntries(some.map((name) => [name, 1])),
       );
       const path = `/api/v1/users${route.replace(":id", person.id)}`;
-      const answer = await request(service.url, { method, path, body, headers: service.internal });
+      const headers = { ...service.internal, ...(await service.admin()) };
+      const answer = await request(service.url, { method, path, body, headers });
       expect(answer.status).toBe(400);
       const expected = some.map((field) => (inside ? `${inside}.${field}` : field));
       expect(fieldsOf(answer.body).sort()).toEqual(expected.sort());
@@ -82,7 +84,7 @@ describe("from another node", () => {
   test("the actions of contract 12 can be called, stats.apply and database.health among our own services, and no others", async () => {
     const spec = {
       users:
-        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences",
+        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert",
       stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply",
       avatars: "upload get remove",
       database: "health",

@@ -11,8 +11,10 @@ import { startService, type TestService } from "../helpers/service.ts";
 /** Contract 20: ETag, If-None-Match, and meta.version. */
 
 let service: TestService;
+let admin: Headers;
 beforeAll(async () => {
   service = await startService();
+  admin = await service.admin();
 });
 afterAll(() => service.stop());
 
@@ -23,7 +25,7 @@ type Headers = Record<string, string>;
 const ask = (asked: Asked, headers: Headers = {}): Promise<Answered> =>
   request(service.url, {
     ...asked,
-    headers: { ...service.internal, ...asked.headers, ...headers } as Headers,
+    headers: { ...service.internal, ...admin, ...asked.headers, ...headers } as Headers,
   });
 const etagOf = async (id: string) => `"${(await rowOf(service, id)).version}"`;
 
@@ -174,6 +176,7 @@ describe("meta.version", () => {
     "users.changeEmail": ({ id }) => ({ id, email: `new-${id}@example.com` }),
     "users.getPreferences": ({ id }) => ({ id }),
     "users.updatePreferences": ({ id }) => ({ id, language: "de" }),
+    "users.revert": ({ id }) => ({ id, version: 1 }),
     "stats.getQuotas": ({ id }) => ({ id }),
     "stats.setQuotas": ({ id }) => ({ id, maxInterviews: 1 }),
   };
@@ -181,7 +184,10 @@ describe("meta.version", () => {
 
   test.each(VERSIONED)("is set to the row's version by %s, for callers of the action", async (action) => {
     const person = await createUser(service);
-    const call = service.broker.call<{ id?: string }, object>(action, PARAMS[action]?.(person) ?? {});
+    const meta = { caller: { internal: true, user: { sub: "an-admin", admin: true } } };
+    const call = service.broker.call<{ id?: string }, object>(action, PARAMS[action]?.(person) ?? {}, {
+      meta,
+    });
     const id = (await call).id ?? person.id;
     const { ctx } = call as unknown as { ctx: { meta: Meta } };
     expect(ctx.meta.version).toBe((await rowOf(service, id)).version);

@@ -48,6 +48,7 @@ test("every route of /users/:id is there at /users/me, but those that no user ma
       "PATCH /users/me/preferences",
       "GET /users/me/stats",
       "GET /users/me/quotas",
+      "GET /users/me/history",
     ]),
   );
 });
@@ -58,17 +59,20 @@ const BODIES: Record<string, object> = {
   "PUT /email": { email: "mine@example.com" },
   "PATCH /preferences": { language: "de" },
   "PATCH /quotas": { maxInterviews: 3 },
+  "POST /revert": { version: 1 },
 };
 
 /** What differs between two users. */
 const withoutIds = ({ body }: Answered, { id, keycloakId, email, profile }: Person): unknown => {
   const own = [id, keycloakId, email, profile.fullName];
   const text = own.reduce((text, value) => text.replaceAll(value, "-"), JSON.stringify(body));
-  return JSON.parse(text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-f]{32}|users\/(me|-)/g, "-"));
+  return JSON.parse(
+    text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-f]{32}|[0-9a-f-]{36}|users\/(me|-)/g, "-"),
+  );
 };
 
 test.each(SUFFIXES)("%s /users/me%s answers as /users/:id%s does for the owner", async (method, suffix) => {
-  const roles = suffix === "/email" || suffix === "/quotas" ? ["admin"] : [];
+  const roles = ["/email", "/quotas", "/revert"].includes(suffix) ? ["admin"] : [];
   const answers = [];
   for (const path of ["me", undefined]) {
     const person = await createUser(service);

@@ -40,6 +40,22 @@ test("user shows a user by id and by e-mail, and says in a line who is unknown",
   expect(await type("user", { who: "nobody@example.com" })).toEqual([expect.stringContaining("not found")]);
 });
 
+test("history shows the latest changes of a user by id and by e-mail, and says in a line who is unknown", async () => {
+  const { id, email, headers } = await createUser(service);
+  await service.http
+    .patch(`/api/v1/users/${id}`)
+    .set(headers)
+    .send({ profile: { bio: "new" } })
+    .expect(200);
+  const [byId] = await type("history", { who: id });
+  expect(byId).toMatchObject([
+    { version: 2, by: { kind: "user" }, changes: { bio: { from: null, to: "new" } } },
+    { version: 1, changes: { email: { from: null, to: email } } },
+  ]);
+  expect(await type("history", { who: email })).toEqual([byId]);
+  expect(await type("history", { who: crypto.randomUUID() })).toEqual([expect.stringContaining("not found")]);
+});
+
 test("watch shows the whole envelope of each event as it comes", async () => {
   await type("watch", { event: "user.created" });
   await service.broker.waitForServices("watch");

@@ -36,6 +36,23 @@ test("seed: an empty database gets its tables and the number of users given, and
   expect(await database.sql("SELECT * FROM outbox")).toEqual([]);
 });
 
+test("seed: the history of each user begins with its creation by a service, without an event", async () => {
+  const entries = await database.sql<{ user_id: string }>(
+    "SELECT user_id, version::int, by_kind, event_id, changes FROM user_history",
+  );
+  expect(new Set(entries.map(({ user_id }) => user_id)).size).toBe(1200);
+  const [user] = await users();
+  expect(entries.find(({ user_id }) => user_id === user?.id)).toMatchObject({
+    version: 1,
+    by_kind: "internal",
+    event_id: null,
+    changes: {
+      email: { from: null, to: user?.email },
+      maxInterviews: { from: null, to: user?.max_interviews },
+    },
+  });
+});
+
 test("seed: users with an avatar have it in every size, and it counts toward their storage", async () => {
   const rows = await database.sql<{ avatar_key: string; avatar_size: number; avatar_url: string }>(
     "SELECT * FROM users WHERE avatar_key IS NOT NULL AND storage_used >= avatar_size",

@@ -33,7 +33,7 @@ test("each of many sign-ups of the same moment is created with its event, or lea
         ),
       );
       const outcomes = await Promise.allSettled(
-        users.map(({ user, event }) => insertUser(user, event, { correlationId: run })),
+        users.map(({ user, event }) => insertUser({ id: run, requestID: run, meta: {} }, user, event)),
       );
 
       const created = users.filter((_, index) => outcomes[index]?.status === "fulfilled");

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { either, notWith, record } from "../../lib/contract/compound.ts";
 import * as fields from "../../lib/contract/fields.ts";
+import { toJsonSchema } from "../../lib/contract/json-schema.ts";
 import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { actions } from "../../services/users/users.contract.ts";
@@ -211,4 +213,28 @@ test("a field with a default may be left out; null is refused like any other wro
   for (const wrong of [null, 0, 11, "7"]) expect(check(ttl, wrong)).toEqual(refused);
   expect(check(fields.withDefault(fields.integer(1, 10, { convert: true }), 5), "7")).toEqual({ value: 7 });
   expect(check(fields.withDefault(fields.text(1, 5), "x"), " ab ")).toEqual({ value: "ab" });
+});
+
+test("a field that excludes another one is refused only together with it", () => {
+  const schema = toParams({
+    a: fields.optional(fields.text(1, 5)),
+    b: notWith("a", fields.optional(fields.uuid())),
+  });
+  const id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+  for (const alone of [{}, { a: "x" }, { b: id }]) expect(checkParams(schema, alone)).toEqual([]);
+  for (const wrong of [{ b: "x" }, { b: null }, { a: "x", b: id }])
+    expect(checkParams(schema, wrong)).toEqual([{ field: "b", message: expect.any(String) }]);
+});
+
+test("in the documents, a record has its values' schema, and a value of several types may be any JSON", () => {
+  const value = fields.described("Any", fields.nullable(either(fields.anyText(), fields.flag())));
+  expect(toJsonSchema(record(fields.object({ value })))).toEqual({
+    type: "object",
+    additionalProperties: {
+      type: "object",
+      properties: { value: { description: "Any" } },
+      required: ["value"],
+      additionalProperties: false,
+    },
+  });
 });

@@ -31,7 +31,7 @@ const aUser: UserRow = {
 };
 
 const applied = (user: UserRow, change: Change | undefined): UserRow => ({ ...user, ...change?.set });
-const changesOf = (change: Change | undefined) => (change?.events?.[0]?.data as { changes: object })?.changes;
+const changesOf = (change: Change | undefined) => (change?.event?.data as { changes: object })?.changes;
 
 const texts = fc.constantFrom("Ada", "Bob", "Eve");
 const optionalTexts = fc.option(texts);
@@ -58,7 +58,7 @@ describe("PATCH of a profile", () => {
         const expected = Object.fromEntries(differs);
         expect(change?.set ?? {}).toEqual(expected);
         expect(changesOf(change) ?? {}).toEqual(expected);
-        expect(change?.events?.length ?? 0).toBe(differs.length > 0 ? 1 : 0);
+        expect(change?.event !== undefined).toBe(differs.length > 0);
       }),
     );
   });
@@ -96,7 +96,7 @@ test("a change of e-mail publishes the e-mail only; the same e-mail is no change
   expect(changesOf(rules.changeEmail(aUser, "ada@example.com"))).toEqual({ email: "ada@example.com" });
   expect(rules.changeEmail(aUser, "b@example.com")).toEqual({
     set: { email: "b@example.com" },
-    events: [{ eventType: "user.updated", userId: aUser.id, data: { changes: { email: "b@example.com" } } }],
+    event: { eventType: "user.updated", userId: aUser.id, data: { changes: { email: "b@example.com" } } },
   });
 });
 
@@ -164,14 +164,82 @@ describe("preferences", () => {
 
   test("a changed switch is published as that switch only", () => {
     const change = rules.updatePreferences(aUser, { notifications: { email: false, marketing: false } });
-    expect(change?.events).toEqual([
-      {
-        eventType: "user.preferences_updated",
-        userId: aUser.id,
-        data: { changes: { notifications: { email: false } } },
-      },
-    ]);
+    expect(change?.event).toEqual({
+      eventType: "user.preferences_updated",
+      userId: aUser.id,
+      data: { changes: { notifications: { email: false } } },
+    });
   });
+});
+
+describe("a revert", () => {
+  const patches: fc.Arbitrary<PreferencesPatch> = fc.record(
+    {
+      language: fc.constantFrom("en", "de"),
+      notifications: fc.record({ email: fc.boolean(), marketing: fc.boolean() }, { requiredKeys: [] }),
+    },
+    { requiredKeys: [] },
+  );
+  const people = fc.record({ user: users, preferences: patches }).map(({ user, preferences }) => ({
+    ...user,
+    preferences,
+  }));
+
+  test("restores profile and preferences, publishes what changes by it, and has no effect the second time", () => {
+    fc.assert(
+      fc.property(people, people, (user, then) => {
+        const change = rules.revert(user, { ...then, preferences: rules.preferencesOf(then) });
+        const changed = applied(user, change);
+        expect(rules.preferencesOf(changed)).toEqual(rules.preferencesOf(then));
+        expect(changed).toMatchObject({ fullName: then.fullName, bio: then.bio, phone: then.phone });
+        expect(change?.event?.eventType).toBe(change && "user.updated");
+        const { preferences, ...profile } = (changesOf(change) ?? {}) as { preferences?: PreferencesPatch };
+        expect(applied(user, rules.updateProfile(user, profile))).toMatchObject(profile);
+        if (!preferences) expect(rules.preferencesOf(user)).toEqual(rules.preferencesOf(then));
+        expect(rules.revert(changed, { ...then, preferences: rules.preferencesOf(then) })).toBeUndefined();
+      }),
+    );
+  });
+
+  test("leaves the e-mail, the avatar and the quotas", () => {
+    const then = { ...aUser, email: "old@example.com", avatarUrl: "http://old", maxInterviews: 3 };
+    expect(rules.revert(aUser, then)).toBeUndefined();
+    expect(rules.revert({ ...aUser, bio: "new" }, then)?.set).toEqual({ bio: null });
+  });
+});
+
+test.each([
+  ["the current one, if there is no entry", 7, null, true],
+  ["an earlier one, if there is no entry", 6, null, false],
+  ["the one before the oldest entry", 4, 5, true],
+  ["an earlier one than that", 3, 5, false],
+  ["one between entries, as counters have versions too", 6, 5, true],
+  ["the current one", 7, 5, true],
+  ["a later one", 8, 5, false],
+  ["none, as no version is old enough", null, 5, false],
+])(
+  "the history of a user of version 7 leads to %s: version %p, oldest entry %p: %p",
+  (_, version, oldest, known) => {
+    expect(rules.isKnown(version, oldest, 7)).toBe(known);
+  },
+);
+
+test("a user does not learn which admin made a change, or for whom a service made it; admins and services do", () => {
+  const actors = (["user", "admin", "internal", "keycloak", "event"] as const).map((kind) => ({
+    kind,
+    id: "x",
+  }));
+  const owner = { internal: false, user: { sub: "kc-1", admin: false } };
+  expect(actors.map(rules.shownTo(owner))).toEqual([
+    { kind: "user", id: "x" },
+    { kind: "admin" },
+    { kind: "internal" },
+    { kind: "keycloak", id: "x" },
+    { kind: "event", id: "x" },
+  ]);
+  const admin = { internal: false, user: { sub: "boss", admin: true } };
+  for (const caller of [admin, { internal: true }, { ...owner, internal: true }])
+    expect(actors.map(rules.shownTo(caller))).toEqual(actors);
 });
 
 test("a new user has null for omitted fields, and user.created has the data of contract 7", () => {

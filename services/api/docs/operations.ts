@@ -29,12 +29,13 @@ const CALLERS: Record<Access, Callers> = {
   owner: OWNER,
   "keycloak-owner": OWNER,
   admin: { who: "For admins and internal services.", security: [BEARER, INTERNAL] },
+  "admin-only": { who: "For admins.", security: [BEARER] },
   internal: { who: "For internal services.", security: [INTERNAL] },
 };
 
 /** At `/users/me`. */
 const callersOfMine = (access: Access): Callers => ({
-  who: access === "admin" ? "For admins." : "For any signed-in user.",
+  who: access.startsWith("admin") ? "For admins." : "For any signed-in user.",
   security: [BEARER],
 });
 

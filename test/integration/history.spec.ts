@@ -1,0 +1,379 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import type { HistoryEntry } from "../../services/users/users.contract.ts";
+import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { uploadOf } from "../helpers/form.ts";
+import { entriesOf } from "../helpers/history.ts";
+import { jpeg } from "../helpers/images.ts";
+import { allRows, createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
+import { type Answered, type Asked, request } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+/** Contract 24: what is recorded, and the list of it. */
+
+const events = collectEvents();
+let service: TestService;
+let admin: Headers;
+let person: Person;
+beforeAll(async () => {
+  service = await startService({ services: [events.schema] });
+  admin = await service.admin();
+});
+beforeEach(async () => {
+  person = await createUser(service);
+});
+afterAll(() => service.stop());
+
+const users = "/api/v1/users";
+type Headers = Record<string, string>;
+const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
+  request(service.url, { ...asked, headers: { ...asked.headers, ...headers } as Headers });
+const send = async (method: string, rest: string, body?: object, headers?: Headers) => {
+  const answer = await ask({ method, path: `${users}/${person.id}${rest}`, body }, headers);
+  expect([answer.status, answer.body.message]).toEqual([200, answer.body.message]);
+  return answer;
+};
+const upload = async (colour = "#00ff00") =>
+  expect((await ask(uploadOf(person.id, await jpeg({ left: colour })))).status).toBe(200);
+const newest = async () => (await entriesOf(service, person.id)).at(-1);
+const listed = async (rest = "", headers?: Headers) =>
+  (await ask({ path: `${users}/${person.id}/history${rest}` }, headers)).body as unknown as {
+    items: HistoryEntry[];
+    nextCursor: string | null;
+  };
+
+describe("one history entry, in the version that it makes, is written by", () => {
+  const URL = expect.stringMatching(/\/avatar\?v=\w+$/);
+  type Change = [title: string, change: () => Promise<unknown>, changes: object, eventType: string | null];
+  const CHANGES: Change[] = [
+    [
+      "a change of the profile",
+      () => send("PATCH", "", { profile: { bio: "new", phone: null } }),
+      { bio: { from: null, to: "new" } },
+      "user.updated",
+    ],
+    [
+      "a new profile",
+      () => send("PUT", "/profile", { fullName: "New Name", companyName: "Engines" }),
+      { fullName: { from: expect.any(String), to: "New Name" }, companyName: { from: null, to: "Engines" } },
+      "user.updated",
+    ],
+    [
+      "a change of the e-mail",
+      () => send("PUT", "/email", { email: `moved-${person.id}@example.com` }),
+      { email: { from: expect.any(String), to: expect.stringMatching(/^moved-/) } },
+      "user.updated",
+    ],
+    [
+      "a change of preferences",
+      () =>
+        send("PATCH", "/preferences", { language: "de", notifications: { marketing: true, email: true } }),
+      {
+        "preferences.language": { from: "en", to: "de" },
+        "preferences.notifications.marketing": { from: false, to: true },
+      },
+      "user.preferences_updated",
+    ],
+    [
+      "a change of quotas, which has no event",
+      () => send("PATCH", "/quotas", { maxInterviews: null }),
+      { maxInterviews: { from: 10, to: null } },
+      null,
+    ],
+    ["an avatar", () => upload(), { avatarUrl: { from: null, to: URL } }, "user.avatar_uploaded"],
+    [
+      "the removal of an avatar",
+      () => upload().then(() => send("DELETE", "/avatar")),
+      { avatarUrl: { from: URL, to: null } },
+      "user.avatar_deleted",
+    ],
+    [
+      "a deletion",
+      () => send("DELETE", ""),
+      { deletedAt: { from: null, to: expect.stringMatching(/Z$/) } },
+      "user.deleted",
+    ],
+  ];
+
+  test.each(CHANGES)("%s", async (_, change, changes, eventType) => {
+    await change();
+    const entry = await newest();
+    const row = await rowOf(service, person.id);
+    expect(entry).toMatchObject({
+      version: Number(row.version),
+      at: (row.updated_at as Date).toISOString(),
+      changes,
+    });
+    expect(Object.keys(entry?.changes ?? {})).toEqual(Object.keys(changes));
+    await outboxEmpty(service.database);
+    const own = events.heard.filter(({ userId }) => userId === person.id);
+    const event = own.find(({ eventId }) => eventId === entry?.eventId);
+    expect(event?.eventType ?? null).toBe(eventType);
+    expect(await entriesOf(service, person.id)).toHaveLength(own.length + (eventType === null ? 1 : 0));
+  });
+
+  const FIRST = (email: string, fullName: string) => ({
+    keycloakId: { from: null, to: expect.any(String) },
+    email: { from: null, to: email },
+    fullName: { from: null, to: fullName },
+    maxInterviews: { from: null, to: 10 },
+    maxStorage: { from: null, to: 5_368_709_120 },
+  });
+
+  test("a creation, by POST, by PUT and with an Idempotency-Key, each in any number of parallel sign-ups", async () => {
+    const create = async (n: number) => {
+      const { keycloakId, ...body } = newUser();
+      const headers = { ...service.internal, ...(n % 3 === 0 && { "idempotency-key": `sign-up-${n}` }) };
+      return n % 3 === 1
+        ? ask({ method: "PUT", path: `${users}/by-keycloak/${keycloakId}`, body }, headers)
+        : ask({ method: "POST", path: users, body: { keycloakId, ...body } }, headers);
+    };
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => create(n)));
+    await outboxEmpty(service.database);
+    for (const { status, body } of answers) {
+      const { id, email, profile } = body as unknown as Person;
+      const [event] = events.heard.filter(({ userId }) => userId === id);
+      const { createdAt } = body;
+      expect([status, await entriesOf(service, id)]).toEqual([
+        201,
+        [
+          {
+            version: 1,
+            at: createdAt,
+            by: { kind: "internal" },
+            eventId: event?.eventId,
+            traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+            changes: FIRST(email, profile.fullName),
+          },
+        ],
+      ]);
+    }
+  });
+
+  test("no sign-up that is refused, and no repeat of one", async () => {
+    const { keycloakId, email } = person;
+    const body = { keycloakId, email, profile: { fullName: "Person" } };
+    const headers = { ...service.internal, "idempotency-key": "the-same" };
+    const created = newUser();
+    for (const status of [201, 201])
+      expect((await ask({ method: "POST", path: users, body: created }, headers)).status).toBe(status);
+    const count = async () => (await service.database.sql("SELECT 1 FROM user_history")).length;
+    const before = await count();
+    expect((await ask({ method: "POST", path: users, body }, service.internal)).status).toBe(409);
+    const put = {
+      method: "PUT",
+      path: `${users}/by-keycloak/${keycloakId}`,
+      body: { email, profile: body.profile },
+    };
+    expect((await ask(put, service.internal)).status).toBe(200);
+    expect(await count()).toBe(before);
+    expect(
+      await service.database.sql("SELECT user_id FROM user_history GROUP BY 1, version HAVING count(*) > 1"),
+    ).toEqual([]);
+  });
+
+  test("no request that changes nothing, and none that is refused", async () => {
+    const other = await createUser(service);
+    await send("PATCH", "", { profile: { bio: "same" } });
+    const before = await entriesOf(service, person.id);
+    await send("PATCH", "", { profile: { bio: "same" } });
+    await send("PATCH", "/preferences", { language: "en" });
+    await send("PATCH", "/quotas", { maxInterviews: 10 });
+    const taken = { method: "PUT", path: `${users}/${person.id}/email`, body: { email: other.email } };
+    expect((await ask(taken)).status).toBe(409);
+    const stale = { method: "PATCH", path: `${users}/${person.id}`, body: { profile: { bio: "x" } } };
+    expect((await ask(stale, { ...admin, "if-match": '"1"' })).status).toBe(412);
+    expect(await entriesOf(service, person.id)).toEqual(before);
+  });
+});
+
+test("an entry and its change commit together: a change whose entry cannot be written is not made", async () => {
+  const { sql } = service.database;
+  const before = [await allRows(service), await sql("SELECT * FROM user_history ORDER BY user_id, version")];
+  await outboxEmpty(service.database);
+  const heard = events.heard.length;
+  await sql("ALTER TABLE user_history ADD CONSTRAINT refused CHECK (false) NOT VALID");
+  try {
+    const path = `${users}/${person.id}`;
+    const asked: Asked[] = [
+      { method: "PATCH", path, body: { profile: { bio: "x" } } },
+      { method: "PATCH", path: `${path}/quotas`, body: { maxInterviews: 1 } },
+      uploadOf(person.id, await jpeg()),
+      { method: "DELETE", path },
+      { method: "POST", path: users, body: newUser() },
+    ];
+    for (const one of asked) expect((await ask(one)).status).toBe(500);
+  } finally {
+    await sql("ALTER TABLE user_history DROP CONSTRAINT refused");
+  }
+  expect([await allRows(service), await sql("SELECT * FROM user_history ORDER BY user_id, version")]).toEqual(
+    before,
+  );
+  expect(events.heard.length).toBe(heard);
+});
+
+test("counters are not in the history, whatever counts, nor are the events of quotas that are reached", async () => {
+  await send("PATCH", "/quotas", { maxInterviews: 1, maxStorage: 10 });
+  const before = await entriesOf(service, person.id);
+  const path = `${users}/${person.id}`;
+  await ask({ method: "POST", path: `${path}/stats/increment-interviews` }, service.internal);
+  const data = { fileId: crypto.randomUUID(), fileSize: 20 };
+  await service.broker.emit("media.uploaded", { eventType: "media.uploaded", userId: person.id, data });
+  const reserve = { method: "POST", path: `${path}/quota/reservations`, body: { resource: "interviews" } };
+  await send("PATCH", "/quotas", { maxInterviews: 3 });
+  const { reservationId } = (await ask(reserve, service.internal)).body;
+  const commit = { method: "POST", path: `${path}/quota/reservations/${reservationId}/commit` };
+  expect((await ask(commit, service.internal)).status).toBe(200);
+  const reached = await events.of(person.id, 3);
+  expect(reached.slice(1).map(({ eventType }) => eventType)).toEqual(
+    expect.arrayContaining(["user.quota_exceeded", "user.quota_exceeded"]),
+  );
+  const after = await entriesOf(service, person.id);
+  expect(after.slice(before.length)).toMatchObject([
+    { changes: { maxInterviews: { from: 1, to: 3 } }, eventId: null },
+  ]);
+});
+
+describe("an entry names", () => {
+  const patch = (headers: Headers, bio: string) => send("PATCH", "", { profile: { bio } }, headers);
+
+  test("who made the change: the user, an admin, or a service, also one on behalf of a user", async () => {
+    const boss = await service.user("boss", { roles: ["admin"] });
+    const ownAdmin = await service.user(person.keycloakId, { roles: ["admin"] });
+    const expected: [Headers, HistoryEntry["by"]][] = [
+      [person.headers, { kind: "user", id: person.keycloakId }],
+      [ownAdmin, { kind: "user", id: person.keycloakId }],
+      [boss, { kind: "admin", id: "boss" }],
+      [service.internal, { kind: "internal" }],
+      [
+        { ...service.internal, ...boss },
+        { kind: "internal", id: "boss" },
+      ],
+    ];
+    for (const [index, [headers, by]] of expected.entries()) {
+      await patch(headers, `bio ${index}`);
+      expect((await newest())?.by).toEqual(by);
+    }
+    await service.broker.call("users.update", { id: person.id, profile: { bio: "from the cluster" } });
+    expect((await newest())?.by).toEqual({ kind: "internal" });
+  });
+
+  test("the trace of the request and the event that it published", async () => {
+    const traceId = crypto.randomUUID().replaceAll("-", "");
+    await patch({ ...person.headers, traceparent: `00-${traceId}-00f067aa0ba902b7-01` }, "traced");
+    await outboxEmpty(service.database);
+    const event = events.heard.find(({ metadata }) => metadata.correlationId === traceId);
+    expect(await newest()).toMatchObject({ traceId, eventId: event?.eventId });
+    expect(event?.data).toEqual({ changes: { bio: "traced" } });
+  });
+
+  test("a time that never goes back, although clocks of nodes differ", async () => {
+    await service.database.sql("UPDATE users SET updated_at = now() + interval '1 hour' WHERE id = $1", [
+      person.id,
+    ]);
+    const row = await rowOf(service, person.id);
+    const { forgetUsers } = await import("../../models/user-row.ts");
+    forgetUsers([person.id]);
+    await patch(person.headers, "later");
+    expect((await newest())?.at).toBe((row.updated_at as Date).toISOString());
+  });
+});
+
+describe("GET /users/:id/history", () => {
+  test("lists the entries newest first, and a page ends with the cursor of the next one", async () => {
+    for (const n of Array(6).keys()) await send("PATCH", "", { profile: { bio: String(n) } });
+    const all = (await entriesOf(service, person.id)).reverse();
+    expect(await listed()).toEqual({ items: all, nextCursor: null });
+    const pages = [];
+    for (let cursor = ""; pages.length < 9; ) {
+      const page = await listed(`?limit=3${cursor}`);
+      pages.push(page.items);
+      if (page.nextCursor === null) break;
+      cursor = `&cursor=${page.nextCursor}`;
+      await send("PATCH", "", { profile: { bio: `between ${cursor}` } }); // moves nothing
+    }
+    expect(pages).toEqual([all.slice(0, 3), all.slice(3, 6), all.slice(6)]);
+  });
+
+  test("has 20 entries at most, or limit, which is at most 100; a page is shorter if it would not fit one message", async () => {
+    await service.database.sql(
+      `INSERT INTO user_history (user_id, version, at, by_kind, changes)
+       SELECT $1, n, now(), 'user', jsonb_build_object('bio', jsonb_build_object('from', repeat('ä', 4000), 'to', repeat('ö', 4000)))
+       FROM generate_series(2, 150) AS n`,
+      [person.id],
+    );
+    expect((await listed()).items).toHaveLength(20);
+    const { items, nextCursor } = await listed("?limit=100");
+    expect(items.length).toBeGreaterThan(40);
+    expect(items.length).toBeLessThan(100);
+    expect(nextCursor).toBe(String(items.at(-1)?.version));
+    expect((await listed(`?limit=100&cursor=${nextCursor}`)).items[0]?.version).toBe(Number(nextCursor) - 1);
+  });
+
+  test("shows admins and services by kind only to the owner, and with their ids to admins and services", async () => {
+    await send("PATCH", "", { profile: { bio: "by an admin" } }, admin);
+    await send("PATCH", "", { profile: { bio: "for an admin" } }, { ...service.internal, ...admin });
+    const seenBy = async (headers: Headers) => (await listed("", headers)).items.map(({ by }) => by);
+    const own = { kind: "user", id: person.keycloakId };
+    expect(await seenBy(person.headers)).toEqual([{ kind: "internal" }, { kind: "admin" }, own]);
+    const whole = [{ kind: "internal", id: "an-admin" }, { kind: "admin", id: "an-admin" }, own];
+    for (const headers of [admin, service.internal]) expect(await seenBy(headers)).toEqual(whole);
+  });
+
+  test.each([
+    "limit=0",
+    "limit=101",
+    "limit=x",
+    "cursor=0",
+    "cursor=x",
+    "cursor=-1",
+    "cursor=1e3",
+    "cursor=",
+    "sort=at",
+  ])("with %s is 400", async (query) => {
+    const { status, body } = await ask({ path: `${users}/${person.id}/history?${query}` });
+    expect([status, body.details]).toEqual([
+      400,
+      [{ field: query.split("=")[0], message: expect.any(String) }],
+    ]);
+  });
+
+  test("is 404 for a user that does not exist or was deleted", async () => {
+    await send("DELETE", "");
+    for (const id of [person.id, crypto.randomUUID()]) {
+      const { status, body } = await ask({ path: `${users}/${id}/history` });
+      expect([status, body.message]).toEqual([404, `User with ID ${id} not found`]);
+    }
+  });
+});
+
+describe("HISTORY_KEEP_DAYS", () => {
+  const age = (versions: number[], days: number) =>
+    service.database.sql(
+      "UPDATE user_history SET at = at - make_interval(days => $3) WHERE user_id = $1 AND version = ANY($2)",
+      [person.id, versions, days],
+    );
+
+  test("purges older entries in slices, and keeps the others", async () => {
+    const { purgeHistory } = await import("../../services/users/users.history.ts");
+    for (const n of Array(9).keys()) await send("PATCH", "", { profile: { bio: String(n) } });
+    await age([1, 2, 3, 4, 5, 6], 31);
+    await purgeHistory(30, { slice: 2, within: 0 }); // no time: nothing
+    expect(await entriesOf(service, person.id)).toHaveLength(10);
+    await purgeHistory(30, { slice: 2, within: 20_000 });
+    expect((await entriesOf(service, person.id)).map(({ version }) => version)).toEqual([7, 8, 9, 10]);
+  });
+
+  test("after the purge, the user is known from the version before the oldest entry on", async () => {
+    const { purgeHistory } = await import("../../services/users/users.history.ts");
+    for (const bio of ["a", "b", "c"]) await send("PATCH", "", { profile: { bio } });
+    await age([1, 2, 3], 31);
+    await purgeHistory(30);
+    const at = (version: number) => ask({ path: `${users}/${person.id}?version=${version}` });
+    expect((await at(3)).body.profile).toMatchObject({ bio: "b" });
+    expect((await at(2)).status).toBe(404);
+    await age([4], 31);
+    await purgeHistory(30);
+    expect((await at(4)).body.profile).toMatchObject({ bio: "c" });
+    expect((await at(3)).status).toBe(404);
+  });
+});
