@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Message } from "kafkajs";
 import { FORMS } from "../../helpers/cluster.ts";
 import { type Books, readBio, writeConditionally } from "../conditional.ts";
+import { checkHistory } from "../history.ts";
 import { between, pick } from "../random.ts";
 import { firstOnes, ofType, type Verdict } from "../verify.ts";
 import { settle, type World } from "../world.ts";
@@ -75,12 +76,16 @@ async function watchLimits({ sql, ledger }: World, isDone: () => boolean): Promi
 
 type Row = { id: string; bio: string; created: number; bytes: number };
 
-/** Each accepted version was derived from its predecessor, each key counted once, no reservation was lost. */
+/**
+ * Each accepted version was derived from its predecessor, each key counted once, no reservation was lost, and the
+ * history leads to the rows.
+ */
 async function judge(
-  { topics, sql }: World,
+  world: World,
   books: Books,
   { kills, seconds }: { kills: number; seconds: number },
 ): Promise<Verdict> {
+  const { topics, sql } = world;
   const { accepted, increments, committed } = books;
   const verdict: Verdict = { events: 0, lost: 0, doubled: 0, disordered: 0, details: [] };
   const note = (fault: "lost" | "doubled" | "disordered", detail: string) => {
@@ -96,7 +101,9 @@ async function judge(
   }
 
   const messages: Message[] = await topics.read("user-events");
-  const updates = ofType(firstOnes(messages), "user.updated");
+  const events = firstOnes(messages);
+  const updates = ofType(events, "user.updated");
+  const entries = await checkHistory(world, events, note);
   const byUser = Map.groupBy(updates, ({ userId }) => userId);
   const rows = await sql<Row>(
     "SELECT id, bio, interviews_created AS created, storage_used::float8 AS bytes FROM users",
@@ -128,7 +135,7 @@ async function judge(
   verdict.details.push(
     `${operations} operations in ${seconds} s, ${kills} kills: ${accepted.length} versions accepted, ${conflicts} answered 412, ` +
       `${notModified} reads answered 304, ${unknown} writes without an answer; ${keys} increments by key, ` +
-      `${replays} replayed; ${reservations} reservations, ${quotaExceeded} refused`,
+      `${replays} replayed; ${reservations} reservations, ${quotaExceeded} refused; ${entries} entries of the history`,
   );
   return verdict;
 }

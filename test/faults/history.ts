@@ -1,0 +1,48 @@
+import type { Envelope } from "../../services/contracts.ts";
+import type { Changes, Value } from "../../services/users/users.contract.ts";
+import type { World } from "./world.ts";
+
+/** Contract 24: the history of each user leads from nothing to its row, and to its events one to one. */
+
+type Note = (fault: "lost" | "doubled", detail: string) => void;
+type Row = { id: string; keycloakId: string; email: string; bio: string; quota: number; marketing: boolean };
+type Entry = { userId: string; version: number; eventId: string | null; changes: Changes };
+
+const ROWS = `SELECT id, keycloak_id AS "keycloakId", email, bio, max_interviews AS quota,
+  coalesce((preferences -> 'notifications' ->> 'marketing')::boolean, false) AS marketing FROM users`;
+const ENTRIES = `SELECT user_id AS "userId", version::int AS version, event_id AS "eventId", changes
+  FROM user_history ORDER BY user_id, user_history.version`;
+
+/** Compares the history with the rows and the published events. Returns the number of entries. */
+export async function checkHistory({ sql }: World, events: Envelope[], note: Note): Promise<number> {
+  const entries = await sql<Entry>(ENTRIES);
+  const byUser = Map.groupBy(entries, ({ userId }) => userId);
+  for (const row of await sql<Row>(ROWS)) checkReplay(row, byUser.get(row.id) ?? [], note);
+  checkEvents(entries, events, note);
+  return entries.length;
+}
+
+/** Each change begins with the value that the changes before it led to, and the last one leads to the row. */
+function checkReplay({ id, bio, quota, marketing, ...row }: Row, entries: Entry[], note: Note): void {
+  const state: Record<string, Value> = { "preferences.notifications.marketing": false };
+  for (const { version, changes } of entries)
+    for (const [field, { from, to }] of Object.entries(changes)) {
+      if (from !== (state[field] ?? null))
+        note("lost", `a change of ${field} of ${id} before version ${version}: ${state[field]}, not ${from}`);
+      state[field] = to;
+    }
+  const last = { ...row, bio, maxInterviews: quota, "preferences.notifications.marketing": marketing };
+  for (const [field, value] of Object.entries(last))
+    if (state[field] !== value)
+      note("lost", `the history of ${id} leads to ${field} ${state[field]}, not ${value}`);
+}
+
+function checkEvents(entries: Entry[], events: Envelope[], note: Note): void {
+  const linked = entries.flatMap(({ eventId }) => eventId ?? []);
+  const known = new Set(linked);
+  if (known.size < linked.length) note("doubled", `${linked.length - known.size} entries of one event`);
+  for (const { eventId, eventType } of events)
+    if (!known.delete(eventId) && !eventType.startsWith("user.quota_"))
+      note("lost", `the entry of ${eventType} ${eventId}`);
+  for (const eventId of known) note("lost", `event ${eventId}, which an entry names`);
+}
