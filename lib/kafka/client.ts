@@ -1,4 +1,6 @@
-import type { Admin, Kafka, Producer, SASLOptions } from "kafkajs";
+import { connect, isIP } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { Admin, ISocketFactory, Kafka, Producer, SASLOptions } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 
 /** The kafkajs client, which handles the domain topics. No code outside this folder depends on it. */
@@ -11,6 +13,8 @@ export const SHORT_RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 
 
 /** In ms. How long a stop waits for a client: Kafka may not answer. */
 export const CLOSE_WITHIN = 500;
+/** In ms: the idle time after which the system checks a connection. */
+const KEEP_ALIVE = 60_000;
 
 /** Loads the library on first use, because that takes 0.1 s. */
 export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka> {
@@ -18,7 +22,8 @@ export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka
   silenceTimeoutWarning();
   return new Kafka({
     clientId: config.clientId,
-    brokers: config.brokers,
+    brokers: config.brokers.map(withoutColons),
+    socketFactory: connectSocket,
     ssl: config.ssl,
     sasl: config.sasl as SASLOptions, // its types need the mechanism as a literal
     connectionTimeout: 2_000,
@@ -45,3 +50,17 @@ function silenceTimeoutWarning(): void {
     if (options !== "TimeoutNegativeWarning") emit.call(process, warning, ...rest);
   }) as typeof process.emitWarning;
 }
+
+/** kafkajs splits an address at its first colon, so an IPv6 address gets another form. */
+const withoutColons = (broker: string): string =>
+  broker.replace(/^\[(.+)\]/, (_brackets, address: string) => encodeURIComponent(address));
+
+/** Connects as kafkajs itself does, and also to an address in that form. */
+const connectSocket: ISocketFactory = ({ host: given, port, ssl, onConnect }) => {
+  const host = decodeURIComponent(given);
+  const name = isIP(host) ? {} : { servername: host };
+  const socket = ssl
+    ? connectTls({ host, port, ...name, ...ssl }, onConnect)
+    : connect({ host, port }, onConnect);
+  return socket.setKeepAlive(true, KEEP_ALIVE);
+};

@@ -28,7 +28,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     if (needsDatabase) refuseDefault(values, because, "DATABASE_PASSWORD");
     if (runs("avatars")) demand(values, because, "MINIO_ENDPOINT");
     if (runs("avatars")) refuseDefault(values, because, "MINIO_SECRET_KEY");
-    demand(values, because, "KAFKA_BROKERS");
+    demand(values, because, "KAFKA_BROKERS", "NAMESPACE");
     if (runs("api")) demand(values, because, "AUTH_ISSUER", "INTERNAL_TOKEN");
   }
 
@@ -39,7 +39,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     /** The node answers every REST request without another node. */
     servesAlone: (["api", "users", "stats", "avatars"] as const).every((name) => services.includes(name)),
     nodeID: values.NODEID,
-    namespace: values.NAMESPACE,
+    /** Empty: the cluster has no name, and its topics none of its own. */
+    namespace: values.NAMESPACE ?? "",
     port: values.PORT,
     metricsPort: values.METRICS_PORT,
     http: Object.freeze({

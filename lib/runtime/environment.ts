@@ -124,7 +124,9 @@ export const VARIABLES = {
   }),
   MINIO_REGION: text(),
   MINIO_USE_SSL: flag(),
-  KAFKA_BROKERS: listOf(text(undefined, { pattern: /^[^\s:,/]+:\d{1,5}$/, allowed: "host:port" })),
+  KAFKA_BROKERS: listOf(
+    text(undefined, { pattern: /^(\[[\da-fA-F:.]+\]|[^\s:,/[\]]+):\d{1,5}$/, allowed: "host:port" }),
+  ),
   KAFKA_CLIENT_ID: text("user-service"),
   KAFKA_GROUP_ID: text("user-service-group"),
   KAFKA_SSL: flag(),
@@ -152,7 +154,7 @@ export const VARIABLES = {
     pattern: /^[\w.-]{1,128}$/,
     allowed: "at most 128 letters (a-z), digits, dots, hyphens and _",
   }),
-  NAMESPACE: text("", {
+  NAMESPACE: text(undefined, {
     pattern: /^[\w-]{1,64}$/,
     allowed: "at most 64 letters (a-z), digits, hyphens and _",
   }),

@@ -78,6 +78,7 @@ describe("the start fails with one line", () => {
       ...database.env,
       NODE_ENV: "production",
       KAFKA_BROKERS: "127.0.0.1:1",
+      NAMESPACE: "test",
       MINIO_ENDPOINT: "127.0.0.1",
       MINIO_SECRET_KEY: "a key of our own",
       DATABASE_PASSWORD: database.env.DATABASE_PASSWORD || "ignored by this server",

@@ -8,6 +8,7 @@ const PRODUCTION = {
   DATABASE_HOST: "db",
   MINIO_ENDPOINT: "minio",
   KAFKA_BROKERS: "kafka:9092",
+  NAMESPACE: "live",
   AUTH_ISSUER: "https://idp/realms/a",
   INTERNAL_TOKEN: "x".repeat(32),
   DATABASE_PASSWORD: "of our own",
@@ -72,6 +73,12 @@ test.each([
   for (const padded of [`${value}\n`, `  ${value}\r\n`, `\t${value} `])
     expect(readConfig({ [name]: padded })).toEqual(readConfig({ [name]: value }));
   expect(readConfig({ [name]: " \n" })).toEqual(readConfig({}));
+});
+
+test("KAFKA_BROKERS may be IPv6 addresses", () => {
+  expect(readConfig({ KAFKA_BROKERS: "[::1]:9092,b:9093" }).kafka).toMatchObject({
+    brokers: ["[::1]:9092", "b:9093"],
+  });
 });
 
 test("AUTH_AUDIENCE is a list", () => {
@@ -148,6 +155,8 @@ describe("an invalid value gives one line with the variable, the value and what 
     ["LOG_LEVEL", "loud", "trace, debug, info, warn, error, fatal"],
     ["KAFKA_BROKERS", "localhost", "host:port"],
     ["KAFKA_BROKERS", "a:9092,,b:9092", "host:port"],
+    ["KAFKA_BROKERS", "::1:9092", "host:port"],
+    ["KAFKA_BROKERS", "[::1]", "host:port"],
     ["AUTH_ISSUER", "keycloak", "http"],
     ["AUTH_ISSUER", "ftp://keycloak", "http"],
     ["AUTH_JWKS_URL", "::", "http"],
