@@ -1,9 +1,11 @@
+import type { Admin } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { openOnce, within } from "../runtime/tasks.ts";
 import { CLOSE_WITHIN, connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
+import { createCommand, isDenial, withRight } from "./rights.ts";
 
 export type TopicAdmin = {
-  /** Creates the missing topics. */
+  /** Creates the missing topics. Those that it has no right to create are reported and left out. */
   create(topics: string[]): Promise<void>;
   /** How many records the group has not consumed yet, by topic and partition. */
   lag(topics: string[]): Promise<{ topic: string; partition: number; records: number }[]>;
@@ -45,11 +47,7 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
       try {
         const existing = await client.listTopics();
         const missing = topics.filter((topic) => !existing.includes(topic));
-        if (missing.length > 0)
-          await client.createTopics({
-            topics: missing.map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor: -1 })),
-            waitForLeaders: true,
-          });
+        await Promise.all(missing.map((topic) => createTopic(client, topic, warn)));
       } finally {
         await client.disconnect();
       }
@@ -80,4 +78,13 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
       await within(CLOSE_WITHIN, closed);
     },
   };
+}
+
+async function createTopic(client: Admin, topic: string, warn: Warn): Promise<void> {
+  const topics = [{ topic, numPartitions: PARTITIONS, replicationFactor: -1 }];
+  const create = () => client.createTopics({ topics, waitForLeaders: true });
+  const remedy = `run ${createCommand(topic, PARTITIONS)}`;
+  await withRight(`CREATE on topic ${topic}`, warn, create, remedy).catch((error) => {
+    if (!isDenial(error)) throw error;
+  });
 }

@@ -6,6 +6,7 @@ import { loadClient, type Warn } from "./client.ts";
 import { registerCodecs } from "./codecs.ts";
 import { limitBatches } from "./read-batches.ts";
 import { limitHeaders } from "./record-headers.ts";
+import { noteRight } from "./rights.ts";
 
 /** A record as it was read; a null value is a tombstone. */
 export type ConsumedRecord = {
@@ -52,7 +53,10 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
       consuming = retryUntilDone(() => consumeUntilCrash(topics, onBatch, position), {
         backoff: CRASH_BACKOFF,
         signal,
-        onError: (error) => warn(`The consumer crashed and is recreated: ${error}${position.last()}`),
+        onError: (error) => {
+          noteRights(topics, error);
+          warn(`The consumer crashed and is recreated: ${error}${position.last()}`);
+        },
       });
       return consuming;
     },
@@ -62,6 +66,12 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
       await consuming;
     },
   };
+
+  function noteRights(topics: string[], error?: unknown): void {
+    const isGroup = (error as { type?: string } | undefined)?.type === "GROUP_AUTHORIZATION_FAILED";
+    if (!error || isGroup) noteRight(`READ on group ${config.groupId}`, error, warn);
+    if (!error || !isGroup) noteRight(`READ on topics ${topics.join(", ")}`, error, warn);
+  }
 
   /** Resolves after close(), and rejects with the error of a crash. */
   async function consumeUntilCrash(
@@ -81,6 +91,7 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
     const crashed = new Promise<never>((_resolve, reject) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
     });
+    consumer.on(consumer.events.FETCH, () => noteRights(topics));
     const started = start(consumer, topics, (records) => position.during(records, onBatch));
     try {
       await Promise.race([stopped, crashed, started.then(() => crashed)]);

@@ -2,6 +2,7 @@ import type { Admin, PartitionerArgs, Producer } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { openOnce, within } from "../runtime/tasks.ts";
 import { CLOSE_WITHIN, connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
+import { noteRight } from "./rights.ts";
 import { type Produced, sendByPartition } from "./send-in-order.ts";
 
 /** A record to send; records with the same key stay in order. */
@@ -42,6 +43,11 @@ export function openProducer(config: KafkaConfig, topic: string, warn: Warn): To
     return known.partitions;
   }
 
+  function note(failure: unknown): void {
+    if (failure) known = undefined;
+    noteRight(`WRITE on topic ${topic}`, failure, warn);
+  }
+
   return {
     async produce(records) {
       const end = performance.now() + LIMIT.within;
@@ -54,10 +60,10 @@ export function openProducer(config: KafkaConfig, topic: string, warn: Warn): To
           (partition, batch) => producer.send({ topic, acks: -1, messages: batch.map(toMessage(partition)) }),
           () => performance.now() > end,
         );
-        if (produced.failure) known = undefined;
+        note(produced.failure);
         return produced;
       } catch (failure) {
-        known = undefined;
+        note(failure);
         return { published: [], refused: [], failure };
       }
     },

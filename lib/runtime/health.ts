@@ -3,6 +3,7 @@ import { openConnections, ping } from "../../models/database.ts";
 import { call } from "../contract/call.ts";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import { openAdmin } from "../kafka/admin.ts";
+import { deniedRights } from "../kafka/rights.ts";
 import { config } from "./config.ts";
 import { isDeafTo } from "./listening.ts";
 import { gaugeOf } from "./metrics.ts";
@@ -12,7 +13,12 @@ export type Health = {
   status: "ok" | "error";
   timestamp: string;
   database: { status: "connected" | "disconnected"; connections: number };
-  kafka: { status: "connected" | "disconnected" | "embedded"; broker: string | null };
+  kafka: {
+    status: "connected" | "disconnected" | "embedded";
+    broker: string | null;
+    /** The rights that Kafka denies this node, if there are any. */
+    denied?: string[];
+  };
   /** Not there if all works. */
   degraded?: Part[];
 };
@@ -64,7 +70,12 @@ const kafka = config.kafka && openAdmin(config.kafka, () => {});
 async function kafkaHealth(): Promise<Health["kafka"]> {
   if (!kafka) return { status: "embedded", broker: null };
   const status = (await kafka.check()) ? "connected" : "disconnected";
-  return { status, broker: config.kafka?.brokers.join(",") ?? null };
+  const denied = deniedRights();
+  return {
+    status,
+    broker: config.kafka?.brokers.join(",") ?? null,
+    ...(denied.length > 0 && { denied }),
+  };
 }
 
 /** In ms. How long a node waits for what another one sees. */

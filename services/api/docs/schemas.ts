@@ -39,6 +39,12 @@ const health = {
   kafka: object({
     status: oneOf(["connected", "disconnected", "embedded"]),
     broker: nullable(anyText()),
+    denied: optional(
+      described(
+        "The rights that Kafka denies this node, such as `CREATE on topic user-events`",
+        list(anyText()),
+      ),
+    ),
   }),
   degraded,
 };
