@@ -26,7 +26,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   transporter: config.kafka && (await connectTo(config.kafka)),
   serializer: config.kafka && "CBOR", // JSON takes 3.6 bytes for each byte of a file
   heartbeatInterval: HEARTBEAT.interval,
-  heartbeatTimeout: HEARTBEAT.timeout, // how often nodes are checked; the discoverer knows the timeout of each
+  heartbeatTimeout: HEARTBEAT.check, // how often nodes are checked; the discoverer knows the timeout of each
   metadata: { heartbeatTimeout: HEARTBEAT.timeout } satisfies NodeMetadata,
 
   tracing: config.tracing ? await traceTo(config.tracing) : undefined,

@@ -1,68 +1,52 @@
-import { type Admin, Consumer, type Producer } from "@platformatic/kafka";
+import type { Admin, Producer } from "@platformatic/kafka";
 import { type Transit, Transporters } from "moleculer";
-import { DependencyUnavailable } from "../contract/errors.ts";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { heard } from "../runtime/listening.ts";
-import { within } from "../runtime/tasks.ts";
-import { createPacketReader, type PacketReader } from "./packet-reader.ts";
-
-/** A packet that waits to be sent, and the promise of its sender. */
-type QueuedPacket = {
-  message: { topic: string; value: Buffer; partition: 0 };
-  resolve(): void;
-  reject(error: unknown): void;
-};
-
-/** Kafka refuses a batch above its message.max.bytes, 1 MiB by default. Streams of uploads reach it (measured). */
-const BATCH = { bytes: 700_000, packets: 500 };
-/** The maximum that waits while Kafka is unavailable. Above it, calls fail at once. */
-const MAX_WAITING_BYTES = 16 * 2 ** 20;
-/** In ms. A request to Kafka must end before the timeout of a call (moleculer.config.ts). */
-const PATIENCE = {
-  connectTimeout: 1_000,
-  requestTimeout: 4_000,
-  timeout: 2_000,
-  retries: 1,
-  retryDelay: 100,
-};
-/** In ms. A client cannot leave while Kafka does not answer. */
-const CLOSE_WITHIN = 1_000;
-/** A packet may be a call, and a call that is sent twice is executed twice. */
-const SEND_ONCE = { retries: 0 };
-/** How often unreadable packets are reported, in ms. */
-const REPORT_EVERY = 60_000;
-/** Joining the group takes as long as the broker's group.initial.rebalance.delay.ms, 3 s by default. */
-const JOIN_PATIENCE = { requestTimeout: 10_000 };
+import { repeat, within } from "../runtime/tasks.ts";
+import { ensureTopics, removeTopics, shortenRetention, topicsByNode } from "./cluster-topics.ts";
+import { type Connection, connectionTo } from "./connection.ts";
+import { LOOK_EVERY, watchForGoneNodes } from "./gone-nodes.ts";
+import { PacketReader } from "./packet-reader.ts";
+import { noteRight, withRight } from "./rights.ts";
+import { createPacketSender } from "./send-packets.ts";
 
 /**
- * Moleculer's Kafka transporter with four changes. Packets that wait while others are being sent go out together (group
- * commit: 8 times the calls per second at 256 in flight, measured on Kafka 4.1). A consumer whose stream failed or went
- * silent is recreated (the stock one receives nothing more after an outage). A node starts while Kafka is unavailable
- * (the stock one opens no port). Packets with another serializer are reported with their sender.
+ * A packet may be a call, and a call that arrives twice is executed twice. An idempotent producer may send again what
+ * may have arrived: Kafka drops what it has already. In ms; together longer than a change of leaders takes.
+ */
+const SEND_ONCE = { idempotent: true, retries: 20, retryDelay: 100 };
+/** How often unreadable packets are reported, in ms. */
+const REPORT_EVERY = 60_000;
+/** In ms. How long a stop waits for the removal of the node's topics, and for its clients: Kafka may not answer. */
+const WITHIN = { remove: 1_000, close: 1_000 };
+
+/**
+ * Moleculer's Kafka transporter with these changes. Packets that wait while others are being sent go out together
+ * (send-packets.ts). Topics are read without a consumer group, and read on after an outage (packet-reader.ts). A node
+ * starts while Kafka is unavailable (the stock one opens no port). The topics keep packets for a minute, and those of a
+ * node are removed when it stops, or by the others when it is gone. Packets with another serializer are reported with
+ * their sender.
  */
 export class KafkaTransporter extends Transporters.Kafka {
   declare producer: Producer<Buffer, Buffer, Buffer, Buffer> | null;
   declare admin: Admin | null;
   declare transit: Transit & { __connectResolve?: (() => void) | null };
   declare messageHandler: (cmd: string, packet: unknown) => Promise<unknown>;
-  declare waitForTopicsReady: (topics: string[]) => Promise<void>;
-  #waiting: QueuedPacket[] = [];
-  #waitingBytes = 0;
-  #sending = false;
+  readonly #connection: Connection;
+  readonly #stop = new AbortController();
+  readonly #gone = watchForGoneNodes();
+  readonly #send = createPacketSender((topic, values) => this.#produce(topic, values));
+  readonly #warn = (message: string) => this.logger.warn(message);
+  #reader: PacketReader | undefined;
+  #ownTopics: string[] = [];
   #quietUntil = 0;
-  readonly #reader: PacketReader;
 
   constructor(kafka: KafkaConfig) {
     const connection = connectionTo(kafka);
     const { clientId, bootstrapBrokers } = connection;
-    super({ clientId, bootstrapBrokers, producer: { ...connection, ...SEND_ONCE }, admin: connection });
-    this.#reader = createPacketReader({
-      open: () =>
-        new Consumer({ ...connection, ...JOIN_PATIENCE, groupId: `${this.broker.instanceID}-${Date.now()}` }),
-      onPacket: (topic, packet) => void this.receive(topic.split(".")[1] ?? "", packet),
-      onFailure: (err) =>
-        this.logger.warn({ err }, "The consumer of the cluster's topics failed and is replaced"),
-    });
+    const producer = { ...connection, ...SEND_ONCE, autocreateTopics: false };
+    super({ clientId, bootstrapBrokers, producer, admin: connection });
+    this.#connection = connection;
   }
 
   /**
@@ -74,73 +58,90 @@ export class KafkaTransporter extends Transporters.Kafka {
     try {
       await super.connect();
     } catch (error) {
-      await this.disconnect();
+      await this.#close();
       this.transit.__connectResolve?.();
       throw error;
     }
   }
 
-  /** Resolves when Kafka has the packet. @throws DependencyUnavailable if too much is waiting */
+  /** Resolves when Kafka has the packet. @throws DependencyUnavailable if Kafka does not take it */
   override send(
     _topic: string,
     data: Buffer,
     { packet }: { packet: { type: string; target?: string } },
   ): Promise<void> {
-    if (this.#waitingBytes > MAX_WAITING_BYTES) return Promise.reject(new DependencyUnavailable("cluster"));
-    return new Promise((resolve, reject) => {
-      const topic = this.getTopicName(packet.type, packet.target);
-      this.#waiting.push({ message: { topic, value: data, partition: 0 }, resolve, reject });
-      this.#waitingBytes += data.length;
-      if (!this.#sending) void this.#drain();
+    return this.#send(this.getTopicName(packet.type, packet.target), data);
+  }
+
+  async #produce(topic: string, values: Buffer[]): Promise<void> {
+    const messages = values.map((value) => ({ topic, value, partition: 0 }));
+    const { producer } = this;
+    if (!producer) throw new Error("The transporter is not connected");
+    await withRight(`WRITE on topic ${topic}`, this.#warn, () => producer.send({ messages }));
+  }
+
+  /** Reads the topics of this node and of all nodes, until the node stops. */
+  override async makeSubscriptions(subscriptions: { cmd: string; nodeID?: string }[]): Promise<void> {
+    const topics = subscriptions.map(({ cmd, nodeID }) => this.getTopicName(cmd, nodeID));
+    this.#ownTopics = topicsByNode(topics, this.prefix).get(this.nodeID) ?? [];
+    this.#reader = new PacketReader(this.#connection, topics, {
+      ensure: (some) => this.#ensure(some),
+      packet: (topic, value) => this.#receive(topic, value),
+      failed: (error, wasReading) => this.#reportFailure(error, wasReading),
+    });
+    await this.#reader.open();
+    if (this.admin) await shortenRetention(this.admin, topics);
+    void repeat(() => this.#removeGoneNodes(), {
+      everyMs: LOOK_EVERY,
+      signal: this.#stop.signal,
+      onError: (err) => this.logger.debug({ err }, "The topics of nodes that are gone were not removed"),
     });
   }
 
-  async #drain(): Promise<void> {
-    this.#sending = true;
-    while (this.#waiting.length > 0) {
-      const batch = this.#nextBatch();
-      try {
-        if (!this.producer) throw new DependencyUnavailable("cluster");
-        await this.producer.send({ messages: batch.map(({ message }) => message), acks: 1 });
-        for (const { resolve } of batch) resolve();
-      } catch (cause) {
-        const error = Object.assign(new DependencyUnavailable("cluster"), { cause });
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    this.#sending = false;
+  async #ensure(topics: string[]): Promise<void> {
+    if (this.admin) await ensureTopics(this.admin, topics, this.#warn);
   }
 
-  #nextBatch(): QueuedPacket[] {
-    let count = 0;
-    let bytes = 0;
-    for (const { message } of this.#waiting.slice(0, BATCH.packets)) {
-      if (count > 0 && bytes + message.value.length > BATCH.bytes) break;
-      bytes += message.value.length;
-      count++;
-    }
-    this.#waitingBytes -= bytes;
-    return this.#waiting.splice(0, count);
+  #receive(topic: string, value: Buffer): void {
+    const [, command = ""] = topic.split(".");
+    if (command === "HEARTBEAT") this.#hearHeartbeat(); // this node's own at least
+    this.receive(command, value);
   }
 
-  /** Creates the topics of this node, and reads them until it stops. */
-  override async makeSubscriptions(subscriptions: { cmd: string; nodeID?: string }[]): Promise<void> {
-    const topics = subscriptions.map(({ cmd, nodeID }) => this.getTopicName(cmd, nodeID));
-    const existing = (await this.admin?.listTopics()) ?? [];
-    const missing = topics.filter((name) => !existing.includes(name));
-    if (missing.length > 0) await this.admin?.createTopics({ topics: missing }).catch(() => {}); // another node created them first
-    await this.waitForTopicsReady(topics);
-    await this.#reader.start(topics);
+  #hearHeartbeat(): void {
+    heard("cluster");
+    noteRight(this.#read, undefined, this.#warn);
+  }
+
+  #reportFailure(error: unknown, wasReading: boolean): void {
+    noteRight(this.#read, error, this.#warn);
+    if (wasReading) this.#warn(`Reading the cluster's topics was interrupted: ${error}`);
+  }
+
+  get #read(): string {
+    return `READ on topics ${this.prefix}.*`;
+  }
+
+  /** Removes the topics of nodes that ended without a stop, such as those with a random name. */
+  async #removeGoneNodes(): Promise<void> {
+    const wasUnreadable = performance.now() < this.#quietUntil + LOOK_EVERY; // it is unknown who lives
+    if (!this.admin || wasUnreadable) return;
+    const nodes = topicsByNode(await this.admin.listTopics(), this.prefix);
+    const alive = this.broker.registry.nodes.toArray().filter(({ available }) => available);
+    for (const node of this.#gone(nodes.keys(), (name) => alive.some(({ id }) => id === name))) {
+      await removeTopics(this.admin, nodes.get(node) ?? []);
+      this.logger.info(`Removed the topics of node ${node}, which was not heard for a day`);
+    }
   }
 
   /** Handles a packet, or reports that it cannot be read because its sender uses another serializer. */
   override async incomingMessage(cmd: string, data?: Buffer): Promise<void> {
-    const packet = data && this.#read(cmd, data);
+    const packet = data && this.#parse(cmd, data);
     if (packet) await this.messageHandler(cmd, packet);
     else if (data) this.#reportUnreadable(cmd, data);
   }
 
-  #read(cmd: string, data: Buffer) {
+  #parse(cmd: string, data: Buffer) {
     try {
       const packet = this.deserialize(cmd, data);
       return typeof packet.payload?.sender === "string" ? packet : undefined;
@@ -159,22 +160,16 @@ export class KafkaTransporter extends Transporters.Kafka {
     this.logger.error(`${who} (packet ${cmd}, namespace "${this.broker.namespace}"): ${advice}`);
   }
 
+  /** Nobody writes to the topics of this node any more once it has told the others that it stops. */
   override async disconnect(): Promise<void> {
-    const closed = Promise.allSettled([this.#reader.close(), this.admin?.close(), this.producer?.close()]);
-    await within(CLOSE_WITHIN, closed);
+    this.#stop.abort();
+    if (this.admin && this.connected)
+      await within(WITHIN.remove, removeTopics(this.admin, this.#ownTopics)).catch(() => {});
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const clients = [this.#reader, this.admin, this.producer];
+    await within(WITHIN.close, Promise.allSettled(clients.map((client) => client?.close())));
   }
 }
-
-const connectionTo = ({ brokers, clientId, ssl, sasl }: KafkaConfig) => ({
-  clientId,
-  bootstrapBrokers: brokers,
-  ...PATIENCE,
-  ...(ssl && { tls: {} }),
-  ...(sasl && { sasl: { ...sasl, mechanism: MECHANISMS[sasl.mechanism] } }),
-});
-
-const MECHANISMS = {
-  plain: "PLAIN",
-  "scram-sha-256": "SCRAM-SHA-256",
-  "scram-sha-512": "SCRAM-SHA-512",
-} as const;
