@@ -8,7 +8,7 @@ export const LOOK_EVERY = 3_600_000;
  * A node counts as gone if it was missing each time that this node looked, for a day. Nothing more is needed to be
  * safe: a node of this service whose topics are deleted creates them again.
  *
- * @returns a function that is told which nodes have topics and which are alive, and returns those that are gone
+ * @returns a function that gets the nodes that have topics and whether one is alive, and returns those that are gone
  */
 export function watchForGoneNodes(now: () => number = performance.now.bind(performance)) {
   const missingSince = new Map<string, number>();

@@ -160,9 +160,10 @@ export class KafkaTransporter extends Transporters.Kafka {
     this.logger.error(`${who} (packet ${cmd}, namespace "${this.broker.namespace}"): ${advice}`);
   }
 
-  /** Nobody writes to the topics of this node any more once it has told the others that it stops. */
+  /** The others know by now that this node stops, so nobody writes to its topics any more. */
   override async disconnect(): Promise<void> {
     this.#stop.abort();
+    this.#reader?.close().catch(() => {}); // or it would create the topics again
     if (this.admin && this.connected)
       await within(WITHIN.remove, removeTopics(this.admin, this.#ownTopics)).catch(() => {});
     await this.#close();
