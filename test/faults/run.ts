@@ -6,6 +6,7 @@ import { poison } from "./scenarios/poison.ts";
 import { rebalances } from "./scenarios/rebalances.ts";
 import { rolling } from "./scenarios/rolling.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
+import { stops } from "./scenarios/stops.ts";
 import { versions } from "./scenarios/versions.ts";
 import { demandServers } from "./servers.ts";
 import { openWorld } from "./world.ts";
@@ -24,6 +25,7 @@ const SCENARIOS: Record<string, Scenario> = {
   rebalances,
   poison,
   rolling,
+  stops,
   uploads,
   minio,
   versions,
