@@ -1,5 +1,5 @@
+import { ConfigError } from "./config-error.ts";
 import {
-  ConfigError,
   demand,
   readEnvironment,
   refuseDefault,

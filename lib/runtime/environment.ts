@@ -1,11 +1,10 @@
 import { isIP } from "node:net";
+import { ConfigError } from "./config-error.ts";
+import { readSecret } from "./secret-file.ts";
 
 /** The services that a node can run, as named in SERVICES (contract 8). */
 export const SERVICE_NAMES = ["api", "users", "stats", "avatars", "outbox", "ingest"] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
-
-/** An invalid environment; `message` is the one line shown to the operator. */
-export class ConfigError extends Error {}
 
 /** An environment variable. */
 type Variable<Value> = {
@@ -15,7 +14,7 @@ type Variable<Value> = {
   allowed: string;
   /** The value if the variable is not set. */
   fallback: Value;
-  /** The value never appears in a message. */
+  /** The value never appears in a message, and may be in the file that `<name>_FILE` names. */
   secret?: true;
 };
 
@@ -171,12 +170,12 @@ type Variables = typeof VARIABLES;
 export type Values = { [Name in keyof Variables]: Variables[Name]["fallback"] };
 
 /**
- * Reads the environment. Values are trimmed; an empty one counts as not set.
- * @throws ConfigError for the first variable that is not valid
+ * Reads the environment, and the files that hold secrets. Values are trimmed; an empty one counts as not set.
+ * @throws ConfigError for the first variable that is not valid, or whose file cannot be read
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): Values {
   const entries = Object.entries<Variable<unknown>>(VARIABLES).map(([name, variable]) => {
-    const text = env[name]?.trim();
+    const text = variable.secret ? readSecret(env, name) : env[name]?.trim();
     if (!text) return [name, variable.fallback];
     const value = variable.parse(text);
     if (value !== undefined) return [name, value];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../lib/runtime/config.ts";
-import { ConfigError } from "../../lib/runtime/environment.ts";
+import { ConfigError } from "../../lib/runtime/config-error.ts";
 
 /** The whole environment of a node in production that is allowed to start. */
 const PRODUCTION = {

@@ -32,6 +32,12 @@ test("docs/configuration.md lists every variable, its default and its allowed va
   expect(sorted(listed)).toEqual(sorted(variables));
 });
 
+test("docs/configuration.md names the secrets, which can be in files", () => {
+  const [, list = ""] = /These variables have a `_FILE`: (.*?)\./.exec(read("docs/configuration.md")) ?? [];
+  const secrets = Object.entries<{ secret?: true }>(VARIABLES).filter(([, { secret }]) => secret);
+  expect(list.split(", ")).toEqual(secrets.map(([name]) => `\`${name}\``));
+});
+
 test(".env.example lists every variable with its default, or with a valid example", () => {
   const example = parseEnv(read(".env.example")) as Record<string, string>;
   expect(Object.keys(example).sort()).toEqual(Object.keys(VARIABLES).sort());
