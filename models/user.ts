@@ -14,6 +14,7 @@ export class User extends Model<InferAttributes<User>> {
   declare bio: string | null;
   /** Only the values that differ from the defaults. */
   declare preferences: PreferencesPatch;
+  /** As it was when the avatar was uploaded: PUBLIC_URL may have changed (models/avatar-url.ts). */
   declare avatarUrl: string | null;
   /** The prefix of the names of the avatar's objects. */
   declare avatarKey: string | null;

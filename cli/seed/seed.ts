@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { closeDatabase, connectDatabase } from "../../lib/postgres/open-database.ts";
-import { config } from "../../lib/runtime/config.ts";
 import type { TracedCall } from "../../lib/tracing/cause.ts";
 import { migrateUp } from "../../migrations/migrate.ts";
+import { avatarUrlOf } from "../../models/avatar-url.ts";
 import { query } from "../../models/database.ts";
 import { entriesOf, recordEntries } from "../../models/history.ts";
 import { User, type UserRow } from "../../models/user.ts";
@@ -54,7 +54,7 @@ async function insertUsers(rows: UserRow[]): Promise<void> {
 async function withAvatar(person: UserRow, avatar: Avatar): Promise<UserRow> {
   const avatarKey = keyOf(person.id, avatar);
   const avatarSize = await putAvatar(avatarKey, avatar);
-  const avatarUrl = `${config.publicUrl}/api/v1/users/${person.id}/avatar?v=${avatar.hash}`;
+  const avatarUrl = avatarUrlOf(person.id, avatar.hash);
   return { ...person, avatarKey, avatarSize, avatarUrl, storageUsed: person.storageUsed + avatarSize };
 }
 

@@ -29,6 +29,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     if (runs("avatars")) demand(values, because, "MINIO_ENDPOINT");
     if (runs("avatars")) refuseDefault(values, because, "MINIO_SECRET_KEY");
     demand(values, because, "KAFKA_BROKERS", "NAMESPACE");
+    if (runs("users", "avatars")) demand(values, because, "PUBLIC_URL");
     if (runs("api")) demand(values, because, "AUTH_ISSUER", "INTERNAL_TOKEN");
   }
 
@@ -52,6 +53,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       stopNoticeMs: 1000 * (values.HTTP_STOP_NOTICE_SECONDS ?? (production ? 3 : 0)),
     }),
     metricsUsersMax: values.METRICS_USERS_MAX,
+    /** What `avatarUrl` begins with. */
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
     dataDir: values.DATA_DIR,
     logLevel: values.LOG_LEVEL,

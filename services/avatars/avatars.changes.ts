@@ -1,5 +1,5 @@
-import { config } from "../../lib/runtime/config.ts";
 import { avatarsUploaded, timeStage } from "../../lib/runtime/metrics.ts";
+import { avatarUrlOf } from "../../models/avatar-url.ts";
 import { type Change, type ChangeCall, changeUser } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Avatar } from "./avatars.images.ts";
@@ -22,7 +22,7 @@ export async function storeAvatar(
 ): Promise<{ avatarUrl: string }> {
   const userId = ctx.params.id;
   const key = keyOf(userId, avatar);
-  const avatarUrl = `${config.publicUrl}/api/v1/users/${userId}/avatar?v=${avatar.hash}`;
+  const avatarUrl = avatarUrlOf(userId, avatar.hash);
   const fileSize = await timeStage("store", putAvatar(key, avatar));
   const decide = (user: UserRow) => replaceAvatar(user, key, avatarUrl, fileSize);
   try {

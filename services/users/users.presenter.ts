@@ -1,3 +1,4 @@
+import { shownUrl } from "../../models/avatar-url.ts";
 import type { UserRow } from "../../models/user.ts";
 import {
   type Actor,
@@ -21,7 +22,7 @@ export const presentUser = (row: UserRow): User => ({
   id: row.id,
   keycloakId: row.keycloakId,
   email: row.email,
-  profile: { ...profileOf(row), avatarUrl: row.avatarUrl },
+  profile: { ...profileOf(row), avatarUrl: shownUrl(row.avatarUrl) },
   stats: {
     interviewsCreated: Math.max(0, row.interviewsCreated),
     storageUsed: Math.max(0, row.storageUsed),

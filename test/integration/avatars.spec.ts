@@ -53,6 +53,16 @@ describe("POST /api/v1/users/:id/avatar", () => {
     expect((await see(url.pathname + url.search)).status).toBe(200);
   });
 
+  test("of an avatar that was uploaded under another PUBLIC_URL, the User shows the avatarUrl of today", async () => {
+    const person = await createUser(service);
+    const { body } = await upload(person, await jpeg());
+    await service.database.sql("UPDATE users SET avatar_url = $1 WHERE id = $2", [
+      body.avatarUrl.replace(/^http:..[^/]+/, "http://localhost:1"),
+      person.id,
+    ]);
+    expect((await show(person)).profile.avatarUrl).toBe(body.avatarUrl);
+  });
+
   const asJpeg = "image/jpeg";
   const accepted = { Accept: "image/avif,image/webp,image/*;q=0.8" };
   test.each<[string, () => Promise<Buffer>, Record<string, string>, string]>([

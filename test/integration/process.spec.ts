@@ -82,6 +82,7 @@ describe("the start fails with one line", () => {
       MINIO_ENDPOINT: "127.0.0.1",
       MINIO_SECRET_KEY: "a key of our own",
       DATABASE_PASSWORD: database.env.DATABASE_PASSWORD || "ignored by this server",
+      PUBLIC_URL: "https://users.example",
       AUTH_ISSUER: "http://127.0.0.1:1/realms/none",
     });
     for (const name of MIGRATIONS) expect(line).toContain(name);

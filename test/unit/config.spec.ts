@@ -9,6 +9,7 @@ const PRODUCTION = {
   MINIO_ENDPOINT: "minio",
   KAFKA_BROKERS: "kafka:9092",
   NAMESPACE: "live",
+  PUBLIC_URL: "https://users.example",
   AUTH_ISSUER: "https://idp/realms/a",
   INTERNAL_TOKEN: "x".repeat(32),
   DATABASE_PASSWORD: "of our own",
@@ -273,7 +274,7 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
     expect(readConfig(env).services).toEqual(["users", "avatars"]);
   });
 
-  test("a node of api alone needs neither DATABASE_HOST nor MINIO_ENDPOINT", () => {
+  test("a node of api alone needs neither DATABASE_HOST nor MINIO_ENDPOINT nor PUBLIC_URL", () => {
     const env = {
       ...PRODUCTION,
       SERVICES: "api",
@@ -281,9 +282,17 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
       DATABASE_PASSWORD: "",
       MINIO_ENDPOINT: "",
       MINIO_SECRET_KEY: "",
+      PUBLIC_URL: "",
     };
     expect(readConfig(env).needsDatabase).toBe(false);
   });
+
+  test.each(["users", "avatars"])(
+    "a node of %s alone needs PUBLIC_URL, because it answers with avatarUrl",
+    (SERVICES) => {
+      expect(faultOf({ ...PRODUCTION, SERVICES, PUBLIC_URL: "" })).toMatch(/^PUBLIC_URL: is not set/);
+    },
+  );
 
   test("a node without avatars needs no MINIO_ENDPOINT", () => {
     expect(() =>
