@@ -24,7 +24,8 @@ export async function putAvatar(key: string, { variants }: Avatar): Promise<numb
  * have removed them in the meantime.
  */
 export async function ensureAvatar(key: string, avatar: Avatar): Promise<void> {
-  if (!(await isAvatarStored(key))) await putAvatar(key, avatar);
+  const isStored = await isAvatarStored(key).catch(() => false); // the credentials may lack the right to list
+  if (!isStored) await putAvatar(key, avatar);
 }
 
 /** Whether all variants are in the store. */
@@ -52,13 +53,9 @@ async function lockKey(tx: Transaction, userId: string): Promise<string | null |
   return row?.avatarKey;
 }
 
-/**
- * Removes all objects of a user who is deleted or unknown. Does nothing for an existing user, whatever event arrived.
- */
-export async function removeAllOf(userId: string): Promise<void> {
-  const text = "SELECT 1 FROM users WHERE id = $1 AND deleted_at IS NULL";
-  const living = await query({ name: "is-living", text }, [userId]);
-  if (living.length > 0) return;
-  const objects = objectStore.list({ prefix: `${userId}/` });
-  await objectStore.remove(await Array.fromAsync(objects, ({ name }) => name));
+/** Removes the avatar's objects of a deleted user. Does nothing for a user who exists, whatever event arrived. */
+export async function removeAvatarOf(userId: string): Promise<void> {
+  const text = "SELECT avatar_key AS key FROM users WHERE id = $1 AND deleted_at IS NOT NULL";
+  const [user] = await query<{ key: string | null }>({ name: "deleted-avatar", text }, [userId]);
+  if (user?.key) await objectStore.remove(objectNames(user.key));
 }

@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { implement } from "../../lib/contract/action.ts";
+import { DependencyUnavailable } from "../../lib/contract/errors.ts";
 import { uuid } from "../../lib/contract/fields.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { noteStore } from "../../lib/runtime/health.ts";
@@ -10,7 +11,7 @@ import type { Envelope } from "../contracts.ts";
 import { changeAvatar, type Follow, storeAvatar } from "./avatars.changes.ts";
 import { actions } from "./avatars.contract.ts";
 import { makeAvatar } from "./avatars.images.ts";
-import { removeAllOf } from "./avatars.objects.ts";
+import { removeAvatarOf } from "./avatars.objects.ts";
 import { reconcile } from "./avatars.reconcile.ts";
 import { removeAvatar } from "./avatars.rules.ts";
 import { serveAvatar } from "./avatars.serving.ts";
@@ -30,6 +31,13 @@ type Methods = {
 };
 type State = { stopping: AbortController };
 
+/** One line that says why a dependency is unavailable; any other error as it is. */
+function reasonOf(error: unknown): unknown {
+  if (!(error instanceof DependencyUnavailable)) return error;
+  const { message, code } = (error.cause ?? {}) as { message?: string; code?: string };
+  return `${error.message}: ${message || code}`;
+}
+
 /** The avatars of users (contract 2, 7 and 12). */
 const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   name: "avatars",
@@ -38,14 +46,17 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   methods: {
     /** Work after the commit. Its failure does not fail the request, because the reconciliation repairs the store. */
     async afterwards(work) {
-      await work.catch((error: unknown) => this.logger.warn(error));
+      await work.catch((error: unknown) => this.logger.warn(reasonOf(error)));
     },
 
-    /** Retries until the store is prepared. */
+    /** Retries until the store is prepared. A reason that stays the same is logged once. */
     async prepareStore(signal) {
+      let last: unknown;
       const onError = (error: unknown) => {
         noteStore(false);
-        this.logger.warn(error);
+        const reason = reasonOf(error);
+        if (reason !== last) this.logger.warn(reason);
+        last = reason;
       };
       const prepare = () => objectStore.prepare();
       const warning = await retryUntilDone(prepare, { backoff: PREPARE.backoff, signal, onError });
@@ -54,7 +65,7 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
     /** Checks and reconciles the store regularly. */
     async maintainStore(signal) {
-      const onError = (error: unknown) => this.logger.warn(error);
+      const onError = (error: unknown) => this.logger.warn(reasonOf(error));
       await Promise.all([
         repeat(() => this.checkStore(), { everyMs: EVERY.check, signal, onError }),
         repeat(() => this.reconcile(), { everyMs: EVERY.reconcile, signal, onError }),
@@ -67,7 +78,7 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
         (error: unknown) => error,
       );
       if (!noteStore(!error)) return;
-      if (error) this.logger.warn(error);
+      if (error) this.logger.warn(reasonOf(error));
       else this.logger.info("The object store is available again");
     },
 
@@ -102,7 +113,7 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     /** Deleting a user erases the avatar, without an event for that. */
     "user.deleted": {
       params: { userId: uuid() }, // only the fields that are needed are validated
-      handler: (ctx: Context<Envelope<"user.deleted">>) => removeAllOf(ctx.params.userId),
+      handler: (ctx: Context<Envelope<"user.deleted">>) => removeAvatarOf(ctx.params.userId),
     },
   },
 

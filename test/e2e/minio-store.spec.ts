@@ -12,20 +12,31 @@ if (!minio)
   throw new Error("MINIO_ENDPOINT is not set: the end-to-end tests need the real stack (README.md)");
 const client = new Client(minio);
 
-afterAll(() => client.removeBucket(bucket));
+afterAll(async () => {
+  await client.removeObject(bucket, ".user-service");
+  await client.removeBucket(bucket);
+});
 
 describeObjectStore(() => minioStore(minio));
 
-test("the bucket is private, also where somebody had opened it", async () => {
+const address = `http${minio.useSSL ? "s" : ""}://${minio.endPoint}:${minio.port}/${bucket}/a/b`;
+
+test("a bucket that the service created is private", async () => {
   const store = minioStore(minio);
   await store.put("a/b", Buffer.from("x"), "image/png");
-  const address = `http${minio.useSSL ? "s" : ""}://${minio.endPoint}:${minio.port}/${bucket}/a/b`;
+  expect((await fetch(address)).status).toBe(403);
+  await store.remove(["a/b"]);
+});
+
+test("a bucket that exists keeps the policy that an administrator gave it", async () => {
+  const store = minioStore(minio);
+  await store.put("a/b", Buffer.from("x"), "image/png");
   const open = { Effect: "Allow", Principal: { AWS: ["*"] }, Action: ["s3:GetObject"] };
   const Statement = [{ ...open, Resource: [`arn:aws:s3:::${bucket}/*`] }];
   await client.setBucketPolicy(bucket, JSON.stringify({ Version: "2012-10-17", Statement }));
-  expect((await fetch(address)).status).toBe(200);
   await store.prepare();
-  expect((await fetch(address)).status).toBe(403);
+  expect((await fetch(address)).status).toBe(200);
+  await client.setBucketPolicy(bucket, "");
   await store.remove(["a/b"]);
 });
 

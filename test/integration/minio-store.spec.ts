@@ -1,49 +1,13 @@
-import http from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, test } from "@jest/globals";
 import { minioStore } from "../../lib/object-store/minio-store.ts";
+import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 
-/** An S3 server that has no bucket yet and answers requests for the bucket's policy with an error code. */
-const ANSWERS = { allowed: 204, AccessDenied: 403, InternalError: 500 };
-let server: http.Server;
-const requests: string[] = [];
+/** What the store asks an S3 server, and what it makes of the answers. */
 
-async function startS3(policy: keyof typeof ANSWERS): Promise<number> {
-  requests.length = 0;
-  server = http.createServer((req, res) => {
-    requests.push(`${req.method} ${req.url} ${req.headers.authorization}`);
-    if (req.method === "HEAD") return void res.writeHead(404).end();
-    if (!req.url?.includes("policy")) return void res.end();
-    res.writeHead(ANSWERS[policy], { "Content-Type": "application/xml" });
-    res.end(policy === "allowed" ? "" : `<Error><Code>${policy}</Code><Message>x</Message></Error>`);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return (server.address() as AddressInfo).port;
-}
+let s3: FakeS3;
+afterEach(() => s3.close());
 
-/** An S3 server of another region: it refuses what is signed for a wrong one, and has the bucket once it was created. */
-async function startS3In(region: string): Promise<number> {
-  requests.length = 0;
-  let hasBucket = false;
-  const refuse = (code: string) =>
-    `<Error><Code>${code}</Code><Message>x</Message><Region>${region}</Region></Error>`;
-  server = http.createServer((req, res) => {
-    requests.push(`${req.method} ${req.url} ${req.headers.authorization}`);
-    const answer = (status: number, body = "") =>
-      res.writeHead(status, { "Content-Type": "application/xml" }).end(req.method === "HEAD" ? "" : body);
-    if (!req.headers.authorization?.includes(`/${region}/s3/`))
-      return answer(400, refuse("AuthorizationHeaderMalformed"));
-    if (req.method === "PUT") hasBucket = true;
-    else if (!hasBucket) return answer(404, refuse("NoSuchBucket"));
-    if (req.url?.includes("location"))
-      return answer(200, `<LocationConstraint>${region}</LocationConstraint>`);
-    return answer(req.method === "DELETE" ? 204 : 200);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return (server.address() as AddressInfo).port;
-}
-
-const storeAt = (port: number, region?: string) =>
+const storeOf = ({ port }: FakeS3, region?: string) =>
   minioStore({
     endPoint: "127.0.0.1",
     port,
@@ -53,42 +17,97 @@ const storeAt = (port: number, region?: string) =>
     bucket: "avatars",
     region,
   });
+const unavailable = (reason = /./) => ({
+  type: "DEPENDENCY_UNAVAILABLE",
+  cause: { message: expect.stringMatching(reason) },
+});
+const created = () => s3.requests.filter((request) => /^PUT .avatars.? /.test(request));
 
-afterEach(() => {
-  server.closeAllConnections();
-  server.close();
+describe("the region of the object store", () => {
+  test("is the configured one: every request to S3 is signed for it", async () => {
+    s3 = await startFakeS3({ region: "eu-central-1" });
+    await storeOf(s3, "eu-central-1").prepare();
+    expect(s3.requests.length).toBeGreaterThanOrEqual(4);
+    for (const request of s3.requests) expect(request).toContain("/eu-central-1/s3/aws4_request");
+  });
+
+  test("is that of the server if none is configured: the bucket is created there, and found there later", async () => {
+    s3 = await startFakeS3({ region: "eu-central-1" });
+    const store = storeOf(s3);
+    expect(await store.prepare()).toBeUndefined();
+    expect(created().at(-1)).toContain("/eu-central-1/s3/");
+    await store.check();
+    await storeOf(s3).prepare();
+  });
+
+  test("is found also by credentials that may not ask for it", async () => {
+    s3 = await startFakeS3({ region: "eu-central-1", hasBucket: true });
+    s3.denied.add("s3:GetBucketLocation");
+    expect(await storeOf(s3).prepare()).toBeUndefined();
+  });
+
+  test("is never guessed if one is configured: with that of another server, the store is unavailable", async () => {
+    s3 = await startFakeS3({ region: "eu-central-1" });
+    await expect(storeOf(s3, "us-west-2").prepare()).rejects.toMatchObject(unavailable());
+  });
 });
 
-test("every request to S3 is signed for the configured region", async () => {
-  await storeAt(await startS3("allowed"), "eu-central-1").prepare();
-  expect(requests.length).toBeGreaterThanOrEqual(3);
-  for (const request of requests) expect(request).toContain("/eu-central-1/s3/aws4_request");
+describe("the bucket", () => {
+  test("is created if it is missing", async () => {
+    s3 = await startFakeS3();
+    await storeOf(s3).prepare();
+    expect(created()).toHaveLength(1);
+  });
+
+  test("keeps its policy and everything else if it exists", async () => {
+    s3 = await startFakeS3({ hasBucket: true });
+    await storeOf(s3).prepare();
+    expect(created()).toEqual([]);
+    expect(s3.requests.filter((request) => request.includes("policy"))).toEqual([]);
+  });
+
+  test("that is missing and that the credentials may not create is the reason of an unavailable store", async () => {
+    s3 = await startFakeS3();
+    s3.denied.add("s3:CreateBucket");
+    await expect(storeOf(s3).prepare()).rejects.toMatchObject(
+      unavailable(/s3:CreateBucket.*bucket is missing/),
+    );
+  });
 });
 
-test("without a configured region, the bucket is created in the region of the server, and found there later", async () => {
-  const port = await startS3In("eu-central-1");
-  const store = storeAt(port);
-  expect(await store.prepare()).toBeUndefined();
-  expect(requests.filter((request) => request.startsWith("PUT")).at(-1)).toContain("/eu-central-1/s3/");
-  await store.check();
-  await storeAt(port).check();
-});
+describe("credentials for the object store", () => {
+  test.each([
+    ["s3:PutObject", "no avatar can be uploaded"],
+    ["s3:GetObject", "no avatar can be shown"],
+  ])("without the right %s are refused, with what does not work", async (right, without) => {
+    s3 = await startFakeS3();
+    s3.denied.add(right);
+    const reason = `The credentials lack the right ${right}: ${without}`;
+    await expect(storeOf(s3).prepare()).rejects.toMatchObject(unavailable(new RegExp(reason)));
+  });
 
-test("with the configured region of another server, the object store is unavailable", async () => {
-  const store = storeAt(await startS3In("eu-central-1"), "us-west-2");
-  await expect(store.prepare()).rejects.toMatchObject({ type: "DEPENDENCY_UNAVAILABLE" });
-});
+  test("without the right s3:DeleteObject give a warning that says what does not work", async () => {
+    s3 = await startFakeS3();
+    s3.denied.add("s3:DeleteObject");
+    expect(await storeOf(s3).prepare()).toMatch(/s3:DeleteObject: replaced and deleted avatars stay/);
+  });
 
-test("an S3 key that may not set the bucket policy works, and the store returns a warning", async () => {
-  const store = storeAt(await startS3("AccessDenied"), "us-east-1");
-  expect(await store.prepare()).toContain("may not set the bucket policy");
-});
+  test("without the right s3:ListBucket work; only a listing fails, and says why", async () => {
+    s3 = await startFakeS3();
+    s3.denied.add("s3:ListBucket");
+    const store = storeOf(s3);
+    expect(await store.prepare()).toBeUndefined();
+    await store.check();
+    expect(await store.get("missing")).toBeUndefined();
+    await expect(Array.fromAsync(store.list({}))).rejects.toMatchObject(unavailable(/s3:ListBucket/));
+  });
 
-test("an S3 key that may set the bucket policy gives no warning", async () => {
-  expect(await storeAt(await startS3("allowed"), "us-east-1").prepare()).toBeUndefined();
-});
-
-test("any other failure to set the bucket policy is an unavailable object store", async () => {
-  const store = storeAt(await startS3("InternalError"), "us-east-1");
-  await expect(store.prepare()).rejects.toMatchObject({ type: "DEPENDENCY_UNAVAILABLE" });
+  test("that lose the right to read make the store unavailable, and no avatar seem missing", async () => {
+    s3 = await startFakeS3();
+    const store = storeOf(s3);
+    await store.prepare();
+    s3.denied.add("s3:GetObject");
+    await expect(store.check()).rejects.toMatchObject(unavailable(/s3:GetObject/));
+    await expect(store.get("missing")).rejects.toMatchObject(unavailable(/s3:GetObject/));
+  });
 });

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
+import { type ServiceProcess, spawnService } from "../helpers/process.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** What an operator sees of a node whose credentials for the object store lack a right. */
+
+let s3: FakeS3;
+let database: TestDatabase;
+let service: ServiceProcess;
+beforeEach(async () => {
+  [s3, database] = await Promise.all([startFakeS3(), createDatabase()]);
+});
+afterEach(async () => {
+  await service.remove();
+  s3.close();
+  await database.drop();
+});
+
+async function startWithout(right: string): Promise<void> {
+  s3.denied.add(right);
+  const env = { MINIO_ENDPOINT: "127.0.0.1", MINIO_PORT: String(s3.port), LOG_LEVEL: "warn" };
+  service = await spawnService({ ...database.env, ...env });
+}
+const degraded = async () => (await (await fetch(`${service.nodeUrl}/health/ready`)).json()).degraded;
+const linesAbout = (text: string) =>
+  service
+    .printed()
+    .split("\n")
+    .filter((line) => line.includes(text));
+
+test("a node that may not store avatars is degraded, logs the reason once, and recovers without a restart", async () => {
+  await startWithout("s3:PutObject");
+  await waitFor(() => linesAbout("s3:PutObject").length > 0, 20_000);
+  const attempts = () => s3.requests.filter((request) => request.startsWith("PUT /avatars/.user-service"));
+  await waitFor(() => attempts().length >= 3);
+  expect(await degraded()).toEqual(["object store"]);
+  const [line = "", ...more] = linesAbout("s3:PutObject");
+  expect(more).toEqual([]);
+  expect(JSON.parse(line)).toMatchObject({
+    level: "warn",
+    message: expect.stringMatching(/no avatar can be uploaded$/),
+  });
+  expect(linesAbout(" at ")).toEqual([]);
+  s3.denied.clear();
+  await waitFor(async () => !(await degraded()));
+}, 60_000);
+
+test("a node that may not list the bucket works, and logs one line that says what does not", async () => {
+  await startWithout("s3:ListBucket");
+  await waitFor(() => linesAbout("s3:ListBucket").length > 0);
+  await sleep(1_500); // longer than the time between two attempts to prepare the store
+  expect(linesAbout("s3:ListBucket")).toHaveLength(1);
+  expect(await degraded()).toBeUndefined();
+  expect(linesAbout(" at ")).toEqual([]);
+}, 60_000);
