@@ -72,10 +72,17 @@ test("a deleted user's pictures are orphans, should the event that erases them b
 });
 
 test("one node at a time reconciles", async () => {
-  await service.database.sql("SELECT pg_advisory_lock(8300304)"); // as another node holds it
+  await service.database.sql("SELECT pg_advisory_lock(8300201)"); // as another node holds it
   expect(await reconcile()).toBeUndefined();
-  await service.database.sql("SELECT pg_advisory_unlock(8300304)");
+  await service.database.sql("SELECT pg_advisory_unlock(8300201)");
   expect(await reconcile()).toBeDefined();
+});
+
+test("the store is reconciled also while the outbox is relayed", async () => {
+  const { LANES } = await import("../../services/outbox/relay.rules.ts");
+  for (const { lock } of LANES) await service.database.sql("SELECT pg_advisory_lock($1)", [lock]);
+  expect(await reconcile()).toBeDefined();
+  await service.database.sql("SELECT pg_advisory_unlock_all()");
 });
 
 test("two pictures uploaded in turn, many at once: the last one is whole, and nothing else is left", async () => {
