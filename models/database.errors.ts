@@ -70,7 +70,10 @@ export const isDatabaseError = (error: unknown): boolean =>
 /**
  * Replaces a temporary error by DependencyUnavailable, with the error as its cause. Returns other errors as they are.
  */
-export const translate = (error: unknown): unknown =>
-  !(error instanceof DependencyUnavailable) && verdictOn(error)
-    ? Object.assign(new DependencyUnavailable("database"), { cause: error })
-    : error;
+export const translate = (error: unknown): unknown => (verdictOn(error) ? unavailable(error) : error);
+
+/** DependencyUnavailable with any other error as its cause. */
+export const unavailable = (error: unknown): DependencyUnavailable =>
+  error instanceof DependencyUnavailable
+    ? error
+    : Object.assign(new DependencyUnavailable("database"), { cause: error });

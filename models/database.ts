@@ -4,7 +4,7 @@ import { DependencyUnavailable } from "../lib/contract/errors.ts";
 import { config } from "../lib/runtime/config.ts";
 import { gaugeOf, queryDuration } from "../lib/runtime/metrics.ts";
 import { noteQuery } from "../lib/tracing/spans.ts";
-import { areAllStale, sqlState, translate, verdictOn } from "./database.errors.ts";
+import { areAllStale, sqlState, translate, unavailable, verdictOn } from "./database.errors.ts";
 
 /**
  * The connection to PostgreSQL that all services of a node share, and the two ways to use it without Sequelize's
@@ -113,9 +113,17 @@ function observe(name: string, ms: number): void {
 export type Statement = { name: string; text: string };
 
 const pool = sequelize.connectionManager as typeof sequelize.connectionManager & {
-  getConnection(): Promise<Connection>;
+  getConnection(options?: unknown): Promise<Connection>;
   pool: { size: number; using: number; waiting: number };
 };
+
+/**
+ * Whatever prevents a connection, such as a changed password or certificate, is repaired by an operator and not by the
+ * caller. Sequelize has no hook for it.
+ */
+const { getConnection } = pool;
+pool.getConnection = (options) =>
+  getConnection.call(pool, options).catch((error) => Promise.reject(unavailable(error)));
 
 gaugeOf(
   "user_service_database_pool_used_connections",

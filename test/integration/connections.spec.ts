@@ -109,3 +109,25 @@ test.each([
   await service.database.sql(migration);
   expect((await createMany()).map(({ status }) => status)).toEqual(Array(30).fill(201));
 });
+
+test("a column that is widened under a running node fails no transaction", async () => {
+  const people = await Promise.all(Array.from({ length: 10 }, () => createUser(service)));
+  const post = (path: string) => service.http.post(path).set(service.internal);
+  const all = () =>
+    Promise.all(
+      people.flatMap(({ id }) => {
+        const path = `/api/v1/users/${id}`;
+        return [
+          service.http.patch(`${path}/quotas`).set(service.internal).send({ maxInterviews: 1_000 }),
+          post(`${path}/stats/increment-interviews`).set("idempotency-key", crypto.randomUUID()),
+          post(`${path}/quota/reservations`).send({ resource: "interviews", amount: 1 }),
+        ];
+      }),
+    );
+  const statuses = async () => new Set((await all()).map(({ status }) => status));
+  expect(await statuses()).toEqual(new Set([200, 201]));
+  for (const column of ["interviews_created", "max_interviews"]) {
+    await service.database.sql(`ALTER TABLE users ALTER COLUMN ${column} TYPE BIGINT`);
+    expect(await statuses()).toEqual(new Set([200, 201]));
+  }
+});
