@@ -4,7 +4,7 @@ import { ValidationFailed } from "./lib/contract/errors.ts";
 import { newTraceId } from "./lib/contract/events.ts";
 import { type RuleError, toDetails, validator } from "./lib/contract/validator.ts";
 import { Discoverer, HEARTBEAT, type NodeMetadata } from "./lib/kafka/discoverer.ts";
-import { config, type KafkaConfig, type Tracing } from "./lib/runtime/config.ts";
+import { config, demandParts, type KafkaConfig, type Tracing } from "./lib/runtime/config.ts";
 import { Lifecycle } from "./lib/runtime/lifecycle.ts";
 import { createLogger, LEVELS } from "./lib/runtime/logger.ts";
 import { Observe } from "./lib/runtime/observe.ts";
@@ -46,6 +46,7 @@ const brokerOptions = async (): Promise<BrokerOptions> => ({
   replOptions: REPL_OPTIONS,
 
   created(broker) {
+    demandParts(...config.parts);
     // these also wrap the hooks of actions, which check access
     if (config.tracing) broker.middlewares.add(callSpans(config.tracing.sample));
     broker.middlewares.add(Observe);

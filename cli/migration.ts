@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { closeDatabase, locateDatabase } from "../lib/postgres/open-database.ts";
+import { config, demandParts } from "../lib/runtime/config.ts";
 import { migrateDown, migrateUp } from "../migrations/migrate.ts";
 
 /** `npm run migration:run`, `migration:revert` and `migration:generate -- Name` (contract 11). */
@@ -23,6 +24,7 @@ async function generate(name = "migration"): Promise<string> {
 
 /** Migrates the database that the service would use, including the embedded one. */
 async function migrate(work: typeof migrateUp): Promise<string[]> {
+  demandParts("database");
   try {
     return await work(await locateDatabase());
   } finally {

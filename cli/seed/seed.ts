@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { closeDatabase, connectDatabase } from "../../lib/postgres/open-database.ts";
+import { demandParts } from "../../lib/runtime/config.ts";
 import type { TracedCall } from "../../lib/tracing/cause.ts";
 import { migrateUp } from "../../migrations/migrate.ts";
 import { avatarUrlOf } from "../../models/avatar-url.ts";
@@ -83,6 +84,7 @@ async function seed({ users, avatars, seed }: Record<"users" | "avatars" | "seed
 }
 
 const options = { users: { type: "string" }, avatars: { type: "string" }, seed: { type: "string" } } as const;
+demandParts("database", "avatars");
 try {
   const { values } = parseArgs({ options });
   const wanted = {

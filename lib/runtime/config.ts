@@ -1,12 +1,6 @@
 import { ConfigError } from "./config-error.ts";
-import {
-  demand,
-  readEnvironment,
-  refuseDefault,
-  SERVICE_NAMES,
-  type ServiceName,
-  type Values,
-} from "./environment.ts";
+import { demand, readEnvironment, SERVICE_NAMES, type ServiceName, type Values } from "./environment.ts";
+import { checkParts, type Part, partsOf } from "./production.ts";
 
 /** The settings of this process, read from the environment once. */
 export type Config = ReturnType<typeof readConfig>;
@@ -18,25 +12,15 @@ export type Config = ReturnType<typeof readConfig>;
 export function readConfig(env: NodeJS.ProcessEnv) {
   const values = readEnvironment(env);
   const services: readonly ServiceName[] = values.SERVICES ?? SERVICE_NAMES;
-  const runs = (...names: ServiceName[]) => names.some((name) => services.includes(name));
-  const needsDatabase = runs("users", "stats", "avatars", "outbox", "ingest");
+  const parts = partsOf(services);
   const production = values.NODE_ENV === "production";
-
-  if (production) {
-    const because = "NODE_ENV is production";
-    if (needsDatabase) demand(values, because, "DATABASE_HOST");
-    if (needsDatabase) refuseDefault(values, because, "DATABASE_PASSWORD");
-    if (runs("avatars")) demand(values, because, "MINIO_ENDPOINT");
-    if (runs("avatars")) refuseDefault(values, because, "MINIO_SECRET_KEY");
-    demand(values, because, "KAFKA_BROKERS", "NAMESPACE");
-    if (runs("users", "avatars")) demand(values, because, "PUBLIC_URL");
-    if (runs("api")) demand(values, because, "AUTH_ISSUER", "INTERNAL_TOKEN");
-  }
 
   return Object.freeze({
     production,
     services,
-    needsDatabase,
+    /** The parts of a node with these services. */
+    parts,
+    needsDatabase: parts.includes("database"),
     /** The node answers every REST request without another node. */
     servesAlone: (["api", "users", "stats", "avatars"] as const).every((name) => services.includes(name)),
     nodeID: values.NODEID,
@@ -135,9 +119,10 @@ function readKafka(values: Values, brokers: string[]) {
   });
 }
 
-function readOrExit(): Config {
+/** Returns what `read` returns. If the environment is invalid, the process prints one line and exits. */
+function orExit<Result>(read: () => Result): Result {
   try {
-    return readConfig(process.env);
+    return read();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(error.message);
@@ -145,5 +130,8 @@ function readOrExit(): Config {
   }
 }
 
-/** The configuration of this process. If the environment is invalid, the process prints one line and exits. */
-export const config: Config = readOrExit();
+/** The configuration of this process. */
+export const config: Config = orExit(() => readConfig(process.env));
+
+/** Ends the process with one line if it is in production and one of the parts that it uses lacks a variable. */
+export const demandParts = (...parts: Part[]): void => orExit(() => checkParts(process.env, parts));

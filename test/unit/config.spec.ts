@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../lib/runtime/config.ts";
 import { ConfigError } from "../../lib/runtime/config-error.ts";
+import { checkParts, type Part } from "../../lib/runtime/production.ts";
 
 /** The whole environment of a node in production that is allowed to start. */
 const PRODUCTION = {
@@ -18,7 +19,7 @@ const PRODUCTION = {
 
 function faultOf(env: Record<string, string>): string {
   try {
-    readConfig(env);
+    checkParts(env, readConfig(env).parts);
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
     return (error as Error).message;
@@ -267,37 +268,27 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
 
   test("unless all of them are set", () => {
     expect(readConfig(PRODUCTION).production).toBe(true);
+    expect(() => checkParts(PRODUCTION, readConfig(PRODUCTION).parts)).not.toThrow();
   });
 
-  test("a node without api needs neither AUTH_ISSUER nor INTERNAL_TOKEN", () => {
-    const env = { ...PRODUCTION, SERVICES: "users,avatars", AUTH_ISSUER: "", INTERNAL_TOKEN: "" };
-    expect(readConfig(env).services).toEqual(["users", "avatars"]);
+  test.each([
+    ["a node with users", "users", "database,addresses,kafka"],
+    ["a node with avatars", "avatars", "database,avatars,addresses,kafka"],
+    ["a node of api alone", "api", "kafka,api"],
+  ])("%s (SERVICES=%s) uses the parts %s", (_, SERVICES, parts) => {
+    expect(readConfig({ SERVICES }).parts).toEqual(parts.split(","));
   });
 
-  test("a node of api alone needs neither DATABASE_HOST nor MINIO_ENDPOINT nor PUBLIC_URL", () => {
-    const env = {
-      ...PRODUCTION,
-      SERVICES: "api",
-      DATABASE_HOST: "",
-      DATABASE_PASSWORD: "",
-      MINIO_ENDPOINT: "",
-      MINIO_SECRET_KEY: "",
-      PUBLIC_URL: "",
-    };
-    expect(readConfig(env).needsDatabase).toBe(false);
-  });
-
-  test.each(["users", "avatars"])(
-    "a node of %s alone needs PUBLIC_URL, because it answers with avatarUrl",
-    (SERVICES) => {
-      expect(faultOf({ ...PRODUCTION, SERVICES, PUBLIC_URL: "" })).toMatch(/^PUBLIC_URL: is not set/);
-    },
-  );
-
-  test("a node without avatars needs no MINIO_ENDPOINT", () => {
-    expect(() =>
-      readConfig({ ...PRODUCTION, SERVICES: "users,stats", MINIO_ENDPOINT: "", MINIO_SECRET_KEY: "" }),
-    ).not.toThrow();
+  test.each<[Part, string]>([
+    ["kafka", "KAFKA_BROKERS NAMESPACE"],
+    ["database", "DATABASE_HOST DATABASE_PASSWORD"],
+    ["avatars", "MINIO_ENDPOINT MINIO_SECRET_KEY"],
+    ["addresses", "PUBLIC_URL"],
+    ["api", "AUTH_ISSUER INTERNAL_TOKEN"],
+  ])("but a process that uses only %s needs only %s", (part, names) => {
+    const needed = Object.entries(PRODUCTION).filter(([name]) => names.split(" ").includes(name));
+    const env = { NODE_ENV: "production", ...Object.fromEntries(needed) };
+    expect(() => checkParts(env, [part])).not.toThrow();
   });
 });
 
