@@ -40,6 +40,7 @@ async function withUmzug<Result>(
     await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
     if (mode === "READ WRITE") await ensureSchema(client, schema);
     await client.query(`SET LOCAL search_path = ${schema}, public`);
+    await client.query("SET LOCAL statement_timeout = 0"); // the role's default may be that of the service
     const result = await work(createUmzug({ sql: (text, values) => client.query(text, values) }));
     await client.query("COMMIT");
     return result;

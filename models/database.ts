@@ -1,10 +1,11 @@
 import pg from "pg";
-import { type PoolOptions, Sequelize, type Transaction } from "sequelize";
+import { type Options, type PoolOptions, Sequelize, type Transaction } from "sequelize";
 import { DependencyUnavailable } from "../lib/contract/errors.ts";
 import { config } from "../lib/runtime/config.ts";
 import { gaugeOf, queryDuration } from "../lib/runtime/metrics.ts";
 import { noteQuery } from "../lib/tracing/spans.ts";
 import { areAllStale, sqlState, translate, unavailable, verdictOn } from "./database.errors.ts";
+import { SESSION, STATEMENT_TIMEOUT, setOf } from "./session.ts";
 
 /**
  * The connection to PostgreSQL that all services of a node share, and the two ways to use it without Sequelize's
@@ -26,21 +27,10 @@ export function useDatabase(at: Address): void {
 
 /** In ms. A request ends within 5 s (moleculer.config.ts), so every wait for the database must end earlier. */
 const ACQUIRE_TIMEOUT = 2_500;
-const STATEMENT_TIMEOUT = 3_000;
 
-/**
- * Session settings that our statements and result parsers rely on, whatever the defaults of the server, the database or
- * the role are. Sent after connecting and not as start-up options, because poolers refuse those.
- */
-const SESSION = `
-  SET search_path = ${config.database.schema}, public;
-  SET client_encoding = 'UTF8';
-  SET DateStyle = 'ISO, MDY';
-  SET TimeZone = 'UTC';
-  SET standard_conforming_strings = on;
-  SET default_transaction_isolation = 'read committed';
-  SET statement_timeout = ${STATEMENT_TIMEOUT};
-  SET idle_in_transaction_session_timeout = 30000`;
+/** Whether a connection has a session of its own. Otherwise it can set nothing, and has no prepared statements. */
+const hasSession = config.database.pooler === "session";
+const SET_SESSION = SESSION.map(setOf).join("; ");
 
 /** Without a listener, a connection that is lost before Sequelize listens to it would end the process. */
 class Client extends pg.Client {
@@ -67,7 +57,9 @@ export const sequelize = new Sequelize({
     validate: (connection: Connection) =>
       !connection._invalid && !connection._ending && (connection.openedAt ?? 0) >= staleBefore,
   } as PoolOptions,
+  ...({ keepDefaultTimezone: true } as Options), // SESSION sets it
   dialectOptions: {
+    clientMinMessages: "ignore", // sets nothing
     application_name: "user-service",
     ssl: config.database.ssl || undefined,
     keepAlive: true,
@@ -82,7 +74,7 @@ sequelize.addHook("beforeConnect", (options) => {
 sequelize.addHook("afterConnect", async (opened) => {
   const connection = opened as Connection;
   try {
-    await connection.query(SESSION);
+    if (hasSession) await connection.query(SET_SESSION);
     connection.openedAt = performance.now();
   } catch (error) {
     await connection.end();
@@ -109,7 +101,7 @@ function observe(name: string, ms: number): void {
   noteQuery(name, ms);
 }
 
-/** A statement that PostgreSQL parses and plans once per connection. */
+/** A statement that PostgreSQL parses and plans once per connection, unless a pooler assigns connections. */
 export type Statement = { name: string; text: string };
 
 const pool = sequelize.connectionManager as typeof sequelize.connectionManager & {
@@ -194,8 +186,9 @@ export async function query<Row extends pg.QueryResultRow>(
   }
 
   async function run(connection: Connection): Promise<Row[]> {
+    const { name, text } = statement;
     try {
-      return (await connection.query<Row>({ ...statement, values })).rows;
+      return (await connection.query<Row>({ name: hasSession ? name : undefined, text, values })).rows;
     } catch (error) {
       retire(connection, error);
       throw error;
@@ -226,10 +219,10 @@ export function openConnections(): number {
 
 const PING = {
   name: "ping",
-  text: "SELECT current_setting('transaction_read_only') = 'on' AS \"readOnly\"",
+  text: `SELECT current_setting('transaction_read_only') = 'on' AS "readOnly", EXISTS (SELECT FROM users) AS "any"`,
 };
 
-/** @throws DependencyUnavailable if the database does not answer or refuses writes */
+/** @throws DependencyUnavailable if the database does not answer, refuses writes or has no table `users` */
 export async function ping(): Promise<void> {
   const [row] = await query<{ readOnly: boolean }>(PING, []);
   if (row?.readOnly) {

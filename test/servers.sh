@@ -5,9 +5,9 @@
 #   test/servers.sh pause|resume NAME…  SIGSTOP and SIGCONT: a server that hangs
 #   test/servers.sh down                stop all of them and delete their data
 #   test/servers.sh env                 print the variables that point the service and its tests at them
-# NAME is kafka, minio, postgres, keycloak or jaeger; kafka-1, kafka-2 and kafka-3 are the brokers of one cluster.
+# NAME is kafka, minio, postgres, pgbouncer, keycloak or jaeger; kafka-1, kafka-2 and kafka-3 are the brokers of one cluster.
 # SERVERS_HOME holds the data and the logs, SERVERS_CACHE the programs, SERVERS_PORT is the first of 20 ports.
-# Kafka and Keycloak come from Maven, MinIO and Jaeger are built with Go, PostgreSQL and Java are Debian packages.
+# Kafka and Keycloak come from Maven, MinIO and Jaeger are built with Go, PostgreSQL, PgBouncer and Java are Debian packages.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,6 +18,7 @@ kafka_port=$first kafka_controller_port=$((first + 1)) minio_port=$((first + 2))
 keycloak_port=$((first + 4)) keycloak_management_port=$((first + 5))
 jaeger_otlp_port=$((first + 6)) jaeger_thrift_port=$((first + 7)) jaeger_query_port=$((first + 8))
 cluster_port=$((first + 9)) # the brokers of the cluster have the next three ports, and their controllers three more
+pgbouncer_port=$((first + 16))
 postgres_data=/var/lib/postgresql/user-service-$first # PostgreSQL refuses root, so it runs as its own user
 
 log() { echo "servers: $*" >&2; }
@@ -162,6 +163,31 @@ start_postgres() {
     "${psql[@]}" 'CREATE DATABASE ai_video_interview'
 }
 
+install_pgbouncer() { debian_packages pgbouncer pgbouncer; }
+start_pgbouncer() { # in front of DATABASE_HOST or of our own PostgreSQL; its databases are named by their mode
+  local folder=$home/pgbouncer server="host=${DATABASE_HOST:-127.0.0.1} port=${DATABASE_PORT:-$postgres_port} dbname=ai_video_interview"
+  mkdir -p "$folder"
+  printf '"%s" "%s"\n' postgres postgres pooled pooled >"$folder/users.txt"
+  cat >"$folder/pgbouncer.ini" <<INI
+[databases]
+session = $server pool_mode=session pool_size=50
+transaction = $server pool_mode=transaction pool_size=3
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $pgbouncer_port
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = $folder/users.txt
+admin_users = postgres
+${PGBOUNCER_SETTINGS:-}
+INI
+  local as_user=()
+  [ "$(id -u)" != 0 ] || as_user=(--user=nobody) # it refuses root
+  chmod 755 "$home" "$folder"
+  launch pgbouncer pgbouncer "${as_user[@]}" "$folder/pgbouncer.ini"
+  wait_until pgbouncer 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$pgbouncer_port"
+}
+
 install_keycloak() {
   [ -f "$cache/keycloak/.built" ] && debian_packages java openjdk-17-jre-headless && return
   log "downloading Keycloak"
@@ -224,6 +250,7 @@ print_env() {
   fi
   if pid_of minio >/dev/null; then echo "export MINIO_ENDPOINT=127.0.0.1 MINIO_PORT=$minio_port"; fi
   if pid_of postgres >/dev/null; then echo "export DATABASE_HOST=127.0.0.1 DATABASE_PORT=$postgres_port"; fi
+  if pid_of pgbouncer >/dev/null; then echo "export PGBOUNCER_PORT=$pgbouncer_port"; fi
   if pid_of keycloak >/dev/null; then echo "export AUTH_ISSUER=http://127.0.0.1:$keycloak_port/realms/ai-video-interview"; fi
   if pid_of jaeger >/dev/null; then
     echo "export JAEGER_ENDPOINT=http://127.0.0.1:$jaeger_thrift_port/api/traces"
@@ -234,7 +261,7 @@ print_env() {
 verb=${1:-}
 shift || true
 for name in "$@"; do
-  [[ $name =~ ^(kafka(-[123])?|minio|postgres|keycloak|jaeger)$ ]] || fail "there is no server $name"
+  [[ $name =~ ^(kafka(-[123])?|minio|postgres|pgbouncer|keycloak|jaeger)$ ]] || fail "there is no server $name"
 done
 mkdir -p "$home" "$cache"
 case "$verb" in
@@ -244,7 +271,7 @@ case "$verb" in
   pause) for name in "$@"; do send_signal STOP "$name"; done ;;
   resume) for name in "$@"; do send_signal CONT "$name"; done ;;
   down)
-    for name in kafka kafka-1 kafka-2 kafka-3 minio postgres keycloak jaeger; do stop "$name" TERM; done
+    for name in kafka kafka-1 kafka-2 kafka-3 minio pgbouncer postgres keycloak jaeger; do stop "$name" TERM; done
     rm -rf "$home" "$postgres_data" "$postgres_data.password"
     ;;
   env) print_env ;;

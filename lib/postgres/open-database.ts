@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
 import { migrateUp, pendingMigrations, type Target } from "../../migrations/migrate.ts";
 import { sqlState, translate } from "../../models/database.errors.ts";
 import { sequelize, useDatabase } from "../../models/database.ts";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import { config } from "../runtime/config.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
+import { missingDefaults } from "./role.ts";
 import { isPooledByTransaction } from "./transaction-pooler.ts";
 
 /** Why the node must not start; `message` is the one line shown to the operator. */
@@ -72,11 +74,20 @@ export async function closeDatabase(): Promise<void> {
 
 async function prepare(target: Target): Promise<void> {
   const { schema: _, ...connection } = target;
-  if (await isPooledByTransaction(connection))
+  if (config.database.pooler === "transaction") await demandDefaults(connection);
+  else if (await isPooledByTransaction(connection))
     throw new StartRefused(
-      "DATABASE_HOST, DATABASE_PORT: this is a connection pooler in transaction mode: use session mode, or connect to PostgreSQL itself",
+      "DATABASE_POOLER: this is a connection pooler in transaction mode: set it to transaction",
     );
   await demandMigrated(target);
+}
+
+async function demandDefaults(connection: pg.ClientConfig): Promise<void> {
+  const missing = await missingDefaults(connection);
+  if (missing.length === 0) return;
+  throw new StartRefused(
+    `DATABASE_POOLER: in transaction mode the role needs defaults; run this and reconnect the pooler: ${missing.join("; ")}`,
+  );
 }
 
 /** Migrates. In production it only checks: the deployment runs the migrations (contract 5). */

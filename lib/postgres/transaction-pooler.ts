@@ -4,8 +4,8 @@ const ROUNDS = 5;
 
 /**
  * Whether there is a pooler between us and PostgreSQL that assigns a server connection per transaction (PgBouncer's
- * `pool_mode = transaction`): two clients then take turns on one server process. It breaks the state of a session: the
- * search path, time limits, prepared statements.
+ * `pool_mode = transaction`): two clients then take turns on one server process. A session then keeps no state: no search
+ * path, no time limits, no prepared statements.
  *
  * @throws what pg throws if the database is unavailable
  */

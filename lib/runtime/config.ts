@@ -55,6 +55,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       schema: values.DATABASE_SCHEMA,
       ssl: values.DATABASE_SSL,
       poolMax: values.DATABASE_POOL_MAX,
+      /** The mode of a pooler between the service and PostgreSQL; `session` also without one. */
+      pooler: values.DATABASE_POOLER,
     }),
     /** Not set: avatars are stored in a folder of DATA_DIR. */
     minio: values.MINIO_ENDPOINT && readMinio(values, values.MINIO_ENDPOINT),

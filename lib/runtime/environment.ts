@@ -113,6 +113,7 @@ export const VARIABLES = {
   }),
   DATABASE_SSL: flag(),
   DATABASE_POOL_MAX: integer(10, 2, 1000),
+  DATABASE_POOLER: oneOf(["session", "transaction"], "session"),
   MINIO_ENDPOINT: host(),
   MINIO_PORT: port(9000),
   MINIO_ACCESS_KEY: text("minioadmin"),

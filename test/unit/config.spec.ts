@@ -152,6 +152,7 @@ describe("an invalid value gives one line with the variable, the value and what 
     ["DATABASE_PORT", "five", "1 to 65535"],
     ["DATABASE_SSL", "maybe", "true or false"],
     ["DATABASE_POOL_MAX", "0", "integer"],
+    ["DATABASE_POOLER", "statement", "session, transaction"],
     ["DATABASE_SCHEMA", "user-service; DROP", "lower-case letters"],
     ["METRICS_USERS_MAX", "-1", "integer"],
     ["LOG_LEVEL", "loud", "trace, debug, info, warn, error, fatal"],

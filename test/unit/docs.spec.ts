@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { describe, expect, test } from "@jest/globals";
 import { readEnvironment, VARIABLES } from "../../lib/runtime/environment.ts";
+import { SESSION, setOf } from "../../models/session.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
@@ -44,6 +45,13 @@ test(".env.example lists every variable with its default, or with a valid exampl
   expect(() => readEnvironment(example)).not.toThrow();
   for (const { name, fallback } of variables)
     if (fallback) expect([name, example[name]]).toEqual([name, fallback]);
+});
+
+test("docs/postgresql.md lists every session setting that a role needs", () => {
+  for (const setting of SESSION)
+    expect(read("docs/postgresql.md")).toContain(
+      `ALTER ROLE "app" IN DATABASE "ai_video_interview" ${setOf(setting)};`,
+    );
 });
 
 const sorted = (list: { name: string }[]) => list.toSorted((a, b) => a.name.localeCompare(b.name));
