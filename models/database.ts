@@ -61,7 +61,7 @@ export const sequelize = new Sequelize({
   dialectOptions: {
     clientMinMessages: "ignore", // sets nothing
     application_name: "user-service",
-    ssl: config.database.ssl || undefined,
+    ssl: config.database.ssl,
     keepAlive: true,
     connectionTimeoutMillis: 2_000,
     query_timeout: STATEMENT_TIMEOUT + 500, // the client has its own limit because a frozen server does not answer

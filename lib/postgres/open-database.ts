@@ -2,11 +2,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { migrateUp, pendingMigrations, type Target } from "../../migrations/migrate.ts";
-import { sqlState, translate } from "../../models/database.errors.ts";
+import { translate } from "../../models/database.errors.ts";
 import { sequelize, useDatabase } from "../../models/database.ts";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import { config } from "../runtime/config.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
+import { refusalOf } from "./refusals.ts";
 import { missingDefaults } from "./role.ts";
 import { isPooledByTransaction } from "./transaction-pooler.ts";
 
@@ -20,7 +21,8 @@ let embedded: EmbeddedPostgres | undefined;
 /** Returns the database that DATABASE_HOST names, or starts an embedded one. */
 export async function locateDatabase(): Promise<Target> {
   const { host, port, name, user, password, schema, ssl } = config.database;
-  if (host) return { host, port, user, password, database: name, schema, ssl: ssl || undefined };
+  // a copy: pg changes it
+  if (host) return { host, port, user, password, database: name, schema, ssl: ssl && { ...ssl } };
   const dataDir = join(config.dataDir, "postgres");
   embedded = await startEmbeddedPostgres({ dataDir, database: name }).catch((error) => {
     throw new StartRefused(error.message);
@@ -53,7 +55,7 @@ export async function openDatabase(on: {
       on.ready();
       return true;
     } catch (error) {
-      const cause = REFUSALS[sqlState(error) ?? ""] ? error : translate(error);
+      const cause = refusalOf(error) ? error : translate(error);
       if (!(cause instanceof DependencyUnavailable)) throw refusal(error);
       on.waiting(cause);
       return false;
@@ -98,17 +100,7 @@ async function demandMigrated(target: Target): Promise<void> {
   throw new StartRefused(`Migrations are pending (npm run migration:run): ${pending.join(", ")}`);
 }
 
-/** Permanent errors at start, by SQLSTATE, with the variables to check. */
-const REFUSALS: Record<string, string> = {
-  "28P01": "DATABASE_USER, DATABASE_PASSWORD: the database refuses them",
-  "28000": "DATABASE_USER: the database refuses this user",
-  "3D000": "DATABASE_NAME: there is no such database",
-  "42501": "DATABASE_USER, DATABASE_SCHEMA: the user needs a schema of its own, or CREATE on the database",
-};
-
 function refusal(error: unknown): Error {
   if (error instanceof StartRefused) return error;
-  const { message } = error as Error;
-  const known = REFUSALS[sqlState(error) ?? ""];
-  return new StartRefused(known ? `${known} (${message})` : `The database cannot be set up: ${message}`);
+  return new StartRefused(refusalOf(error) ?? `The database cannot be set up: ${(error as Error).message}`);
 }

@@ -53,7 +53,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       user: values.DATABASE_USER,
       password: values.DATABASE_PASSWORD,
       schema: values.DATABASE_SCHEMA,
-      ssl: values.DATABASE_SSL,
+      ssl: readTls(values),
       poolMax: values.DATABASE_POOL_MAX,
       /** The mode of a pooler between the service and PostgreSQL; `session` also without one. */
       pooler: values.DATABASE_POOLER,
@@ -78,6 +78,22 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     /** How long an entry of the history is kept; 0 is for ever. */
     historyKeepDays: values.HISTORY_KEEP_DAYS,
   });
+}
+
+/** TLS to PostgreSQL, with libpq's names of the modes; false if there is none, as on a Unix socket. */
+function readTls(values: Values) {
+  const {
+    DATABASE_HOST: host = "/",
+    DATABASE_SSL_CA: ca,
+    DATABASE_SSL_CERT: cert,
+    DATABASE_SSL_KEY: key,
+  } = values;
+  const mode = values.DATABASE_SSL_MODE ?? (values.DATABASE_SSL ? "verify-full" : "disable");
+  if (mode === "disable" || host.startsWith("/")) return false;
+  if (cert) demand(values, "DATABASE_SSL_CERT is", "DATABASE_SSL_KEY");
+  const rejectUnauthorized = mode !== "require" || ca !== undefined; // libpq verifies too if it has a CA
+  const checkName = mode === "verify-full" ? {} : { checkServerIdentity: () => undefined };
+  return Object.freeze({ ca, cert, key, rejectUnauthorized, ...checkName });
 }
 
 /** The object store for avatars. */

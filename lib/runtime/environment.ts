@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "./config-error.ts";
 import { readSecret } from "./secret-file.ts";
@@ -85,6 +86,20 @@ const url = (): Variable<string | undefined> => ({
   fallback: undefined,
 });
 
+/** The path of a file; the value is its content. */
+const pemFile = (): Variable<string | undefined> => ({
+  parse: (path) => {
+    try {
+      const content = readFileSync(path, "utf8");
+      return content.includes("-----BEGIN ") ? content : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  allowed: "the path of a PEM file that can be read",
+  fallback: undefined,
+});
+
 /** A comma-separated list. */
 const listOf = <Item, Fallback extends Item[] | undefined = undefined>(
   item: Pick<Variable<Item | undefined>, "parse" | "allowed">,
@@ -112,6 +127,10 @@ export const VARIABLES = {
     allowed: "lower-case letters, digits and _",
   }),
   DATABASE_SSL: flag(),
+  DATABASE_SSL_MODE: oneOf(["disable", "require", "verify-ca", "verify-full"]),
+  DATABASE_SSL_CA: pemFile(),
+  DATABASE_SSL_CERT: pemFile(),
+  DATABASE_SSL_KEY: pemFile(),
   DATABASE_POOL_MAX: integer(10, 2, 1000),
   DATABASE_POOLER: oneOf(["session", "transaction"], "session"),
   MINIO_ENDPOINT: host(),

@@ -57,7 +57,7 @@ test("without an environment, each variable has its default", () => {
 
 test("an empty value counts as not set", () => {
   const names =
-    "PORT NODE_ENV DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_SCHEMA DATABASE_SSL DATABASE_POOL_MAX MINIO_ENDPOINT MINIO_PORT MINIO_ACCESS_KEY MINIO_SECRET_KEY MINIO_BUCKET MINIO_REGION MINIO_USE_SSL KAFKA_BROKERS KAFKA_CLIENT_ID KAFKA_GROUP_ID KAFKA_SSL KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD LOG_LEVEL LOKI_HOST JAEGER_ENDPOINT TRACE_SAMPLE AUTH_ISSUER AUTH_JWKS_URL AUTH_AUDIENCE INTERNAL_TOKEN METRICS_PORT METRICS_USERS_MAX PUBLIC_URL DATA_DIR SERVICES NODEID NAMESPACE";
+    "PORT NODE_ENV DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_SCHEMA DATABASE_SSL DATABASE_SSL_MODE DATABASE_SSL_CA DATABASE_SSL_CERT DATABASE_SSL_KEY DATABASE_POOL_MAX DATABASE_POOLER MINIO_ENDPOINT MINIO_PORT MINIO_ACCESS_KEY MINIO_SECRET_KEY MINIO_BUCKET MINIO_REGION MINIO_USE_SSL KAFKA_BROKERS KAFKA_CLIENT_ID KAFKA_GROUP_ID KAFKA_SSL KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD LOG_LEVEL LOKI_HOST JAEGER_ENDPOINT TRACE_SAMPLE AUTH_ISSUER AUTH_JWKS_URL AUTH_AUDIENCE INTERNAL_TOKEN METRICS_PORT METRICS_USERS_MAX PUBLIC_URL DATA_DIR SERVICES NODEID NAMESPACE";
   const empty = Object.fromEntries(names.split(" ").map((name) => [name, ""]));
   expect(readConfig(empty)).toEqual(readConfig({}));
 });
@@ -133,7 +133,7 @@ test("the configuration holds the values that were set", () => {
   });
   expect(config).toMatchObject({
     production: true,
-    database: { host: "db", port: 5433, ssl: true, poolMax: 20 },
+    database: { host: "db", port: 5433, ssl: { rejectUnauthorized: true }, poolMax: 20 },
     kafka: { brokers: ["a:9092", "b:9093"] },
     logLevel: "warn",
     metricsPort: 1,
@@ -151,6 +151,9 @@ describe("an invalid value gives one line with the variable, the value and what 
     ["METRICS_PORT", "-1", "1 to 65535"],
     ["DATABASE_PORT", "five", "1 to 65535"],
     ["DATABASE_SSL", "maybe", "true or false"],
+    ["DATABASE_SSL_MODE", "prefer", "disable, require, verify-ca, verify-full"],
+    ["DATABASE_SSL_CA", "/nowhere/ca.crt", "PEM file"],
+    ["DATABASE_SSL_KEY", "package.json", "PEM file"],
     ["DATABASE_POOL_MAX", "0", "integer"],
     ["DATABASE_POOLER", "statement", "session, transaction"],
     ["DATABASE_SCHEMA", "user-service; DROP", "lower-case letters"],
