@@ -1,10 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { closeDatabase, locateDatabase } from "../lib/postgres/open-database.ts";
+import { grantsFor } from "../lib/postgres/role.ts";
 import { config, demandParts } from "../lib/runtime/config.ts";
 import { migrateDown, migrateUp } from "../migrations/migrate.ts";
 
-/** `npm run migration:run`, `migration:revert` and `migration:generate -- Name` (contract 11). */
+/** `npm run migration:run`, `migration:revert`, `migration:generate -- Name` (contract 11) and `migration:grants -- ROLE`. */
 
 const TEMPLATE = `import type { Migration } from "./migrate.ts";
 
@@ -32,10 +33,17 @@ async function migrate(work: typeof migrateUp): Promise<string[]> {
   }
 }
 
+/** The SQL that the role which migrates must run for the role that the service connects as. */
+async function grants(role?: string): Promise<string[]> {
+  if (!role) throw new Error("Usage: npm run migration:grants -- ROLE");
+  return grantsFor(role, config.database.name, config.database.schema).map((sql) => `${sql};`);
+}
+
 const COMMANDS: Record<string, (argument?: string) => Promise<string | string[]>> = {
   up: () => migrate(migrateUp),
   down: () => migrate(migrateDown),
   generate,
+  grants,
 };
 
 const [command = "", argument] = process.argv.slice(2);

@@ -14,7 +14,7 @@ async function asAdmin<Result>(work: (client: pg.Client) => Promise<Result>): Pr
 }
 
 export type TestDatabase = {
-  /** The environment that points a service at this database. */
+  /** The environment that points a service at this database: as the role `runtime`, or as a superuser if it is empty. */
   env: Record<string, string>;
   /** Runs SQL with the service's schema as the search path; returns the rows. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
@@ -36,6 +36,7 @@ export async function createDatabase({ migrated = true, locale = "" } = {}): Pro
     await client.query(`CREATE DATABASE ${name} TEMPLATE ${template} ${locale}`);
   });
   const { host, port, user, password } = server();
+  const role = migrated ? { user: "runtime", password: "runtime" } : { user, password };
   const pool = new pg.Pool({
     ...server(),
     database: name,
@@ -47,8 +48,8 @@ export async function createDatabase({ migrated = true, locale = "" } = {}): Pro
     env: {
       DATABASE_HOST: String(host),
       DATABASE_PORT: String(port),
-      DATABASE_USER: String(user),
-      DATABASE_PASSWORD: String(password),
+      DATABASE_USER: String(role.user),
+      DATABASE_PASSWORD: String(role.password),
       DATABASE_NAME: name,
     },
     sql: async (text, values) => (await pool.query(text, values)).rows,

@@ -38,3 +38,11 @@ describe("in production, an operator command needs only what it uses:", () => {
     await expect(command(words, {})).rejects.toMatchObject(failed);
   });
 });
+
+test("migration grants prints SQL for the role, with its name quoted, without any variable", async () => {
+  const { stdout } = await command('migration grants my"role', {});
+  expect(stdout).toContain('GRANT USAGE ON SCHEMA user_service TO "my""role";\n');
+  await expect(command("migration grants", {})).rejects.toMatchObject({
+    stderr: expect.stringMatching(/^Usage: /),
+  });
+});
