@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, chown, lstat, mkdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -113,9 +114,21 @@ async function chooseAccount(home: string): Promise<Account> {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
+/** @throws Error if this user has no name, which initdb needs */
+function demandName(): void {
+  try {
+    userInfo();
+  } catch {
+    throw new Error(
+      `PostgreSQL needs an entry in /etc/passwd for the user id ${process.getuid?.()}: add one, or set DATABASE_HOST to your own PostgreSQL`,
+    );
+  }
+}
+
 /** Creates a cluster together with its password, or neither. */
 async function provideCluster(home: string, binaries: string, account: Account): Promise<string> {
   const cluster = path.join(home, "cluster");
+  if (!existsSync(cluster)) demandName();
   await createWhole(cluster, account, async (draft) => {
     const data = path.join(draft, "data");
     const passwordFile = path.join(draft, "password");

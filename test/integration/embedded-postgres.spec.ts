@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, chown, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import pg from "pg";
@@ -121,6 +122,22 @@ test("embedded PostgreSQL: the error on an unsupported platform names DATABASE_H
   );
 });
 
+const asRoot = process.getuid?.() === 0 ? test : test.skip; // only root may become another user
+
+asRoot(
+  "embedded PostgreSQL: a user id without a name is refused with one line, and leaves nothing",
+  async () => {
+    dataDir = await newFolder();
+    await chown(dataDir, 12_345, 12_345);
+    const node = spawnStarter({ uid: 12_345, gid: 12_345, stdio: ["ignore", "pipe", "pipe"] });
+    const printed = (await (node.stderr as Readable).toArray()).join("");
+    expect(printed).toMatch(
+      /Error: PostgreSQL needs an entry in \/etc\/passwd for the user id 12345: .*DATABASE_HOST/,
+    );
+    expect(await readdir(dataDir)).toEqual([]);
+  },
+);
+
 async function newFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), "embedded-postgres-"));
   await chmod(folder, 0o755); // PostgreSQL's account enters it when root runs the tests
@@ -137,11 +154,11 @@ async function start(settings: Record<string, string> = {}): Promise<EmbeddedPos
 /** Starts PostgreSQL in a Node process of its own, which tells how to connect. */
 async function startInAnotherProcess(): Promise<{ node: ChildProcess; postgres: EmbeddedPostgres }> {
   const node = spawnStarter();
-  const [line] = await once(node.stdout, "data");
+  const [line] = await once(node.stdout as Readable, "data");
   return { node, postgres: JSON.parse(line) };
 }
 
-function spawnStarter() {
+function spawnStarter(options: SpawnOptions = {}) {
   const launcher = new URL("../../lib/postgres/embedded-postgres.ts", import.meta.url);
   const script = `
     import { startEmbeddedPostgres } from "${launcher}";
@@ -151,6 +168,7 @@ function spawnStarter() {
   const node = spawn(process.execPath, ["--input-type=module", "--eval", script], {
     detached: true, // it leads a process group
     stdio: ["ignore", "pipe", "inherit"],
+    ...options,
   });
   processes.push(node);
   return node;
