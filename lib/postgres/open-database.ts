@@ -2,9 +2,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { migrateUp, pendingMigrations, type Target } from "../../migrations/migrate.ts";
-import { translate } from "../../models/database.errors.ts";
+import { unavailable, verdictOn } from "../../models/database.errors.ts";
 import { sequelize, useDatabase } from "../../models/database.ts";
-import { DependencyUnavailable } from "../contract/errors.ts";
 import { config } from "../runtime/config.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { refusalOf } from "./refusals.ts";
@@ -55,9 +54,9 @@ export async function openDatabase(on: {
       on.ready();
       return true;
     } catch (error) {
-      const cause = refusalOf(error) ? error : translate(error);
-      if (!(cause instanceof DependencyUnavailable)) throw refusal(error);
-      on.waiting(cause);
+      const refused = refusal(error);
+      if (refused) throw refused;
+      on.waiting(unavailable(error));
       return false;
     }
   };
@@ -100,7 +99,11 @@ async function demandMigrated(target: Target): Promise<void> {
   throw new StartRefused(`Migrations are pending (npm run migration:run): ${pending.join(", ")}`);
 }
 
-function refusal(error: unknown): Error {
+/** Why the start is refused; undefined if a later attempt may succeed. */
+function refusal(error: unknown): StartRefused | undefined {
   if (error instanceof StartRefused) return error;
-  return new StartRefused(refusalOf(error) ?? `The database cannot be set up: ${(error as Error).message}`);
+  const line = refusalOf(error);
+  if (line) return new StartRefused(line);
+  if (verdictOn(error)) return undefined;
+  return new StartRefused(`The database cannot be set up: ${(error as Error).message}`);
 }
