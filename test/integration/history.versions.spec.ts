@@ -192,6 +192,29 @@ describe("a user from before the history", () => {
   });
 });
 
+test("a change by a node of the version before the history is missing in it, and the next change of the field shows its value", async () => {
+  await send("PATCH", "", { profile: { bio: "new" } });
+  const asOldNode =
+    "UPDATE users SET bio = 'old node', version = version + 1, updated_at = now() WHERE id = $1";
+  await service.database.sql(asOldNode, [person.id]);
+  const { forgetUsers } = await import("../../models/user-row.ts");
+  forgetUsers([person.id]);
+  await send("PATCH", "", { profile: { bio: "newer", phone: "+4930901820" } });
+  await send("PATCH", "", { profile: { bio: "newest" } });
+  const entries = await entriesOf(service, person.id);
+  expect(entries.map(({ version, changes }) => [version, changes.bio])).toEqual([
+    [1, undefined],
+    [2, { from: null, to: "new" }],
+    [4, { from: "old node", to: "newer" }],
+    [5, { from: "newer", to: "newest" }],
+  ]);
+  const biosOf = (versions: number[]) =>
+    Promise.all(
+      versions.map(async (n) => ((await get(`?version=${n}`)).body.profile as { bio: string }).bio),
+    );
+  expect(await biosOf([1, 2, 3, 4, 5])).toEqual([null, "old node", "old node", "newer", "newest"]);
+});
+
 describe("POST /users/:id/revert", () => {
   const revert = (body: object, headers: Headers = {}) =>
     ask({ method: "POST", path: `${users}/${person.id}/revert`, body }, { ...admin, ...headers });
