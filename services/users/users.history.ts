@@ -1,8 +1,9 @@
-import { UserNotFound, VersionNotFound } from "../../lib/contract/errors.ts";
+import { VersionNotFound } from "../../lib/contract/errors.ts";
+import { inBatches } from "../../lib/runtime/batch.ts";
 import { query } from "../../models/database.ts";
 import { asItWas } from "../../models/history.rules.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
-import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
+import type { UserRow } from "../../models/user.ts";
 import type { Actor, HistoryListing, HistoryPage, Past, Value } from "./users.contract.ts";
 import { cutToOneMessage } from "./users.message.ts";
 import { type EntryRow, presentEntry } from "./users.presenter.ts";
@@ -34,47 +35,54 @@ export async function listHistory(
 }
 
 /**
- * `wanted` is the asked version, or the newest one that is not later than the asked time. The first value that each
- * field had in a later change is the value that it had then; a field that has not changed since has it still.
+ * `wanted` is the asked version, or that of the newest entry that is not later than the asked time. The first value
+ * that each field had in a later change is the value that it had then; a field that has not changed since has it still.
  */
-const FIND_PAST = {
-  name: "find-past-user",
+const FIND_EARLIER = {
+  name: "find-earlier",
   text: `
-    SELECT ${USER_COLUMNS}, wanted, oldest, "values"
-    FROM users
+    SELECT wanted, oldest, "values"
+    FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) WITH ORDINALITY AS asked (id, version, at, n)
     CROSS JOIN LATERAL (
-      SELECT min(history.version) AS oldest FROM user_history AS history WHERE history.user_id = users.id
+      SELECT coalesce(asked.version, (
+        SELECT history.version FROM user_history AS history
+        WHERE history.user_id = asked.id AND history.at <= asked.at ORDER BY history.version DESC LIMIT 1
+      )) AS wanted
+    ) AS point
+    CROSS JOIN LATERAL (
+      SELECT min(history.version) AS oldest FROM user_history AS history WHERE history.user_id = asked.id
     ) AS beginning
-    CROSS JOIN LATERAL (
-      SELECT coalesce(
-        $2::bigint,
-        (SELECT history.version FROM user_history AS history WHERE history.user_id = users.id AND history.at <= $3
-         ORDER BY history.version DESC LIMIT 1),
-        CASE WHEN users.updated_at <= $3 THEN users.version END
-      ) AS wanted
-    ) AS asked
     CROSS JOIN LATERAL (
       SELECT coalesce(jsonb_object_agg(field, value), '{}') AS "values" FROM (
         SELECT DISTINCT ON (field) field, change -> 'from' AS value
         FROM user_history AS history, jsonb_each(history.changes) AS part (field, change)
-        WHERE history.user_id = users.id AND history.version > wanted
+        WHERE history.user_id = asked.id AND history.version > wanted
         ORDER BY field, history.version
       ) AS undone
     ) AS earlier
-    WHERE id = $1 AND deleted_at IS NULL`,
+    ORDER BY n`,
 };
+type Earlier = { wanted: number | null; oldest: number | null; values: Record<string, Value> };
+
+/** Reads at the same moment share one query. */
+const findEarlier = inBatches((asked: ({ id: string } & Past)[]) =>
+  query<Earlier>(FIND_EARLIER, [
+    asked.map(({ id }) => id),
+    asked.map(({ version }) => version),
+    asked.map(({ at }) => at),
+  ]),
+);
 
 /**
- * A user at one moment: now, and as it was at a version or a time.
- * @throws UserNotFound, VersionNotFound, DependencyUnavailable
+ * A user as it was at a version or a time.
+ * @param now the row; it may be older than the newest entry, because an entry leads back from wherever it is
+ * @throws VersionNotFound, DependencyUnavailable
  */
-export async function findPast(id: string, { version, at }: Past): Promise<{ now: UserRow; past: UserRow }> {
-  type Found = UserRow & { wanted: number | null; oldest: number | null; values: Record<string, Value> };
-  const [found] = await query<Found>(FIND_PAST, [id, version, at]);
-  if (!found) throw new UserNotFound("ID", id);
-  const { wanted, oldest, values, ...now } = found;
-  if (!isKnown(wanted, oldest, now.version)) throw new VersionNotFound(id, version ?? `of ${at}`);
-  return { now, past: asItWas(now, values) };
+export async function findPast(now: UserRow, { version, at }: Past): Promise<UserRow> {
+  const { wanted, oldest, values } = await findEarlier({ id: now.id, version, at });
+  const found = wanted ?? (at !== undefined && now.updatedAt <= new Date(at) ? now.version : null);
+  if (!isKnown(found, oldest, now.version)) throw new VersionNotFound(now.id, version ?? `of ${at}`);
+  return asItWas(now, values);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { implement } from "../../lib/contract/action.ts";
 import { callerOf, demandRole, type Meta } from "../../lib/contract/caller.ts";
-import { Forbidden } from "../../lib/contract/errors.ts";
+import { Forbidden, UserNotFound } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { profilesUpdated, usersTotal } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
@@ -10,7 +10,7 @@ import { databaseMixin, type Reader } from "../../mixins/database.mixin.ts";
 import { type Change, changeUser } from "../../models/change-user.ts";
 import { once, purgeAnswers } from "../../models/idempotency.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
-import { reportVersion } from "../../models/user-row.ts";
+import { findUser, reportVersion } from "../../models/user-row.ts";
 import { actions, type Past, type User } from "./users.contract.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
 import { findPast, listHistory, purgeHistory } from "./users.history.ts";
@@ -92,7 +92,10 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
     history: (ctx) => listHistory(ctx.params, rules.shownTo(callerOf(ctx.meta))),
 
     async revert(ctx) {
-      const { past } = await findPast(ctx.params.id, { version: ctx.params.version });
+      const { id, version } = ctx.params;
+      const now = await findUser(id);
+      if (!now) throw new UserNotFound("ID", id);
+      const past = await findPast(now, { version });
       return changeProfile(ctx, (user) => rules.revert(user, past));
     },
   }),
@@ -125,13 +128,12 @@ const answerWith = (ctx: { meta: Meta }, row: UserRow): User => presentUser(repo
 /** The user as it is, or as it was if the call asks for a version or a time (contract 24). */
 function answerAsked(ctx: Context<Past, Meta>, row: UserRow): User | Promise<User> {
   const { version, at } = ctx.params;
-  return version === undefined && at === undefined ? answerWith(ctx, row) : answerPast(ctx, row.id);
+  return version === undefined && at === undefined ? answerWith(ctx, row) : answerPast(ctx, row);
 }
 
-async function answerPast(ctx: Context<Past, Meta>, id: string): Promise<User> {
+async function answerPast(ctx: Context<Past, Meta>, row: UserRow): Promise<User> {
   demandRole("admin", callerOf(ctx.meta));
-  const { now, past } = await findPast(id, ctx.params);
-  reportVersion(ctx, now);
+  const past = await findPast(reportVersion(ctx, row), ctx.params);
   return { ...presentUser(past), preferences: rules.preferencesOf(past) };
 }
 
