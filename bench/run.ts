@@ -8,6 +8,7 @@ import { call } from "./call.ts";
 import { startDatabases } from "./databases.ts";
 import { get } from "./get.ts";
 import { heap } from "./heap.ts";
+import { history } from "./history.ts";
 import { ingest } from "./ingest.ts";
 import { list } from "./list.ts";
 import { startLoad } from "./load.ts";
@@ -23,7 +24,7 @@ import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post patch reserve observed list lookup avatars start heap ingest call relay] [--quick]`: the
+ * `npm run bench [-- get post patch reserve observed list lookup history avatars start heap ingest call relay] [--quick]`: the
  * figures of docs/capacity.md, measured on this machine. The last three need a Kafka at KAFKA_BROKERS. Writes progress to
  * stderr and a Markdown table to stdout.
  */
@@ -36,6 +37,7 @@ const PARTS: Record<string, Part> = {
   observed,
   list,
   lookup,
+  history,
   avatars,
   start,
   heap,
