@@ -140,9 +140,14 @@ async function startProduction(...before: string[]) {
       MINIO_SECRET_KEY: "a-secret-of-its-own",
       AUTH_ISSUER: "http://127.0.0.1:1/realms/none",
       INTERNAL_TOKEN,
+      NAMESPACE: "test",
     },
-    stdio: "ignore",
+    stdio: ["ignore", "ignore", "pipe"],
     detached: true,
+  });
+  let complaint = "";
+  child.stderr.on("data", (chunk) => {
+    complaint += chunk;
   });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const kill = async () => {
@@ -151,7 +156,10 @@ async function startProduction(...before: string[]) {
   };
   const url = `http://127.0.0.1:${port}`;
   const isServing = async () => (await statusOf(`${url}/health/live`)) === 200;
-  await waitFor(isServing, 30_000).catch(async (error) => {
+  const failed = ended.then((code) =>
+    Promise.reject(new Error(`start:prod ended with ${code}: ${complaint}`)),
+  );
+  await Promise.race([waitFor(isServing, 50_000), failed]).catch(async (error) => {
     await kill();
     throw error;
   });
