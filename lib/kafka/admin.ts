@@ -2,7 +2,7 @@ import type { Admin } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { openOnce, within } from "../runtime/tasks.ts";
 import { CLOSE_WITHIN, connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
-import { createCommand, isDenial, withRight } from "./rights.ts";
+import { createCommand, denialIn, noteRight, withRight } from "./rights.ts";
 
 export type TopicAdmin = {
   /** Creates the missing topics. Those that it has no right to create are reported and left out. */
@@ -47,6 +47,7 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
       try {
         const existing = await client.listTopics();
         const missing = topics.filter((topic) => !existing.includes(topic));
+        for (const topic of topics) if (existing.includes(topic)) noteRight(creating(topic), undefined, warn); // not needed
         await Promise.all(missing.map((topic) => createTopic(client, topic, warn)));
       } finally {
         await client.disconnect();
@@ -80,11 +81,13 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
   };
 }
 
+const creating = (topic: string): string => `CREATE on topic ${topic}`;
+
 async function createTopic(client: Admin, topic: string, warn: Warn): Promise<void> {
   const topics = [{ topic, numPartitions: PARTITIONS, replicationFactor: -1 }];
   const create = () => client.createTopics({ topics, waitForLeaders: true });
   const remedy = `run ${createCommand(topic, PARTITIONS)}`;
-  await withRight(`CREATE on topic ${topic}`, warn, create, remedy).catch((error) => {
-    if (!isDenial(error)) throw error;
+  await withRight(creating(topic), warn, create, remedy).catch((error) => {
+    if (!denialIn(error)) throw error;
   });
 }

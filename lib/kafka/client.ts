@@ -33,7 +33,7 @@ export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka
     logCreator:
       () =>
       ({ log }) =>
-        warn(log.message),
+        warn(log.error ? `${log.message}: ${log.error}` : log.message),
   });
 }
 

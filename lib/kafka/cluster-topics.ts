@@ -5,7 +5,7 @@ import {
   IncrementalAlterConfigOperationTypes,
 } from "@platformatic/kafka";
 import type { Warn } from "./client.ts";
-import { createCommand, withRight } from "./rights.ts";
+import { createCommand, noteRight, withRight } from "./rights.ts";
 
 /**
  * The topics through which nodes exchange packets. Moleculer names them: `MOL-namespace.COMMAND` is read by every node,
@@ -29,16 +29,12 @@ const NODE_COMMANDS = ["EVENT", "REQ", "RES", "DISCOVER", "INFO", "PING", "PONG"
 export async function ensureTopics(admin: Admin, topics: string[], warn: Warn): Promise<void> {
   const existing = await admin.listTopics();
   const missing = topics.filter((topic) => !existing.includes(topic));
-  await Promise.all(
-    missing.map((topic) =>
-      withRight(
-        `CREATE on topic ${topic}`,
-        warn,
-        () => createTopic(admin, topic),
-        `run ${commandFor(topic)}`,
-      ),
-    ),
-  );
+  const right = (topic: string) => `CREATE on topic ${topic}`;
+  for (const topic of topics) if (existing.includes(topic)) noteRight(right(topic), undefined, warn); // not needed
+  const create = (topic: string) =>
+    withRight(right(topic), warn, () => createTopic(admin, topic), `run ${commandFor(topic)}`);
+  const attempts = await Promise.allSettled(missing.map(create)); // so that each denial is reported
+  for (const attempt of attempts) if (attempt.status === "rejected") throw attempt.reason;
 }
 
 async function createTopic(admin: Admin, topic: string): Promise<void> {

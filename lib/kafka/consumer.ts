@@ -6,7 +6,7 @@ import { loadClient, type Warn } from "./client.ts";
 import { registerCodecs } from "./codecs.ts";
 import { limitBatches } from "./read-batches.ts";
 import { limitHeaders } from "./record-headers.ts";
-import { noteRight } from "./rights.ts";
+import { denialIn, noteRight } from "./rights.ts";
 
 /** A record as it was read; a null value is a tombstone. */
 export type ConsumedRecord = {
@@ -68,7 +68,7 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
   };
 
   function noteRights(topics: string[], error?: unknown): void {
-    const isGroup = (error as { type?: string } | undefined)?.type === "GROUP_AUTHORIZATION_FAILED";
+    const isGroup = denialIn(error) === "GROUP_AUTHORIZATION_FAILED";
     if (!error || isGroup) noteRight(`READ on group ${config.groupId}`, error, warn);
     if (!error || !isGroup) noteRight(`READ on topics ${topics.join(", ")}`, error, warn);
   }
@@ -82,6 +82,7 @@ export function openConsumer(config: KafkaConfig, warn: Warn): TopicConsumer {
     await Promise.all([registerCodecs(), limitHeaders(), limitBatches()]);
     const consumer = (await loadClient(config, warn)).consumer({
       groupId: config.groupId,
+      allowAutoTopicCreation: false, // without the right to, Kafka would deny reading
       maxWaitTimeInMs: 500, // also the longest delay of a stop
       metadataMaxAge: 30_000, // new partitions are read after at most this time
       ...SESSION,

@@ -17,7 +17,7 @@ export const deniedRights = (): string[] => [...denied].sort();
  */
 export function noteRight(right: string, error: unknown, warn: Warn, remedy?: string): void {
   if (!error) denied.delete(right);
-  if (!isDenial(error)) return;
+  if (!denialIn(error)) return;
   if (!denied.has(right)) warn(`Kafka denies ${right}: grant it${remedy ? `, or ${remedy}` : ""}`);
   denied.add(right);
 }
@@ -41,11 +41,13 @@ export async function withRight<Result>(
 
 type KafkaError = { type?: string; apiId?: string; cause?: unknown; errors?: unknown[] };
 
-/** Whether an error of one of the two clients, or one that it wraps, is a missing right. */
-export function isDenial(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+/** The denial in an error of one of the two clients, or in one that it wraps, such as `TOPIC_AUTHORIZATION_FAILED`. */
+export function denialIn(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
   const { type, apiId, cause, errors = [] } = error as KafkaError;
-  return /_AUTHORIZATION_FAILED$/.test(type ?? apiId ?? "") || [cause, ...errors].some(isDenial);
+  const name = type ?? apiId ?? "";
+  if (name.endsWith("_AUTHORIZATION_FAILED")) return name;
+  return [cause, ...errors].map(denialIn).find((found) => found !== undefined);
 }
 
 /** The command that creates a topic, for an operator who has the right that this service lacks. */
