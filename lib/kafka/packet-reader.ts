@@ -4,6 +4,8 @@ import type { Connection } from "./connection.ts";
 
 /** In ms: how long Kafka may wait for a packet before it answers; also the longest delay of a stop. */
 const MAX_WAIT = 500;
+/** In ms: a broker that stops may not answer for seconds, while another one leads its topics already. */
+const ANSWER_WITHIN = 2_000;
 /** In bytes: how much is read from a broker and from a topic at once. A single packet may be larger. */
 const PORTION = { broker: 10 * 2 ** 20, topic: 2 ** 20 };
 /** In ms: the delay before topics are looked for again whose leader has changed or is unavailable. */
@@ -59,7 +61,7 @@ export class PacketReader {
   /** A client that leaves it to this class to look for leaders again. It demands the name of a group. */
   #createClient(topics: string[]): Consumer {
     const options = { groupId: "none", retries: 0, metadataMaxAge: Number.MAX_SAFE_INTEGER };
-    const client = new Consumer({ ...this.#connection, ...options });
+    const client = new Consumer({ ...this.#connection, ...options, requestTimeout: ANSWER_WITHIN });
     client.topics.trackAll(...topics);
     return client;
   }
