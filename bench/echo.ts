@@ -20,7 +20,7 @@ export const openAnswering = (way: Way, brokers: string[]): Promise<unknown> =>
 
 /** The configuration of moleculer.config.ts, except for the transporter. */
 async function startNode(way: "ours" | "stock", brokers: string[], nodeID: string): Promise<ServiceBroker> {
-  const kafka = { brokers, clientId: nodeID, groupId: "", ssl: false, sasl: undefined };
+  const kafka = { brokers, clientId: nodeID, groupId: "", ssl: false as const, sasl: undefined };
   const node = new ServiceBroker({
     nodeID,
     namespace: `bench-${way}`,

@@ -2,6 +2,7 @@ import { connect, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Admin, ISocketFactory, Kafka, Producer, SASLOptions } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
+import { createTokenSource } from "./access-token.ts";
 
 /** The kafkajs client, which handles the domain topics. No code outside this folder depends on it. */
 
@@ -25,7 +26,7 @@ export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka
     brokers: config.brokers.map(withoutColons),
     socketFactory: connectSocket,
     ssl: config.ssl,
-    sasl: config.sasl as SASLOptions, // its types need the mechanism as a literal
+    sasl: config.sasl && saslOf(config.sasl),
     connectionTimeout: 2_000,
     requestTimeout: 5_000,
     enforceRequestTimeout: true,
@@ -35,6 +36,13 @@ export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka
       ({ log }) =>
         warn(log.error ? `${log.message}: ${log.error}` : log.message),
   });
+}
+
+function saslOf(sasl: NonNullable<KafkaConfig["sasl"]>): SASLOptions {
+  const { mechanism, username, password } = sasl;
+  if (mechanism !== "oauthbearer") return { mechanism, username, password } as SASLOptions; // they need a literal
+  const token = createTokenSource(sasl);
+  return { mechanism, oauthBearerProvider: async () => ({ value: await token() }) };
 }
 
 export async function connected<Client extends Producer | Admin>(client: Client): Promise<Client> {

@@ -127,14 +127,23 @@ export type KafkaConfig = ReturnType<typeof readKafka>;
 function readKafka(values: Values, brokers: string[]) {
   const mechanism = values.KAFKA_SASL_MECHANISM;
   if (mechanism) demand(values, "KAFKA_SASL_MECHANISM is", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD");
+  if (values.KAFKA_SSL_CERT) demand(values, "KAFKA_SSL_CERT is", "KAFKA_SSL_KEY");
+  if (mechanism === "oauthbearer")
+    demand(values, "KAFKA_SASL_MECHANISM is oauthbearer", "KAFKA_SASL_TOKEN_URL");
   const { KAFKA_SASL_USERNAME: username = "", KAFKA_SASL_PASSWORD: password = "" } = values;
   return Object.freeze({
     brokers,
     clientId: values.KAFKA_CLIENT_ID,
     groupId: values.KAFKA_GROUP_ID,
-    ssl: values.KAFKA_SSL,
-    sasl: mechanism && { mechanism, username, password },
+    /** False without TLS. A CA that is not given is one of Node's. */
+    ssl: values.KAFKA_SSL && readKafkaTls(values),
+    /** With oauthbearer, user and password are those of the client at the token endpoint. */
+    sasl: mechanism && { mechanism, username, password, tokenUrl: values.KAFKA_SASL_TOKEN_URL },
   });
+}
+
+function readKafkaTls({ KAFKA_SSL_CA: ca, KAFKA_SSL_CERT: cert, KAFKA_SSL_KEY: key }: Values) {
+  return Object.freeze({ ca, cert, key });
 }
 
 /** Returns what `read` returns. If the environment is invalid, the process prints one line and exits. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../lib/runtime/config.ts";
 import { ConfigError } from "../../lib/runtime/config-error.ts";
@@ -220,8 +223,27 @@ test("KAFKA_SASL_MECHANISM requires a user name and a password", () => {
   expect(faultOf({ ...env, KAFKA_SASL_USERNAME: "u" })).toMatch(/^KAFKA_SASL_PASSWORD: [^\n]+$/);
   const { kafka } = readConfig({ ...env, KAFKA_SASL_USERNAME: "u", KAFKA_SASL_PASSWORD: "p" });
   expect(kafka).toMatchObject({
-    ssl: true,
+    ssl: {},
     sasl: { mechanism: "scram-sha-512", username: "u", password: "p" },
+  });
+});
+
+test("KAFKA_SASL_MECHANISM=oauthbearer requires the token endpoint too", () => {
+  const client = { KAFKA_SASL_USERNAME: "u", KAFKA_SASL_PASSWORD: "p" };
+  const env = { KAFKA_BROKERS: "k:9092", KAFKA_SASL_MECHANISM: "oauthbearer", ...client };
+  expect(faultOf(env)).toMatch(/^KAFKA_SASL_TOKEN_URL: [^\n]+$/);
+  const { kafka } = readConfig({ ...env, KAFKA_SASL_TOKEN_URL: "https://idp/token" });
+  expect(kafka).toMatchObject({ sasl: { mechanism: "oauthbearer", tokenUrl: "https://idp/token" } });
+});
+
+test("KAFKA_SSL_CA, KAFKA_SSL_CERT and KAFKA_SSL_KEY are files; a certificate requires its key", () => {
+  const path = join(mkdtempSync(join(tmpdir(), "config-")), "a.pem");
+  writeFileSync(path, "-----BEGIN A-----\n");
+  const env = { KAFKA_BROKERS: "k:9092", KAFKA_SSL: "true", KAFKA_SSL_CA: path };
+  expect(readConfig(env).kafka).toMatchObject({ ssl: { ca: "-----BEGIN A-----\n" } });
+  expect(faultOf({ ...env, KAFKA_SSL_CERT: path })).toMatch(/^KAFKA_SSL_KEY: [^\n]+$/);
+  expect(readConfig({ ...env, KAFKA_SSL_CERT: path, KAFKA_SSL_KEY: path }).kafka).toMatchObject({
+    ssl: { cert: "-----BEGIN A-----\n", key: "-----BEGIN A-----\n" },
   });
 });
 
