@@ -55,6 +55,16 @@ export async function changeUser(
   return reportVersion(ctx, row);
 }
 
+/**
+ * Changes a user, deleted or not, on the locked row. The columns of `users` and of `avatars` are written, because no
+ * other action changes a deleted user.
+ * @param decide pure; returns undefined if nothing changes
+ * @returns the row after the change
+ * @throws UserNotFound if there never was such a user, what `decide` throws, DependencyUnavailable
+ */
+export const changeDeleted = async (ctx: ChangeCall, decide: Decide): Promise<UserRow> =>
+  reportVersion(ctx, await transaction((tx) => changeLocked(tx, "deleted", ctx, decide)));
+
 /** Returns undefined if nothing was saved, because an error or "no change" may only be due to an outdated row. */
 async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promise<UserRow | undefined> {
   const before = ctx.locals?.user;
@@ -79,12 +89,12 @@ function decideSafely(...args: Parameters<typeof decideOn>): Decided | undefined
 
 async function changeLocked(
   tx: Transaction,
-  owner: Owner,
+  owner: Writer,
   ctx: ChangeCall,
   decide: Decide,
 ): Promise<UserRow> {
   const { id } = ctx.params;
-  const [before] = await query<UserRow>(LOCK, [id], tx);
+  const [before] = await query<UserRow>(owner === "deleted" ? LOCK_ANY : LOCK, [id], tx);
   if (!before) throw new UserNotFound("ID", id);
   const change = decideOn(before, ctx, decide);
   if (!change) return before;
@@ -105,6 +115,11 @@ function announce(before: UserRow, { row, records }: Decided): void {
 const LOCK = {
   name: "lock-user",
   text: `SELECT ${USER_COLUMNS} FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`,
+};
+
+const LOCK_ANY = {
+  name: "lock-any-user",
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE id = $1 FOR UPDATE`,
 };
 
 /** The row after a change, the records of its events, and its entry in the history, if it has one. */
@@ -140,19 +155,25 @@ const added = (before: UserRow, add: CounterChanges) =>
     }),
   );
 
-/** The columns that each service writes: its own and the counters. */
-const columnsOf = (owner: Owner): (keyof UserRow)[] => [
-  ...new Set([...OWNED[owner], ...OWNED.row, ...(Object.keys(HIGHEST) as Counter[])]),
-];
+type Writer = Owner | "deleted";
 
-/** Row, events and history in one statement, if the row still has the version that the change was decided on. */
-const saveStatement = (owner: Owner) => ({
+/** The columns that are written by each service, its own and the counters, and with a user who is or was deleted. */
+const columnsOf = (owner: Writer): (keyof UserRow)[] => {
+  const own = owner === "deleted" ? [...OWNED.users, ...OWNED.avatars] : OWNED[owner];
+  return [...new Set([...own, ...OWNED.row, ...(Object.keys(HIGHEST) as Counter[])])];
+};
+
+/**
+ * Row, events and history in one statement, if the row still has the version that the change was decided on. A deletion
+ * makes a version too.
+ */
+const saveStatement = (owner: Writer) => ({
   name: `save-user-${owner}`,
   text: `
     WITH saved AS (
       UPDATE users SET ${columnsOf(owner).map((column) => `${fieldOf(column)} = changed.${fieldOf(column)}`)}
       FROM json_populate_record(NULL::users, $3) AS changed
-      WHERE users.id = $1 AND users.version = $2 AND users.deleted_at IS NULL
+      WHERE users.id = $1 AND users.version = $2
       RETURNING users.id, users.version, users.updated_at
     ), events AS (
       INSERT INTO outbox (topic, key, value, traceparent)
@@ -166,11 +187,12 @@ const SAVE = {
   users: saveStatement("users"),
   stats: saveStatement("stats"),
   avatars: saveStatement("avatars"),
+  deleted: saveStatement("deleted"),
 };
 
 /** @returns whether the row was saved */
 async function save(
-  owner: Owner,
+  owner: Writer,
   before: UserRow,
   { row, records, entries }: Decided,
   tx?: Transaction,

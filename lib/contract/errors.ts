@@ -90,6 +90,13 @@ export class KeycloakIdTaken extends TypedError<"KEYCLOAK_ID_TAKEN"> {
   }
 }
 
+/** A user was deleted too long ago to be restored (contract 25). */
+export class RestoreTooLate extends TypedError<"RESTORE_TOO_LATE"> {
+  constructor(id: string, days: number) {
+    super(`User with ID ${id} was deleted more than ${days} days ago`, 410, "RESTORE_TOO_LATE");
+  }
+}
+
 /** The first request with the same idempotency key is still running (contract 21). */
 export class RequestInProgress extends TypedError<"REQUEST_IN_PROGRESS"> {
   constructor() {

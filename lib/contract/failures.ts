@@ -11,6 +11,7 @@ export type Failures = {
   AVATAR_NOT_FOUND: { code: 404; data?: undefined };
   EMAIL_TAKEN: { code: 409; data?: undefined };
   KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
+  RESTORE_TOO_LATE: { code: 410; data?: undefined };
   REQUEST_IN_PROGRESS: { code: 409; data?: undefined };
   IDEMPOTENCY_KEY_REUSED: { code: 422; data?: undefined };
   QUOTA_EXCEEDED: { code: 409; data: FieldError[] };

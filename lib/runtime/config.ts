@@ -77,6 +77,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     userCacheMs: 1000 * (values.USER_CACHE_SECONDS ?? (values.KAFKA_BROKERS ? 0 : 60)),
     /** How long an entry of the history is kept; 0 is for ever. */
     historyKeepDays: values.HISTORY_KEEP_DAYS,
+    /** For how long after its deletion a user can be restored. */
+    restoreWithinDays: values.RESTORE_WITHIN_DAYS,
   });
 }
 

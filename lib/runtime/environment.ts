@@ -186,6 +186,7 @@ export const VARIABLES = {
   HTTP_STOP_NOTICE_SECONDS: integer(undefined, 0, 5),
   USER_CACHE_SECONDS: integer(undefined, 0, 3600),
   HISTORY_KEEP_DAYS: integer(0, 0, 36_500),
+  RESTORE_WITHIN_DAYS: integer(30, 0, 36_500),
 };
 
 type Variables = typeof VARIABLES;

@@ -53,9 +53,13 @@ async function lockKey(tx: Transaction, userId: string): Promise<string | null |
   return row?.avatarKey;
 }
 
-/** Removes the avatar's objects of a deleted user. Does nothing for a user who exists, whatever event arrived. */
-export async function removeAvatarOf(userId: string): Promise<void> {
-  const text = "SELECT avatar_key AS key FROM users WHERE id = $1 AND deleted_at IS NOT NULL";
-  const [user] = await query<{ key: string | null }>({ name: "deleted-avatar", text }, [userId]);
-  if (user?.key) await objectStore.remove(objectNames(user.key));
-}
+/**
+ * Removes the avatar's objects of a deleted user. Does nothing for a user who exists, whatever event arrived. The row is
+ * locked meanwhile: a user who is restored and uploads the same avatar keeps it.
+ */
+export const removeAvatarOf = (userId: string): Promise<void> =>
+  transaction(async (tx) => {
+    const text = "SELECT avatar_key AS key FROM users WHERE id = $1 AND deleted_at IS NOT NULL FOR UPDATE";
+    const [user] = await query<{ key: string | null }>({ name: "lock-deleted-avatar", text }, [userId], tx);
+    if (user?.key) await objectStore.remove(objectNames(user.key));
+  });

@@ -1,6 +1,7 @@
 import { action } from "../../lib/contract/action.ts";
 import { EmailTaken, KeycloakIdTaken, UserNotFound } from "../../lib/contract/errors.ts";
 import { anyText, email, ifVersion, object, optional } from "../../lib/contract/fields.ts";
+import { deletedActions } from "./users.deleted.contract.ts";
 import {
   ADA,
   DEFAULT_PREFERENCES,
@@ -218,4 +219,5 @@ export const actions = {
     },
   }),
   ...historyActions,
+  ...deletedActions,
 };

@@ -32,6 +32,11 @@ export const events = {
     data: { deletedAt: time(), reason: oneOf(["user_request", "admin_request", "internal_request"]) },
     example: { deletedAt: ADA.createdAt, reason: "user_request" },
   }),
+  "user.restored": event({
+    summary: "A deleted user was restored, without an avatar",
+    data: { restoredAt: time() },
+    example: { restoredAt: ADA.createdAt },
+  }),
   "user.preferences_updated": event({
     summary: "Preferences changed; `changes` holds only what changed",
     data: { changes: object(preferencesPatch) },

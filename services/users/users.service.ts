@@ -17,6 +17,7 @@ import { findPast, listHistory, purgeHistory } from "./users.history.ts";
 import { listUsers } from "./users.list.ts";
 import { lookUp, resolve } from "./users.many.ts";
 import { presentUser } from "./users.presenter.ts";
+import { restoreUser } from "./users.restore.ts";
 import * as rules from "./users.rules.ts";
 import { ensureUser, insertUser, refuseTaken } from "./users.store.ts";
 
@@ -24,7 +25,7 @@ const PURGE_EVERY = 3_600_000; // ms
 
 type State = Reader<UserModel> & { stopping: AbortController };
 
-/** Profiles, preferences and history (contract 2, 12 and 24). */
+/** Profiles, preferences, history and deleted users (contract 2, 12, 24 and 25). */
 const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
   name: "users",
   mixins: [databaseMixin(UserModel), AccessMixin],
@@ -97,6 +98,10 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
       if (!now) throw new UserNotFound("ID", id);
       const past = await findPast(now, { version });
       return changeProfile(ctx, (user) => rules.revert(user, past));
+    },
+
+    async restore(ctx) {
+      return answerWith(ctx, await restoreUser(ctx));
     },
   }),
 

@@ -33,6 +33,7 @@ const BODIES: [string, string, () => Body, string, string[]][] = [
   ["PATCH", "/:id/quotas", () => ({ maxInterviews: 1 }), "", ["maxInterviews", "maxStorage"]],
   ["POST", "/lookup", () => ({ ids: [] }), "", ["ids", "keycloakIds", "emails"]],
   ["POST", "/:id/revert", () => ({ version: 1 }), "", ["version"]],
+  ["POST", "/:id/restore", () => ({}), "", []],
   ["POST", "/:id/stats/increment-interviews", () => ({}), "", []],
   ["POST", "/:id/quota/reservations", () => ({ resource: "storage" }), "", ["resource", "amount", "ttl"]],
   ["POST", `/:id/quota/reservations/${crypto.randomUUID()}/commit`, () => ({}), "", []],
@@ -84,7 +85,7 @@ describe("from another node", () => {
   test("the actions of contract 12 can be called, stats.apply and database.health among our own services, and no others", async () => {
     const spec = {
       users:
-        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert",
+        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore",
       stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply",
       avatars: "upload get remove",
       database: "health",

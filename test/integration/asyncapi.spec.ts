@@ -56,9 +56,13 @@ test("every event that is published is as its message says", async () => {
   await send("patch", "/quotas", { maxInterviews: 10 });
   for (let count = 0; count < 10; count++) await send("post", "/stats/increment-interviews");
   await send("delete", "");
+  await service.http
+    .post(`/api/v1/users/${user.id}/restore`)
+    .set(await service.admin())
+    .expect(200);
 
   const ours = messagesOn("user-events");
-  await waitFor(() => heard.some(({ eventType }) => eventType === "user.deleted"));
+  await waitFor(() => heard.some(({ eventType }) => eventType === "user.restored"));
   expect([...new Set(heard.map(({ eventType }) => eventType))].sort()).toEqual(ours.sort());
   for (const event of heard)
     expect([event.eventType, faultsOf(messageOf(event.eventType).payload, event)]).toEqual([

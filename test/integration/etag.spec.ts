@@ -177,6 +177,7 @@ describe("meta.version", () => {
     "users.getPreferences": ({ id }) => ({ id }),
     "users.updatePreferences": ({ id }) => ({ id, language: "de" }),
     "users.revert": ({ id }) => ({ id, version: 1 }),
+    "users.restore": ({ id }) => ({ id }),
     "stats.getQuotas": ({ id }) => ({ id }),
     "stats.setQuotas": ({ id }) => ({ id, maxInterviews: 1 }),
   };

@@ -72,7 +72,7 @@ const withoutIds = ({ body }: Answered, { id, keycloakId, email, profile }: Pers
 };
 
 test.each(SUFFIXES)("%s /users/me%s answers as /users/:id%s does for the owner", async (method, suffix) => {
-  const roles = ["/email", "/quotas", "/revert"].includes(suffix) ? ["admin"] : [];
+  const roles = ["/email", "/quotas", "/revert", "/restore"].includes(suffix) ? ["admin"] : [];
   const answers = [];
   for (const path of ["me", undefined]) {
     const person = await createUser(service);

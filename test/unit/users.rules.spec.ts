@@ -269,6 +269,31 @@ test("user.deleted has the reason user_request, admin_request or internal_reques
   expect(rules.removalReason({ internal: true }, "kc-1")).toBe("internal_request");
 });
 
+describe("a restore", () => {
+  const now = new Date("2026-03-31T00:00:00.000Z");
+  const deletedAt = (time: string) => ({ ...aUser, deletedAt: new Date(time) });
+
+  test("is possible until the last of 30 days has passed, to the millisecond", () => {
+    const inTime = deletedAt("2026-03-01T00:00:00.000Z");
+    expect(rules.restore(inTime, 30, now)?.set).toMatchObject({ deletedAt: null });
+    const late = deletedAt("2026-02-28T23:59:59.999Z");
+    expect(() => rules.restore(late, 30, now)).toThrow("was deleted more than 30 days ago");
+  });
+
+  test("removes the avatar from the row and its size from the storage", () => {
+    const user = { ...deletedAt("2026-03-30T00:00:00.000Z"), avatarKey: "k", avatarSize: 7, storageUsed: 10 };
+    expect(rules.restore(user, 30, now)).toEqual({
+      set: { deletedAt: null, avatarUrl: null, avatarKey: null, avatarSize: 0 },
+      add: { storageUsed: -7 },
+      event: { eventType: "user.restored", userId: user.id, data: { restoredAt: now.toISOString() } },
+    });
+  });
+
+  test("of a user that is not deleted changes nothing", () => {
+    expect(rules.restore(aUser, 30, now)).toBeUndefined();
+  });
+});
+
 test("the e-mail at sign-up must equal the one in the token, in any letter case", () => {
   const token = (email?: string, admin = false) => ({ internal: false, user: { sub: "kc", email, admin } });
   expect(rules.mayCreateWith("Ada@b.co", token("ada@B.co"))).toBe(true);

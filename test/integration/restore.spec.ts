@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { errorBody } from "../helpers/errors.ts";
+import { uploadOf } from "../helpers/form.ts";
+import { entriesOf } from "../helpers/history.ts";
+import { jpeg } from "../helpers/images.ts";
+import { allRows, createUser, type Person, rowOf } from "../helpers/people.ts";
+import { type Answered, type Asked, request } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+/** Contract 25: a deleted user is restored. */
+
+const events = collectEvents();
+let service: TestService;
+let admin: Headers;
+let person: Person;
+beforeAll(async () => {
+  service = await startService({ services: [events.schema] });
+  admin = await service.admin();
+});
+beforeEach(async () => {
+  person = await createUser(service);
+});
+afterAll(() => service.stop());
+
+type Headers = Record<string, string>;
+const users = "/api/v1/users";
+const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
+  request(service.url, { ...asked, headers: { ...asked.headers, ...headers } as Headers });
+const get = (rest = "") => ask({ path: `${users}/${person.id}${rest}` });
+const remove = async () =>
+  expect((await ask({ method: "DELETE", path: `${users}/${person.id}` })).status).toBe(200);
+const restore = (id = person.id) => ask({ method: "POST", path: `${users}/${id}/restore` });
+const eventsOf = async (type: string) => {
+  await outboxEmpty(service.database);
+  return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
+};
+const deletedDaysAgo = (days: number) =>
+  service.database.sql("UPDATE users SET deleted_at = now() - $2 * interval '1 day' WHERE id = $1", [
+    person.id,
+    days,
+  ]);
+/** Expects that a restore is refused and changes nothing. */
+async function refuses(status: number, message: string, code: string): Promise<void> {
+  const before = [await allRows(service), await entriesOf(service, person.id)];
+  const answer = await restore();
+  expect(answer.body).toEqual(errorBody(status, message, `${users}/${person.id}/restore`));
+  expect(answer.headers["x-error-code"]).toBe(code);
+  expect([await allRows(service), await entriesOf(service, person.id)]).toEqual(before);
+  expect(await eventsOf("user.restored")).toEqual([]);
+}
+
+test("a restored user is as before the deletion, and is found, changed and deleted like any other", async () => {
+  await ask({ method: "PATCH", path: `${users}/${person.id}/preferences`, body: { language: "de" } });
+  await ask({ method: "PATCH", path: `${users}/${person.id}/quotas`, body: { maxInterviews: 3 } });
+  const before = [(await get()).body, (await get("/preferences")).body, (await get("/quotas")).body];
+  await remove();
+  expect((await get()).status).toBe(404);
+  const answer = await restore();
+  const updatedAt = expect.any(String);
+  expect([answer.status, answer.body]).toEqual([200, { ...before[0], updatedAt }]);
+  expect(answer.headers.etag).toBe(`"${(await rowOf(service, person.id)).version}"`);
+  expect((await get()).body).toEqual(answer.body);
+  expect([(await get("/preferences")).body, (await get("/quotas")).body]).toEqual(before.slice(1));
+  const { status } = await ask({ path: `${users}/me` }, person.headers);
+  expect(status).toBe(200);
+  const deleted = await ask({ path: `${users}?deleted=true&keycloakId=${person.keycloakId}` });
+  expect(deleted.body.items).toEqual([]);
+  await remove();
+  expect((await restore()).status).toBe(200);
+});
+
+test("a restore publishes one user.restored and writes one entry in the history, with its event", async () => {
+  await remove();
+  const { deleted_at } = await rowOf(service, person.id);
+  await restore();
+  const [event, ...others] = await eventsOf("user.restored");
+  expect([event?.data, others]).toEqual([{ restoredAt: expect.stringMatching(/Z$/) }, []]);
+  const entries = await entriesOf(service, person.id);
+  expect(entries.slice(2)).toEqual([
+    expect.objectContaining({
+      version: 3,
+      by: { kind: "admin", id: "an-admin" },
+      eventId: event?.eventId,
+      changes: { deletedAt: { from: (deleted_at as Date).toISOString(), to: null } },
+    }),
+  ]);
+});
+
+test("a restored user has no avatar, and its storage no longer counts", async () => {
+  await ask(uploadOf(person.id, await jpeg()));
+  expect((await rowOf(service, person.id)).storage_used).not.toBe(0);
+  await remove();
+  const { body } = await restore();
+  expect([body.profile, body.stats]).toMatchObject([{ avatarUrl: null }, { storageUsed: 0 }]);
+  expect(await rowOf(service, person.id)).toMatchObject({ avatar_key: null, avatar_size: 0 });
+  const [entry] = (await entriesOf(service, person.id)).slice(-1);
+  expect(entry?.changes).toMatchObject({ avatarUrl: { from: expect.any(String), to: null } });
+  expect((await get("/avatar")).status).toBe(404);
+  expect((await ask(uploadOf(person.id, await jpeg()))).status).toBe(200);
+  expect((await get("/avatar")).status).toBe(200);
+});
+
+test("a user that is not deleted is answered with 200, unchanged and without an event", async () => {
+  const before = await rowOf(service, person.id);
+  const { status, body } = await restore();
+  expect([status, body.id]).toEqual([200, person.id]);
+  expect(await rowOf(service, person.id)).toEqual(before);
+  expect(await eventsOf("user.restored")).toEqual([]);
+});
+
+test("10 restores at the same moment publish one user.restored, and all are 200", async () => {
+  await remove();
+  const answers = await Promise.all(Array.from({ length: 10 }, () => restore()));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(await eventsOf("user.restored")).toHaveLength(1);
+  expect(await entriesOf(service, person.id)).toHaveLength(3);
+});
+
+test("a restore just before the end of the 30 days is 200", async () => {
+  await remove();
+  await deletedDaysAgo(29.99);
+  expect((await restore()).status).toBe(200);
+});
+
+test("a restore more than 30 days after the deletion is 410, and nothing changes", async () => {
+  await remove();
+  await deletedDaysAgo(30.01);
+  await refuses(410, `User with ID ${person.id} was deleted more than 30 days ago`, "RESTORE_TOO_LATE");
+});
+
+test("a restore of a user whose e-mail was taken, in any case, is 409, and nothing changes", async () => {
+  await remove();
+  await createUser(service, { email: person.email.toUpperCase() });
+  await refuses(409, `User with email ${person.email} already exists`, "EMAIL_TAKEN");
+});
+
+test("a restore of a user whose keycloakId was taken is 409, and nothing changes", async () => {
+  await remove();
+  await createUser(service, { keycloakId: person.keycloakId });
+  await refuses(409, `User with Keycloak ID ${person.keycloakId} already exists`, "KEYCLOAK_ID_TAKEN");
+});
+
+test("a sign-up and a restore at the same moment make one user, whichever is first", async () => {
+  const { keycloakId, email } = person;
+  for (let round = 0; round < 5; round++) {
+    await remove();
+    const body = { keycloakId, email, profile: { fullName: "New Person" } };
+    const [restored, created] = await Promise.all([restore(), ask({ method: "POST", path: users, body })]);
+    expect([restored.status, created.status].sort()).toEqual([restored.status === 200 ? 200 : 201, 409]);
+    const { body: listed } = await ask({ path: `${users}?keycloakId=${keycloakId}` });
+    expect(listed.items).toHaveLength(1);
+    person = { ...person, id: (listed.items as Person[])[0]?.id ?? "" };
+  }
+});
+
+test("a restore of a user that never was is 404, and one with a body 400", async () => {
+  expect((await restore(crypto.randomUUID())).status).toBe(404);
+  const path = `${users}/${person.id}/restore`;
+  expect((await ask({ method: "POST", path, body: { deletedAt: null } })).status).toBe(400);
+});
+
+test("/users/me/restore is 404 for the token of a deleted user", async () => {
+  const headers = await service.user(person.keycloakId, { roles: ["admin"] });
+  await remove();
+  expect((await ask({ method: "POST", path: `${users}/me/restore` }, headers)).status).toBe(404);
+});
