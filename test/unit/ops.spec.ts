@@ -63,6 +63,12 @@ test.each(alerts)("every metric of the alert $alert is exposed by a node", ({ ex
   for (const metric of metricsIn(expr)) expect(known()).toContain(metric);
 });
 
+test("the metric that the Helm chart scales by is exposed by a node", () => {
+  const [, metric] =
+    /metric: \{ name: (\w+) \}/.exec(read("helm/user-service/templates/autoscalers.yaml")) ?? [];
+  expect(known()).toContain(metric);
+});
+
 test("every alert has a runbook entry and a test, and there are no others", () => {
   const headings = [...read("../docs/runbook.md").matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
   expect(headings).toEqual(alerts.map(({ alert }) => alert));
