@@ -11,6 +11,8 @@ const write =
   (method: string, rest: string, body: (value: string) => object): Route["asked"] =>
   (id, value = "first") => ({ method, path: `${users}/${id}${rest}`, body: body(value) });
 
+const image = await jpeg();
+
 export const WRITES: Route[] = [
   { name: "PATCH /users/:id", asked: write("PATCH", "", (bio) => ({ profile: { bio } })) },
   { name: "PUT /users/:id/profile", asked: write("PUT", "/profile", (bio) => ({ fullName: "Ada", bio })) },
@@ -29,7 +31,7 @@ export const WRITES: Route[] = [
   },
   {
     name: "POST /users/:id/avatar",
-    asked: async (id) => uploadOf(id, await jpeg()),
+    asked: (id) => uploadOf(id, image),
   },
   { name: "DELETE /users/:id/avatar", asked: write("DELETE", "/avatar", () => ({})) },
   { name: "POST /users/:id/revert", asked: write("POST", "/revert", () => ({ version: 1 })) },

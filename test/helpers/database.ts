@@ -18,6 +18,10 @@ export type TestDatabase = {
   env: Record<string, string>;
   /** Runs SQL with the service's schema as the search path; returns the rows. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** Begins a transaction on a connection of its own. Ending the connection rolls it back. */
+  begin(): Promise<pg.Client>;
+  /** Whether a query waits for a lock. */
+  someoneWaits(): Promise<boolean>;
   /** Closes all connections of the service, as a restart of the server does. */
   cutConnections(): Promise<void>;
   drop(): Promise<void>;
@@ -37,12 +41,8 @@ export async function createDatabase({ migrated = true, locale = "" } = {}): Pro
   });
   const { host, port, user, password } = server();
   const role = migrated ? { user: "runtime", password: "runtime" } : { user, password };
-  const pool = new pg.Pool({
-    ...server(),
-    database: name,
-    max: 2,
-    options: "-c search_path=user_service,public",
-  });
+  const connection = { ...server(), database: name, options: "-c search_path=user_service,public" };
+  const pool = new pg.Pool({ ...connection, max: 2 });
   pool.on("error", () => {});
   return {
     env: {
@@ -53,6 +53,17 @@ export async function createDatabase({ migrated = true, locale = "" } = {}): Pro
       DATABASE_NAME: name,
     },
     sql: async (text, values) => (await pool.query(text, values)).rows,
+    async begin() {
+      const client = new pg.Client(connection);
+      await client.connect();
+      await client.query("BEGIN");
+      return client;
+    },
+    async someoneWaits() {
+      const waiting =
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+      return (await pool.query(waiting)).rows.length > 0;
+    },
     cutConnections: () =>
       asAdmin(async (client) => {
         await client.query(

@@ -1,4 +1,4 @@
-import pg from "pg";
+import type pg from "pg";
 import { createUser } from "./people.ts";
 import type { TestService } from "./service.ts";
 
@@ -62,24 +62,9 @@ export function reservationsOf(getService: () => TestService) {
 
   /** Locks a user's row in a transaction of its own, until the connection ends. */
   async function lockUser(id: string): Promise<pg.Client> {
-    const { env } = getService().database;
-    const client = new pg.Client({
-      host: env.DATABASE_HOST,
-      port: Number(env.DATABASE_PORT),
-      user: env.DATABASE_USER,
-      password: env.DATABASE_PASSWORD,
-      database: env.DATABASE_NAME,
-    });
-    await client.connect();
-    await client.query("BEGIN");
-    await client.query("SELECT FROM user_service.users WHERE id = $1 FOR UPDATE", [id]);
+    const client = await getService().database.begin();
+    await client.query("SELECT FROM users WHERE id = $1 FOR UPDATE", [id]);
     return client;
-  }
-
-  async function someoneWaits(): Promise<boolean> {
-    const waiting =
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    return (await getService().database.sql(waiting)).length > 0;
   }
 
   return {
@@ -97,6 +82,5 @@ export function reservationsOf(getService: () => TestService) {
     created,
     uploaded,
     lockUser,
-    someoneWaits,
   };
 }

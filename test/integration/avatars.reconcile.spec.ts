@@ -127,16 +127,21 @@ test("an upload whose user is deleted before its objects are stored leaves none 
 
 test("an upload whose user is deleted while the image is decoded leaves no object behind", async () => {
   const anna = await createUser(service);
-  const received = Promise.withResolvers<void>();
+  const [begun, deleted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const run = jest.spyOn(WorkQueue.prototype, "run");
   run.mockImplementation(function (this: Queue, work, place) {
-    if (place?.weight) received.resolve(); // its conversion begins, and lasts longer than the deletion
-    return original.call(this, work, place) as never;
+    const convert = async () => {
+      begun.resolve();
+      await deleted.promise;
+      return work();
+    };
+    return original.call(this, place?.weight ? convert : work, place) as never; // only conversions have a weight
   });
-  const uploading = upload(anna, await jpeg({ width: 6000, height: 6000 }));
-  await received.promise;
+  const uploading = upload(anna, await jpeg());
+  await begun.promise;
   expect((await remove(anna)).status).toBe(200);
   run.mockRestore();
+  deleted.resolve();
   expect((await uploading).status).toBe(404);
   expect(await namesOf(anna.id)).toEqual([]);
 });

@@ -107,7 +107,7 @@ test("stop() stops the server for good, and a second stop() is harmless", async 
   await expectDown(postgres);
 
   await postgres.stop();
-  await sleep(1_000); // a supervisor that goes on would have started it by now
+  await sleep(500); // a supervisor that goes on would have started it by now
   await expectDown(postgres);
 });
 

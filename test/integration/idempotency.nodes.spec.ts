@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
-import { blockEmail, someoneWaits } from "../helpers/block-email.ts";
+import { blockEmail } from "../helpers/block-email.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
 import { newUser } from "../helpers/people.ts";
 import { INTERNAL_TOKEN, type ServiceProcess, spawnService } from "../helpers/process.ts";
@@ -78,7 +78,7 @@ test("a repeat on the other node is 409 with Retry-After: 1 while the first runs
   const [headers, body] = [key(), newUser()];
   const blocker = await blockEmail(database, body.email);
   const first = create(nodes[0], headers, body).catch(() => "cut off");
-  await waitFor(() => someoneWaits(database));
+  await waitFor(database.someoneWaits);
   const busy = await create(nodes[1], headers, body);
   expect([busy.status, busy.headers["retry-after"]]).toEqual([409, "1"]);
   nodes[0]?.child.kill("SIGKILL");

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { User } from "../../services/users/users.contract.ts";
-import { blockEmail, someoneWaits } from "../helpers/block-email.ts";
+import { blockEmail } from "../helpers/block-email.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { allRows, createUser, newUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
@@ -102,7 +102,7 @@ describe("POST /users with an Idempotency-Key", () => {
     const [headers, body] = [key(), newUser()];
     const blocker = await blockEmail(service.database, body.email);
     const first = create(headers, body).then((answer) => answer);
-    await waitFor(() => someoneWaits(service.database));
+    await waitFor(service.database.someoneWaits);
     const busy = await create(headers, body).expect(409);
     expect(busy.headers["retry-after"]).toBe("1");
     await blocker.end();

@@ -10,11 +10,14 @@ import { waitFor } from "../helpers/wait-for.ts";
 
 let service: TestService;
 let ingest: (messages: Message[]) => Promise<void>;
+let retry: () => Promise<void>;
 beforeAll(async () => {
   service = await startService();
   const module = await import("../../services/ingest/ingest.ts");
-  const { broker } = service;
-  ingest = (messages) => module.ingest({ broker, logger: broker.logger }, messages);
+  const { retryWaiting } = await import("../../services/ingest/retry.ts");
+  const runner = { broker: service.broker, logger: service.broker.logger };
+  ingest = (messages) => module.ingest(runner, messages);
+  retry = () => retryWaiting(runner);
   // causes an exception while an event is counted
   const refused = "CHECK (event_id NOT LIKE '%refused%')";
   await service.database.sql(`ALTER TABLE processed_events ADD CONSTRAINT refused ${refused}`);
@@ -65,6 +68,7 @@ const makeDue = () =>
 const retriesOver = (ms = 20_000) =>
   waitFor(async () => {
     await makeDue();
+    await retry(); // sooner than the service does
     const waiting = "SELECT 1 FROM dead_letters WHERE retry_at IS NOT NULL LIMIT 1";
     return (await service.database.sql(waiting)).length === 0;
   }, ms);

@@ -178,14 +178,9 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
 });
 
 describe("logs to Loki and spans to a collector", () => {
-  let database: TestDatabase;
-  beforeAll(async () => {
-    database = await createDatabase();
-  });
-  afterAll(() => database?.drop());
-
   /** Starts a service with this environment, sends requests, and stops it. */
   async function life(env: Record<string, string>) {
+    const database = await createDatabase();
     const service = await spawnService({ ...database.env, LOG_LEVEL: "info", ...env });
     try {
       await service.ready();
@@ -196,52 +191,56 @@ describe("logs to Loki and spans to a collector", () => {
       const stoppedAt = performance.now();
       service.child.kill("SIGTERM");
       const code = await service.ended;
-      return { service, statuses, asking, code, stopping: performance.now() - stoppedAt };
+      return { lines: linesOf(service), statuses, asking, code, stopping: performance.now() - stoppedAt };
     } finally {
       await service.remove();
+      await database.drop();
     }
   }
+  type Life = Awaited<ReturnType<typeof life>>;
+
+  let loki: Awaited<ReturnType<typeof startCollector>>;
+  let [listening, refusing, frozen]: Life[] = [];
+  beforeAll(async () => {
+    loki = await startCollector();
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+    const port = await freePort();
+    const silent = createServer(() => {}).listen(port);
+    const [LOKI_HOST, JAEGER_ENDPOINT] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port}/v1/traces`];
+    // all at once, as a life ends with time limits
+    [listening, refusing, frozen] = await Promise.all([
+      life({ LOKI_HOST: loki.url }),
+      life({ LOKI_HOST: nobody, JAEGER_ENDPOINT: `${nobody}/api/traces` }),
+      life({ LOKI_HOST, JAEGER_ENDPOINT }),
+    ]);
+    silent.close();
+    await loki.stop();
+  });
   const fine = { code: 0, statuses: Array(50).fill(201) };
 
-  test("Loki gets all log lines including the last one, with the level as a label", async () => {
-    const loki = await startCollector();
-    const { service, ...outcome } = await life({ LOKI_HOST: loki.url });
-    await loki.stop();
-    expect(outcome).toMatchObject(fine);
+  test("Loki gets all log lines including the last one, with the level as a label", () => {
+    expect(listening).toMatchObject(fine);
     expect(loki.posted.map(({ path }) => path)).toContain("/loki/api/v1/push");
     const streams = loki.posted.flatMap(({ body }) => JSON.parse(String(body)).streams);
     const lines = streams.flatMap(({ values }) =>
       values.map(([, text]: [string, string]) => JSON.parse(text)),
     );
-    expect(lines).toEqual(linesOf(service));
+    expect(lines).toEqual(listening?.lines);
     expect(lines.filter(({ action }) => action === "request")).toHaveLength(50);
     expect(streams[0].stream).toMatchObject({ service: "user-service", level: "info" });
   });
 
-  test("if nothing listens, the service works, stops in time and logs once that spans are lost", async () => {
-    const nowhere = `http://127.0.0.1:${await freePort()}`;
-    const { service, ...outcome } = await life({
-      LOKI_HOST: nowhere,
-      JAEGER_ENDPOINT: `${nowhere}/api/traces`,
-    });
-    expect(outcome).toMatchObject(fine);
-    expect(outcome.stopping).toBeLessThan(10_000);
-    expect(linesOf(service).filter(({ level }) => level !== "info")).toEqual([
+  test("if nothing listens, the service works, stops in time and logs once that spans are lost", () => {
+    expect(refusing).toMatchObject(fine);
+    expect(refusing?.stopping).toBeLessThan(10_000);
+    expect(refusing?.lines.filter(({ level }) => level !== "info")).toEqual([
       expect.objectContaining({ message: expect.stringMatching(/^Spans are lost: JAEGER_ENDPOINT: /) }),
     ]);
   });
 
-  test("if they never respond, the service works and stops in time", async () => {
-    const port = await freePort();
-    const sockets = createServer(() => {}).listen(port);
-    const frozen = `http://127.0.0.1:${port}`;
-    const { asking, stopping, ...outcome } = await life({
-      LOKI_HOST: frozen,
-      JAEGER_ENDPOINT: `${frozen}/v1/traces`,
-    });
-    sockets.close();
-    expect(outcome).toMatchObject(fine);
-    expect(asking).toBeLessThan(20_000);
-    expect(stopping).toBeLessThan(10_000);
+  test("if they never respond, the service works and stops in time", () => {
+    expect(frozen).toMatchObject(fine);
+    expect(frozen?.asking).toBeLessThan(20_000);
+    expect(frozen?.stopping).toBeLessThan(10_000);
   });
 });

@@ -27,7 +27,6 @@ const {
   stateOf,
   created,
   lockUser,
-  someoneWaits,
 } = reservationsOf(() => service);
 
 describe("POST …/reservations/:reservationId/commit", () => {
@@ -214,7 +213,7 @@ describe("an expired reservation", () => {
     const { reservationId } = await reserved(id, { resource: "interviews" });
     const holder = await lockUser(id);
     const waits = commit(id, reservationId).then((answer) => answer);
-    await waitFor(someoneWaits);
+    await waitFor(service.database.someoneWaits);
     await expire(reservationId);
     await holder.end();
     expect((await waits).headers["x-error-code"]).toBe("RESERVATION_EXPIRED");

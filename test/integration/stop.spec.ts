@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "@jest/globals";
@@ -65,25 +66,31 @@ test("SIGTERM under load: every accepted request gets its response, and the exit
   await outboxEmpty(database, 100); // what was committed was published
 });
 
+/** Sends a sign-up that waits until `release`: nobody can write to the table before. */
+async function holdSignUp() {
+  const lock = await database.begin();
+  await lock.query("LOCK TABLE users IN SHARE MODE");
+  const answer = postUser(service.url).catch(() => "cut off" as const);
+  await waitFor(database.someoneWaits);
+  return { answer, release: () => lock.end() };
+}
+
 test("SIGTERM: not ready at once, and a delayed request and one whose body is incomplete get their responses", async () => {
   await startReady();
   const path = `${service.url}/api/v1/users`;
   const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
   const body = JSON.stringify({ keycloakId: "slow", email: "slow@x.org", profile: { fullName: "Slow" } });
-  const slow = new Promise<number | undefined>((resolve, reject) => {
-    const req = request(path, { method: "POST", headers }, (res) => resolve(res.resume().statusCode));
-    req.on("error", reject).write(body.slice(0, 20));
-    setTimeout(() => req.end(body.slice(20)), 1_500);
-  });
-  const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.2)");
-  await sleep(100);
-  const held = postUser(service.url);
-  await sleep(100);
+  const slow = request(path, { method: "POST", headers });
+  const answered = once(slow, "response");
+  slow.write(body.slice(0, 20));
+  const held = await holdSignUp();
   service.child.kill("SIGTERM");
   await waitFor(async () => (await statusOf(`${service.nodeUrl}/health/ready`)) === 503, 800);
-  expect((await held).status).toBe(201);
-  expect(await slow).toBe(201);
-  await locked;
+  await waitFor(async () => (await statusOf(`${service.url}/health/live`)) === 0); // no new connections
+  await held.release();
+  expect(await held.answer).toMatchObject({ status: 201 });
+  slow.end(body.slice(20));
+  expect((await answered)[0].resume().statusCode).toBe(201);
   expect(await service.ended).toBe(0);
 });
 
@@ -113,10 +120,7 @@ test("SIGTERM that arrives twice at once, as npm passes on what a terminal sends
 
 test("SIGTERM: a second signal ends the process at once", async () => {
   await startReady();
-  const locked = database.sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)");
-  await sleep(100);
-  const held = postUser(service.url).catch(() => "cut off");
-  await sleep(100);
+  const held = await holdSignUp();
   service.child.kill("SIGTERM");
   await sleep(300);
   expect(service.child.exitCode).toBeNull();
@@ -124,6 +128,6 @@ test("SIGTERM: a second signal ends the process at once", async () => {
   service.child.kill("SIGTERM");
   expect(await service.ended).toBe(1);
   expect(Date.now() - secondAt).toBeLessThan(500);
-  expect(await held).toBe("cut off");
-  await locked;
+  expect(await held.answer).toBe("cut off");
+  await held.release();
 });
