@@ -3,6 +3,7 @@ export const project = (name, options = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.spec.ts`],
   modulePathIgnorePatterns: ["<rootDir>/dist/"],
+  injectGlobals: false, // specs import them from @jest/globals
   moduleNameMapper: { "^@rushstack/ts-command-line$": "<rootDir>/test/helpers/empty-module.cjs" }, // umzug loads a command line that nobody uses
   extensionsToTreatAsEsm: [".ts"],
   transform: {

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ServiceBroker, ServiceSchema } from "moleculer";
+import type { Service, ServiceBroker, ServiceSchema } from "moleculer";
 import supertest from "supertest";
+import type { GatewayState } from "../../services/api/gateway-overrides.ts";
 import { actionContracts, checkResults } from "./check-results.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { freePort } from "./free-port.ts";
@@ -73,6 +74,9 @@ export async function startService(
     admin: () => user("an-admin", { roles: ["admin"] }),
     internal: { "x-internal-token": INTERNAL_TOKEN },
     async stop() {
+      const gateway = broker.getLocalService("api") as Service & GatewayState;
+      // tests leave no client to wait for; how a node stops is tested in its own process
+      Object.assign(gateway, { drain: async () => gateway.server.closeAllConnections() });
       await broker.stop();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });
