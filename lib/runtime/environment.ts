@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "./config-error.ts";
+import { partsOfUrl } from "./database-url.ts";
 import { readSecret } from "./secret-file.ts";
 
 /** The services that a node can run, as named in SERVICES (contract 8). */
@@ -86,6 +87,14 @@ const url = (): Variable<string | undefined> => ({
   fallback: undefined,
 });
 
+/** An address that stands for other variables; the value is these. */
+const databaseUrl = (): Variable<Record<string, string> | undefined> => ({
+  parse: partsOfUrl,
+  allowed: "an address such as postgres://user:password@host:5432/database?sslmode=verify-full",
+  fallback: undefined,
+  secret: true,
+});
+
 /** The path of a file; the value is its content. */
 const pemFile = (): Variable<string | undefined> => ({
   parse: (path) => {
@@ -117,6 +126,7 @@ const listOf = <Item, Fallback extends Item[] | undefined = undefined>(
 export const VARIABLES = {
   PORT: port(3003),
   NODE_ENV: oneOf(["production", "development", "test"], "development"),
+  DATABASE_URL: databaseUrl(),
   DATABASE_HOST: host({ sockets: true }),
   DATABASE_PORT: port(5432),
   DATABASE_NAME: text("ai_video_interview"),
@@ -199,14 +209,21 @@ export type Values = { [Name in keyof Variables]: Variables[Name]["fallback"] };
  * @throws ConfigError for the first variable that is not valid, or whose file cannot be read
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): Values {
-  const entries = Object.entries<Variable<unknown>>(VARIABLES).map(([name, variable]) => {
-    const text = variable.secret ? readSecret(env, name) : env[name]?.trim();
-    if (!text) return [name, variable.fallback];
-    const value = variable.parse(text);
-    if (value !== undefined) return [name, value];
-    throw new ConfigError(`${name}: ${shown(text, variable)} is not valid; allowed: ${variable.allowed}`);
-  });
-  return Object.fromEntries(entries) as Values;
+  const parts = read(env, "DATABASE_URL", VARIABLES.DATABASE_URL) ?? {};
+  for (const name of Object.keys(parts))
+    if (env[name]?.trim())
+      throw new ConfigError(`${name}: is set, and DATABASE_URL contains it too; allowed: one of them`);
+  const whole = { ...env, ...parts };
+  const entries = Object.entries<Variable<unknown>>(VARIABLES);
+  return Object.fromEntries(entries.map(([name, variable]) => [name, read(whole, name, variable)])) as Values;
+}
+
+function read<Value>(env: NodeJS.ProcessEnv, name: string, variable: Variable<Value>): Value {
+  const text = variable.secret ? readSecret(env, name) : env[name]?.trim();
+  if (!text) return variable.fallback;
+  const value = variable.parse(text);
+  if (value !== undefined) return value;
+  throw new ConfigError(`${name}: ${shown(text, variable)} is not valid; allowed: ${variable.allowed}`);
 }
 
 /** A value as a message may show it: on one line, without secrets, also inside an address. */

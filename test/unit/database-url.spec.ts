@@ -1,0 +1,56 @@
+import { describe, expect, test } from "@jest/globals";
+import { readConfig } from "../../lib/runtime/config.ts";
+
+const databaseOf = (env: Record<string, string>) => readConfig(env).database;
+
+test("DATABASE_URL stands for the variables of its parts", () => {
+  const url = "postgres://anna:p%40ss%2F@db.example.org:5433/hiring?sslmode=require";
+  expect(databaseOf({ DATABASE_URL: url })).toMatchObject({
+    host: "db.example.org",
+    port: 5433,
+    name: "hiring",
+    user: "anna",
+    password: "p@ss/",
+    ssl: { rejectUnauthorized: false },
+  });
+});
+
+test.each([
+  ["postgresql://db", { host: "db", port: 5432, name: "ai_video_interview", user: "postgres" }],
+  ["postgres://[::1]:5433/", { host: "::1", port: 5433 }],
+  ["postgres://%2Fvar%2Frun%2Fpostgresql/x", { host: "/var/run/postgresql", name: "x" }],
+])("DATABASE_URL may be %s, and what it leaves out has its default", (DATABASE_URL, parts) => {
+  expect(databaseOf({ DATABASE_URL })).toMatchObject(parts);
+});
+
+test("what DATABASE_URL leaves out may be a variable", () => {
+  const env = { DATABASE_URL: "postgres://anna@db/hiring", DATABASE_PASSWORD: "hunter2" };
+  expect(databaseOf(env)).toMatchObject({ host: "db", user: "anna", password: "hunter2" });
+});
+
+test("a part of DATABASE_URL is checked as its variable, and names it", () => {
+  expect(() => databaseOf({ DATABASE_URL: "postgres://db/x?sslmode=prefer" })).toThrow(
+    /^DATABASE_SSL_MODE: "prefer" is not valid/,
+  );
+});
+
+test("a variable that DATABASE_URL contains too is refused, whatever its value", () => {
+  expect(() => databaseOf({ DATABASE_URL: "postgres://db/x", DATABASE_HOST: "other" })).toThrow(
+    /^DATABASE_HOST: is set, and DATABASE_URL contains it too/,
+  );
+});
+
+describe("DATABASE_URL is refused without showing it", () => {
+  test.each([
+    ["another scheme", "mysql://anna:hunter2@db/x"],
+    ["no host", "postgres:///x"],
+    ["an invalid port", "postgres://anna:hunter2@db:99999/x"],
+    ["a parameter that has no variable", "postgres://anna:hunter2@db/x?sslcrl=file"],
+    ["an invalid percent-encoding", "postgres://anna:hunter2%@db/x"],
+    ["no address", "db"],
+  ])("with %s", (_, DATABASE_URL) => {
+    const refused = () => databaseOf({ DATABASE_URL });
+    expect(refused).toThrow(/^DATABASE_URL: its value is not valid; allowed: an address such as postgres:/);
+    expect(refused).not.toThrow(/hunter2/);
+  });
+});
