@@ -5,7 +5,7 @@ import {
   IncrementalAlterConfigOperationTypes,
 } from "@platformatic/kafka";
 import type { Warn } from "./client.ts";
-import { createCommand, noteRight, withRight } from "./rights.ts";
+import { createCommand, noteRight } from "./rights.ts";
 
 /**
  * The topics through which nodes exchange packets. Moleculer names them: `MOL-namespace.COMMAND` is read by every node,
@@ -29,21 +29,20 @@ const NODE_COMMANDS = ["EVENT", "REQ", "RES", "DISCOVER", "INFO", "PING", "PONG"
 export async function ensureTopics(admin: Admin, topics: string[], warn: Warn): Promise<void> {
   const existing = await admin.listTopics();
   const missing = topics.filter((topic) => !existing.includes(topic));
-  const right = (topic: string) => `CREATE on topic ${topic}`;
-  for (const topic of topics) if (existing.includes(topic)) noteRight(right(topic), undefined, warn); // not needed
-  const create = (topic: string) =>
-    withRight(right(topic), warn, () => createTopic(admin, topic), `run ${commandFor(topic)}`);
-  const attempts = await Promise.allSettled(missing.map(create)); // so that each denial is reported
-  for (const attempt of attempts) if (attempt.status === "rejected") throw attempt.reason;
+  const error = await createTopics(admin, missing).catch((error) => error);
+  for (const topic of topics) {
+    const remedy = `run ${createCommand(topic, 1, CONFIG)}`;
+    noteRight(`CREATE on topic ${topic}`, missing.includes(topic) ? error : undefined, warn, remedy);
+  }
+  if (error) throw error;
 }
 
-async function createTopic(admin: Admin, topic: string): Promise<void> {
-  await admin.createTopics({ topics: [topic], partitions: 1, configs }).catch((error) => {
+async function createTopics(admin: Admin, topics: string[]): Promise<void> {
+  if (topics.length === 0) return;
+  await admin.createTopics({ topics, partitions: 1, configs }).catch((error) => {
     if (!findErrorBy(error, "apiId", "TOPIC_ALREADY_EXISTS")) throw error; // another node was faster
   });
 }
-
-const commandFor = (topic: string): string => createCommand(topic, 1, CONFIG);
 
 /** Gives topics that somebody else created the same retention, if this node has the right to. */
 export async function shortenRetention(admin: Admin, topics: string[]): Promise<void> {
@@ -58,13 +57,10 @@ export async function shortenRetention(admin: Admin, topics: string[]): Promise<
 
 /** Deletes topics, those that are gone already included. */
 export async function removeTopics(admin: Admin, topics: string[]): Promise<void> {
-  await Promise.all(
-    topics.map((topic) =>
-      admin.deleteTopics({ topics: [topic] }).catch((error) => {
-        if (!findErrorBy(error, "apiId", "UNKNOWN_TOPIC_OR_PARTITION")) throw error;
-      }),
-    ),
-  );
+  if (topics.length === 0) return;
+  await admin.deleteTopics({ topics }).catch((error) => {
+    if (!findErrorBy(error, "apiId", "UNKNOWN_TOPIC_OR_PARTITION")) throw error;
+  });
 }
 
 /**

@@ -11,6 +11,9 @@ const PORTION = { broker: 10 * 2 ** 20, topic: 2 ** 20 };
 /** In ms: the delay before topics are looked for again whose leader has changed or is unavailable. */
 const RETRY = { first: 100, last: 1_000 };
 
+/** In ms: how long a broker may not know of topics that another one has just created. */
+const NEW_TOPICS = 1_000;
+
 type Handlers = {
   /** Creates the missing ones of these topics. */
   ensure(topics: string[]): Promise<void>;
@@ -50,7 +53,9 @@ export class PacketReader {
    */
   async open(): Promise<void> {
     await this.#on.ensure(this.#topics);
-    this.#read(await this.#locate(this.#topics));
+    const locate = () => this.#locate(this.#topics);
+    const again = () => pause(NEW_TOPICS, this.#stop.signal).then(locate);
+    this.#read(await locate().catch(again));
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Admin, Producer } from "@platformatic/kafka";
+import { Admin, type Producer } from "@platformatic/kafka";
 import { type Transit, Transporters } from "moleculer";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { heard } from "../runtime/listening.ts";
@@ -164,9 +164,14 @@ export class KafkaTransporter extends Transporters.Kafka {
   override async disconnect(): Promise<void> {
     this.#stop.abort();
     this.#reader?.close().catch(() => {}); // or it would create the topics again
-    if (this.admin && this.connected)
-      await within(WITHIN.remove, removeTopics(this.admin, this.#ownTopics)).catch(() => {});
+    await within(WITHIN.remove, this.#removeOwnTopics()).catch(() => {});
     await this.#close();
+  }
+
+  /** With a client of its own, because the other one is closed if the node has created its topics and not joined. */
+  async #removeOwnTopics(): Promise<void> {
+    const admin = new Admin(this.#connection);
+    await removeTopics(admin, this.#ownTopics).finally(() => admin.close());
   }
 
   async #close(): Promise<void> {
