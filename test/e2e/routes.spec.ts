@@ -42,6 +42,10 @@ const ROUTES: [method: string, path: string, status: number, body?: object][] = 
   ["POST", `${users}/ID/quota/reservations`, 201, { resource: "interviews" }],
   ["POST", `${users}/ID/quota/reservations/${MISSING}/commit`, 404],
   ["DELETE", `${users}/ID/quota/reservations/${MISSING}`, 404],
+  ["GET", `${users}/ID/history`, 200],
+  ["GET", `${users}/ID?version=1`, 200],
+  ["GET", `${users}/ID?version=99`, 404],
+  ["POST", `${users}/ID/revert`, 403, { version: 1 }], // for admins only
   ["GET", `${users}/ID/avatar`, 404],
   ["POST", `${users}/ID/avatar`, 200],
   ["GET", `${users}/ID/avatar?size=64`, 200],
