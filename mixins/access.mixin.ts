@@ -2,9 +2,9 @@ import type { Context, ServiceSchema } from "moleculer";
 import { type Access, callerOf, demandOwnership, demandRole, type Meta } from "../lib/contract/caller.ts";
 import { UserNotFound } from "../lib/contract/errors.ts";
 import type { UserRow } from "../models/user.ts";
-import { findUser } from "../models/user-row.ts";
+import { findAnyUser, findUser } from "../models/user-row.ts";
 
-/** For the handler of an action with `access: "owner"`: the user with the given `id`, as read by the access check. */
+/** For the handler of an action with `access: "owner"` or `"person"`: the user with the given `id`, as read by the access check. */
 export const userOf = (ctx: Pick<Context, "locals">): UserRow => ctx.locals.user;
 
 type Checked = Context<{ id: string; keycloakId: string }, Meta, { user?: UserRow }>;
@@ -18,10 +18,10 @@ export async function checkAccess(ctx: Checked): Promise<void> {
   const caller = callerOf(ctx.meta);
   demandRole(access, caller);
   if (access === "keycloak-owner") demandOwnership(ctx.params.keycloakId, caller);
-  if (access !== "owner") return;
-  const user = await findUser(ctx.params.id);
+  if (access !== "owner" && access !== "person") return;
+  const user = await (access === "owner" ? findUser : findAnyUser)(ctx.params.id);
   if (!user) throw new UserNotFound("ID", ctx.params.id);
-  demandOwnership(user.keycloakId, caller);
+  demandOwnership(user.keycloakId, access === "person" ? { ...caller, internal: false } : caller);
   ctx.locals.user = user;
 }
 

@@ -48,6 +48,19 @@ export function findUser(id: string): Read {
   return read;
 }
 
+const FIND_ANY = { name: "find-any-user", text: `SELECT ${USER_COLUMNS} FROM users WHERE id = $1` };
+
+/**
+ * Reads the current row; nothing is cached.
+ * @param id in lower case
+ * @returns the user's row, also if the user is deleted
+ * @throws DependencyUnavailable
+ */
+export async function findAnyUser(id: string): Read {
+  const [row] = await query<UserRow>(FIND_ANY, [id]);
+  return row;
+}
+
 /**
  * @param ids in lower case
  * @returns the rows of those users that exist and are not deleted

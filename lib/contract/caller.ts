@@ -29,15 +29,19 @@ export type Meta = {
  * The callers that an action allows; each action declares one of these (contract 2).
  * - `anyone`
  * - `owner`: the user with this `id`; admin, internal
+ * - `person`: the user with this `id`, also if deleted; an admin's token, also with an internal one
  * - `keycloak-owner`: the user with this `keycloakId`; admin, internal
  * - `admin`: admin, internal
  * - `admin-only`: an admin's token, also with an internal one
  * - `internal`: other services only
  */
-export type Access = "anyone" | "owner" | "keycloak-owner" | "admin" | "admin-only" | "internal";
+export type Access = "anyone" | "owner" | "person" | "keycloak-owner" | "admin" | "admin-only" | "internal";
 
 /** A call without a caller comes from inside the cluster, which is the boundary of trust (contract 12). */
 export const callerOf = (meta: Meta): Caller => meta.caller ?? { internal: true };
+
+/** What a service may not do on its own: it needs the token of a user. */
+const NEEDS_USER: Access[] = ["person", "admin-only"];
 
 /**
  * The checks that need no params: the caller is checked before the params are validated (contract 3).
@@ -45,9 +49,10 @@ export const callerOf = (meta: Meta): Caller => meta.caller ?? { internal: true 
  */
 export function demandRole(access: Access, caller: Caller): void {
   const { internal, user } = caller;
-  if (access === "anyone" || (internal && access !== "admin-only")) return;
+  if (access === "anyone" || (internal && !NEEDS_USER.includes(access))) return;
   if (!internal && !user) throw new Unauthorized();
   if (access === "internal") throw new Forbidden("For internal services only");
+  if (access === "person" && !user) throw new Forbidden("For the user and administrators only");
   if (access.startsWith("admin") && !user?.admin) throw new Forbidden("For administrators only");
 }
 

@@ -177,6 +177,10 @@ export const url = (): Field<string> => ({ type: "string", nullable: false, sche
 /** An image, returned by an action as a stream; null if the caller already has it. */
 export const image = (): Field<Readable | null> => ({ type: "image" });
 
+/** A result that an action returns as a stream of its JSON, because it may be large. */
+export const streamed = ({ type, ...schema }: Field): Field<Readable> =>
+  ({ type, ...schema, streamed: true }) as Field<Readable>;
+
 /** An object of exactly these fields. `name` makes it a named schema in the documents. */
 export const object = <Of extends Fields>(props: Of, name?: string): Field<InferAll<Of>, InferAllGiven<Of>> =>
   ({ type: "object", nullable: false, strict: true, props, ...(name && { schemaName: name }) }) as Field<

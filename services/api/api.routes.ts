@@ -2,6 +2,7 @@ import type { ActionContract } from "../../lib/contract/action.ts";
 import { call } from "../../lib/contract/call.ts";
 import { type Actions, REST_ACTIONS } from "../contracts.ts";
 import { sendAvatar } from "./avatar-image.ts";
+import { sendExport } from "./document.ts";
 import type { Binding, Handler } from "./gateway.types.ts";
 import { withMyId } from "./me.ts";
 import { receiveFile, UPLOAD_WITHIN } from "./upload.ts";
@@ -18,6 +19,7 @@ const uploadAvatar: Handler = function (req, res, next) {
 /** Routes that are more than JSON in and JSON out, by their actions. */
 const SPECIAL: Partial<Record<keyof Actions, Omit<Binding, "action">>> = {
   "avatars.upload": { handler: uploadAvatar, streamsBody: true },
+  "users.export": { handler: sendExport },
   "avatars.get": { handler: sendAvatar, query: ["size", "v"], ignoresOtherQuery: true },
 };
 

@@ -136,6 +136,14 @@ export const actions = {
     summary: "Count one more interview, like one `interview.created`",
     example: { params: ada, result: { ...zero, interviewsCreated: 1, interviewsActive: 1 } },
   }),
+  /** For the export of a user, deleted or not. */
+  getAny: action({
+    access: "person",
+    visibility: "public",
+    params: { id },
+    result: object({ stats: Stats, quotas: Quotas }),
+    summary: "Get the counters and the quotas of a user, also of a deleted one",
+  }),
   getQuotas: action({
     rest: "GET /users/:id/quotas",
     access: "owner",

@@ -15,7 +15,7 @@ import { commitReservation, releaseReservation } from "./stats.end.ts";
 import { presentQuotas, presentReservation, presentStats } from "./stats.presenter.ts";
 import { countRecent, purgeReservations, reserve } from "./stats.reservations.ts";
 import { setQuotas, toSamples } from "./stats.rules.ts";
-import { findUsage, purgeProcessed } from "./stats.store.ts";
+import { findAnyUsage, findUsage, purgeProcessed } from "./stats.store.ts";
 
 sharedGaugeOf(
   "user_service_quota_reservations",
@@ -38,6 +38,11 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { stopping: Abor
       const add = CONSUMED["interview.created"].effect({ interviewId: "" });
       return once(ctx, async (tx) => presentStats(await changeUser("stats", ctx, () => ({ add }), tx)));
     },
+
+    getAny: async (ctx) => ({
+      stats: presentStats(userOf(ctx)),
+      quotas: presentQuotas(await findAnyUsage(ctx.params.id)),
+    }),
 
     getQuotas: async (ctx) => presentQuotas(reportVersion(ctx, await findUsage(ctx.params.id))),
 

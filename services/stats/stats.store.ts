@@ -57,7 +57,7 @@ const FIND_USAGE = {
       FROM quota_reservations
       WHERE user_id = users.id AND state = 'open' AND expires_at > statement_timestamp()
     ) AS reserved
-    WHERE id = $1 AND deleted_at IS NULL`,
+    WHERE id = $1`,
 };
 
 /**
@@ -65,7 +65,20 @@ const FIND_USAGE = {
  * @throws UserNotFound, DependencyUnavailable
  */
 export async function findUsage(id: string, tx?: Transaction): Promise<Usage> {
-  const [usage] = await query<Usage>(FIND_USAGE, [id], tx);
+  const usage = await findAnyUsage(id, tx);
+  if (usage.deletedAt) throw new UserNotFound("ID", id);
+  return usage;
+}
+
+/**
+ * The same, also of a deleted user.
+ * @throws UserNotFound, DependencyUnavailable
+ */
+export async function findAnyUsage(
+  id: string,
+  tx?: Transaction,
+): Promise<Usage & Pick<UserRow, "deletedAt">> {
+  const [usage] = await query<Usage & Pick<UserRow, "deletedAt">>(FIND_USAGE, [id], tx);
   if (!usage) throw new UserNotFound("ID", id);
   return usage;
 }

@@ -1,8 +1,34 @@
 import { action } from "../../lib/contract/action.ts";
 import { EmailTaken, KeycloakIdTaken, RestoreTooLate } from "../../lib/contract/errors.ts";
-import { ADA, id, User } from "./users.fields.ts";
+import {
+  anyText,
+  described,
+  list,
+  nullable,
+  object,
+  streamed,
+  time,
+  uuid,
+} from "../../lib/contract/fields.ts";
+import { Quotas, Stats } from "../stats/stats.contract.ts";
+import { ADA, id, ListedUser, Preferences, User } from "./users.fields.ts";
+import { HistoryEntry } from "./users.history.contract.ts";
 
-/** What can be done with deleted users (contract 25). */
+/** Restoring deleted users, and exporting all data of a person (contract 25). */
+
+const Export = object(
+  {
+    exportedAt: time(),
+    user: ListedUser,
+    preferences: Preferences,
+    stats: Stats,
+    quotas: Quotas,
+    avatar: described("The largest image as a data URL; null if there is none", nullable(anyText())),
+    history: described("Newest first", list(HistoryEntry)),
+    eventIds: described("Of the events that report the entries of the history", list(uuid())),
+  },
+  "Export",
+);
 
 export const deletedActions = {
   restore: action({
@@ -15,5 +41,15 @@ export const deletedActions = {
     summary: "Restore a deleted user, without the avatar",
     errors: [new EmailTaken(ADA.email), new KeycloakIdTaken(ADA.keycloakId), new RestoreTooLate(ADA.id, 30)],
     example: { params: { id: ADA.id }, result: ADA },
+  }),
+  export: action({
+    rest: "GET /users/:id/export",
+    access: "person",
+    logAs: "user_export",
+    params: { id },
+    result: streamed(Export),
+    operationId: "exportUser",
+    summary: "Get all data of a user, also of a deleted one, as one JSON document",
+    example: { params: { id: ADA.id } },
   }),
 };

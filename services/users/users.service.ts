@@ -12,6 +12,7 @@ import { once, purgeAnswers } from "../../models/idempotency.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { findUser, reportVersion } from "../../models/user-row.ts";
 import { actions, type Past, type User } from "./users.contract.ts";
+import { exportUser } from "./users.export.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
 import { findPast, listHistory, purgeHistory } from "./users.history.ts";
 import { listUsers } from "./users.list.ts";
@@ -103,6 +104,8 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
     async restore(ctx) {
       return answerWith(ctx, await restoreUser(ctx));
     },
+
+    export: (ctx) => exportUser(ctx, userOf(ctx)),
   }),
 
   created() {

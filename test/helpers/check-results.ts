@@ -9,12 +9,12 @@ import { compileCheck } from "../../lib/contract/validator.ts";
 /** Says what is wrong with a result; "" if nothing is. */
 type Check = (result: unknown) => string;
 
-const checkImage: Check = (result) =>
+const checkStream: Check = (result) =>
   result === null || result instanceof Readable ? "" : "must be a stream or null";
 
 /** The check of a declared result. */
 function checkOf({ result: field }: Pick<ActionContract, "result">): Check {
-  if (field.type === "image") return checkImage;
+  if (field.type === "image" || field.streamed) return checkStream;
   const validate = compileCheck(toParams({ result: field }));
   return (result) => {
     const sent = JSON.stringify({ result });

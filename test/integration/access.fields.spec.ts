@@ -82,11 +82,11 @@ describe("from another node", () => {
       ({ name }) => name,
     );
 
-  test("the actions of contract 12 can be called, stats.apply and database.health among our own services, and no others", async () => {
+  test("the actions of contract 12 can be called, stats.apply, stats.getAny and database.health among our own services, and no others", async () => {
     const spec = {
       users:
-        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore",
-      stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply",
+        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore export",
+      stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply getAny",
       avatars: "upload get remove",
       database: "health",
     };

@@ -81,6 +81,16 @@ test("dlq and outbox list what they hold, and explain how they are used", async 
   });
 });
 
+test("export prints all data of a user as JSON, and one line for an id that is wrong", async () => {
+  const [user] = await database.sql<{ id: string }>("SELECT id FROM users WHERE avatar_key IS NOT NULL");
+  const { user: shown, avatar, history } = JSON.parse((await npm("export", [user?.id ?? ""])).stdout);
+  expect([shown.id, avatar.slice(0, 11), history.length]).toEqual([user?.id, "data:image/", 1]);
+  await expect(npm("export", ["nobody"])).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^id must be a UUID$/m),
+  });
+});
+
 test("repl shows a user to whoever types its e-mail address", async () => {
   const [user] = await database.sql<{ id: string; email: string }>("SELECT id, email FROM users LIMIT 1");
   const repl = spawn("npm", ["run", "--silent", "repl"], {

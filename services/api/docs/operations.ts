@@ -27,6 +27,7 @@ const OWNER: Callers = {
 const CALLERS: Record<Access, Callers> = {
   anyone: { who: "Open to anyone.", security: [] },
   owner: OWNER,
+  person: { who: "For the owner and admins.", security: [BEARER] },
   "keycloak-owner": OWNER,
   admin: { who: "For admins and internal services.", security: [BEARER, INTERNAL] },
   "admin-only": { who: "For admins.", security: [BEARER] },
