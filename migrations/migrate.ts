@@ -83,10 +83,10 @@ async function inTransaction<Result>(
   await client.connect();
   try {
     await client.query(`BEGIN ${mode}`);
+    await client.query("SET LOCAL statement_timeout = 0"); // the role's default may be that of the service
     await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
     if (mode === "READ WRITE") await ensureSchema(client, schema);
     await client.query(`SET LOCAL search_path = ${schema}, public`);
-    await client.query("SET LOCAL statement_timeout = 0"); // the role's default may be that of the service
     const result = await work({ sql: (text, values) => client.query(text, values) });
     await client.query("COMMIT");
     return result;

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { emailKey } from "../../lib/contract/email.ts";
 import { migrateDown, migrateUp, type Target } from "../../migrations/migrate.ts";
@@ -124,6 +125,19 @@ describe("a role that may not create in the database", () => {
       }
     }));
 });
+
+test("a migration waits for another one, and for its own statements, whatever the time limit of the role is", () =>
+  withDatabase("", async (database) => {
+    await database.sql(
+      "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout TO 100', current_database()); END $$",
+    );
+    const other = await database.begin();
+    await other.query("SELECT pg_advisory_xact_lock(8300301)");
+    const migrated = migrateUp(targetOf(database));
+    await setTimeout(300);
+    await other.end();
+    expect(await migrated).not.toEqual([]);
+  }));
 
 test("a database in another encoding than UTF-8 is refused with one line", () =>
   withDatabase("ENCODING 'LATIN1' LOCALE 'C'", async (database) => {
