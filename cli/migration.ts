@@ -4,6 +4,7 @@ import { closeDatabase, locateDatabase } from "../lib/postgres/open-database.ts"
 import { grantsFor } from "../lib/postgres/role.ts";
 import { config, demandParts } from "../lib/runtime/config.ts";
 import { migrateDown, migrateUp } from "../migrations/migrate.ts";
+import { fail } from "./fail.ts";
 
 /** `npm run migration:run`, `migration:revert`, `migration:generate -- Name` (contract 11) and `migration:grants -- ROLE`. */
 
@@ -51,8 +52,5 @@ try {
   const done = [(await COMMANDS[command]?.(argument)) ?? []].flat();
   console.log(done.length > 0 ? done.join("\n") : "Nothing to do");
 } catch (error) {
-  // only the cause: umzug's message may contain the connection's password
-  const { message, cause } = error as Error;
-  console.error(cause instanceof Error ? cause.message : message);
-  process.exitCode = 1;
+  fail(error);
 }

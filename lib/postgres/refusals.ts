@@ -15,9 +15,10 @@ const REFUSALS: [pattern: RegExp, line: string][] = [
   [/^28P01 /, "DATABASE_USER, DATABASE_PASSWORD: the database refuses them"],
   [/^3D000 /, "DATABASE_NAME: there is no such database"],
   [
-    /^42501 /,
+    /^42501 .* database /,
     "DATABASE_USER, DATABASE_SCHEMA: the user needs a schema of its own, or CREATE on the database",
   ],
+  [/^42501 /, "DATABASE_USER: the user lacks a right (npm run migration:grants)"],
   [/does not support SSL/, "DATABASE_SSL_MODE: the database has no TLS"],
   [/^ERR_TLS_CERT_ALTNAME_INVALID /, "DATABASE_HOST: the certificate of the database has another name"],
   [/^(\w*CERT|UNABLE_TO|INVALID_CA)\w* /, "DATABASE_SSL_CA: the certificate of the database is refused"],

@@ -39,6 +39,21 @@ describe("in production, an operator command needs only what it uses:", () => {
   });
 });
 
+test.each([
+  [
+    "migration up",
+    "another password",
+    { DATABASE_PASSWORD: "hunter2" },
+    "DATABASE_USER, DATABASE_PASSWORD: ",
+  ],
+  ["dlq list", "another password", { DATABASE_PASSWORD: "hunter2" }, "DATABASE_USER, DATABASE_PASSWORD: "],
+  ["outbox list", "another database", { DATABASE_NAME: "nowhere" }, "DATABASE_NAME: "],
+  ["dlq list", "no tables", { DATABASE_SCHEMA: "empty" }, 'relation "dead_letters" does not exist'],
+])("%s with %s ends with one line that says why", async (words, _, env, line) => {
+  const failed = { code: 1, stderr: expect.stringMatching(new RegExp(`^${line}[^\n]*\n$`)) };
+  await expect(command(words, { ...database.env, ...env })).rejects.toMatchObject(failed);
+});
+
 test("migration grants prints SQL for the role, with its name quoted, without any variable", async () => {
   const { stdout } = await command('migration grants my"role', {});
   expect(stdout).toContain('GRANT USAGE ON SCHEMA user_service TO "my""role";\n');
