@@ -2,8 +2,8 @@ import type http from "node:http";
 import { PassThrough } from "node:stream";
 import type { Client } from "minio";
 import type { MinioConfig } from "../runtime/config.ts";
-import { openMinio } from "./minio-client.ts";
-import { MissingRight, type Right, type S3Error, storeUnavailable } from "./minio-rights.ts";
+import { connectMinio } from "./minio-client.ts";
+import { MissingRight, type S3Error, storeUnavailable } from "./minio-rights.ts";
 import type { ObjectStore } from "./object-store.types.ts";
 
 /** In bytes, larger than our objects: otherwise a slow client would make the connection to the store time out. */
@@ -12,35 +12,16 @@ const READ_AHEAD = 2 ** 21;
 /** An object that shows what the credentials may do. An avatar's name begins with a user's id. */
 const PROBE = ".user-service";
 
-/**
- * A bucket of MinIO or any other S3 as an object store. It connects on first use. If no region is configured, the
- * server is asked for it.
- */
+/** A bucket of MinIO or any other S3 as an object store, or the part of it whose names begin with the prefix. */
 export function minioStore(config: MinioConfig): ObjectStore {
-  const { bucket } = config;
-  let { region } = config;
-  let client: Promise<Client> | undefined;
+  const { bucket, prefix: base } = config;
+  const ask = connectMinio(config);
 
-  /** Asks the server something that needs a right. Asks again if it names another region in its refusal. */
-  const ask = async <Value>(right: Right, question: (client: Client) => Promise<Value>): Promise<Value> => {
-    try {
-      client ??= openMinio({ ...config, region });
-      return await question(await client).catch(async (error: S3Error) => {
-        if (config.region || !error.region || error.region === region) throw error;
-        region = error.region;
-        client = openMinio({ ...config, region });
-        return question(await client);
-      });
-    } catch (cause) {
-      throw storeUnavailable(right, cause as S3Error);
-    }
-  };
-
-  const readProbe = async (client: Client) => void (await client.getObject(bucket, PROBE)).resume();
+  const readProbe = async (client: Client) => void (await client.getObject(bucket, base + PROBE)).resume();
 
   const createIfMissing = (client: Client) =>
     readProbe(client).catch(async (error: S3Error) => {
-      if (error.code === "NoSuchBucket") await client.makeBucket(bucket, region).catch(unlessOurs);
+      if (error.code === "NoSuchBucket") await client.makeBucket(bucket, client.region).catch(unlessOurs);
       else if (error.code !== "AccessDenied") unlessMissing(error);
     });
 
@@ -58,13 +39,13 @@ export function minioStore(config: MinioConfig): ObjectStore {
 
     async put(name, bytes, contentType) {
       await ask("s3:PutObject", (client) =>
-        client.putObject(bucket, name, bytes, bytes.length, { "Content-Type": contentType }),
+        client.putObject(bucket, base + name, bytes, bytes.length, { "Content-Type": contentType }),
       );
     },
 
     get: (name) =>
       ask("s3:GetObject", async (client) => {
-        const answer = await client.getObject(bucket, name).catch(async (error: S3Error) => {
+        const answer = await client.getObject(bucket, base + name).catch(async (error: S3Error) => {
           // S3 says so also for a missing object if the credentials may not list the bucket
           if (error.code === "AccessDenied") await readProbe(client);
           else unlessMissing(error);
@@ -77,11 +58,12 @@ export function minioStore(config: MinioConfig): ObjectStore {
 
     async *list({ prefix = "", after = "" }) {
       const objects = await ask("s3:ListBucket", async (client) =>
-        client.listObjectsV2(bucket, prefix, true, after),
+        client.listObjectsV2(bucket, base + prefix, true, after && base + after),
       );
       try {
         for await (const { name, lastModified } of objects)
-          if (name && lastModified && name !== PROBE) yield { name, modifiedAt: lastModified };
+          if (name && lastModified && name !== base + PROBE)
+            yield { name: name.slice(base.length), modifiedAt: lastModified };
       } catch (cause) {
         throw storeUnavailable("s3:ListBucket", cause as S3Error);
       }
@@ -90,7 +72,10 @@ export function minioStore(config: MinioConfig): ObjectStore {
     async remove(names) {
       if (names.length === 0) return;
       await ask("s3:DeleteObject", async (client) => {
-        const [failed] = (await client.removeObjects(bucket, names)) as { Code?: string; Message?: string }[];
+        const [failed] = (await client.removeObjects(
+          bucket,
+          names.map((name) => base + name),
+        )) as { Code?: string; Message?: string }[];
         if (failed) throw Object.assign(new Error(failed.Message), { code: failed.Code });
       });
     },

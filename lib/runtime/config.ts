@@ -106,9 +106,15 @@ const readMinio = (values: Values, endPoint: string) =>
     endPoint,
     port: values.MINIO_PORT,
     useSSL: values.MINIO_USE_SSL,
+    pathStyle: values.MINIO_PATH_STYLE,
     accessKey: values.MINIO_ACCESS_KEY,
     secretKey: values.MINIO_SECRET_KEY,
+    sessionToken: values.MINIO_SESSION_TOKEN,
+    /** The credentials of the platform's role are used instead of those above. */
+    useIAM: values.MINIO_USE_IAM,
     bucket: values.MINIO_BUCKET,
+    /** What all names of objects in the bucket begin with. */
+    prefix: values.MINIO_PREFIX,
     region: values.MINIO_REGION,
   });
 

@@ -66,10 +66,10 @@ const fraction = (fallback: number): Variable<number> => ({
 });
 
 const FLAGS = new Map(Object.entries({ true: true, false: false, on: true, off: false, 1: true, 0: false }));
-const flag = (): Variable<boolean> => ({
+const flag = (fallback = false): Variable<boolean> => ({
   parse: (text) => FLAGS.get(text.toLowerCase()),
   allowed: "true or false",
-  fallback: false,
+  fallback,
 });
 
 const oneOf = <Value extends string, Fallback extends Value | undefined = undefined>(
@@ -147,12 +147,16 @@ export const VARIABLES = {
   MINIO_PORT: port(9000),
   MINIO_ACCESS_KEY: text("minioadmin"),
   MINIO_SECRET_KEY: secret("minioadmin123"),
+  MINIO_SESSION_TOKEN: secret(),
+  MINIO_USE_IAM: flag(),
   MINIO_BUCKET: text("avatars", {
     pattern: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
     allowed: "3 to 63 lower-case letters, digits, dots and hyphens",
   }),
+  MINIO_PREFIX: text("", { pattern: /^([\w-][\w.-]*\/)+$/, allowed: "names, each with a slash after it" }),
   MINIO_REGION: text(),
   MINIO_USE_SSL: flag(),
+  MINIO_PATH_STYLE: flag(true),
   KAFKA_BROKERS: listOf(
     text(undefined, { pattern: /^(\[[\da-fA-F:.]+\]|[^\s:,/[\]]+):\d{1,5}$/, allowed: "host:port" }),
   ),

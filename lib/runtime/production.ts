@@ -13,6 +13,8 @@ type Needs = {
   set: (keyof Values)[];
   /** Must have another value than the default, which everybody knows. */
   own: (keyof Values)[];
+  /** If this is set, they need not. */
+  unless?: keyof Values;
 };
 
 /** What the parts of a process need in production, because nothing is embedded then (contract 8). */
@@ -22,7 +24,12 @@ const PARTS = {
     set: ["DATABASE_HOST"],
     own: ["DATABASE_PASSWORD"],
   },
-  avatars: { usedBy: ["avatars"], set: ["MINIO_ENDPOINT"], own: ["MINIO_SECRET_KEY"] },
+  avatars: {
+    usedBy: ["avatars"],
+    set: ["MINIO_ENDPOINT"],
+    own: ["MINIO_SECRET_KEY"],
+    unless: "MINIO_USE_IAM",
+  },
   addresses: { usedBy: ["users", "avatars"], set: ["PUBLIC_URL"], own: [] },
   kafka: { usedBy: SERVICE_NAMES, set: ["KAFKA_BROKERS", "NAMESPACE"], own: [] },
   api: { usedBy: ["api"], set: ["AUTH_ISSUER", "INTERNAL_TOKEN"], own: [] },
@@ -44,8 +51,9 @@ export function checkParts(env: NodeJS.ProcessEnv, parts: readonly Part[]): void
   const values = readEnvironment(env);
   if (values.NODE_ENV !== "production") return;
   const because = "NODE_ENV is production";
-  for (const { set, own } of parts.map((part): Needs => PARTS[part])) {
+  for (const { set, own, unless } of parts.map((part): Needs => PARTS[part])) {
     demand(values, because, ...set);
+    if (unless && values[unless]) continue;
     for (const name of own) refuseDefault(values, because, name);
   }
 }

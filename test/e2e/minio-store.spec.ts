@@ -1,8 +1,9 @@
-import { afterAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Client } from "minio";
 import { minioStore } from "../../lib/object-store/minio-store.ts";
 import { readConfig } from "../../lib/runtime/config.ts";
 import { describeObjectStore } from "../helpers/object-store.suite.ts";
+import { restricted } from "../helpers/sts.ts";
 
 /** A real MinIO (or any S3). */
 
@@ -38,6 +39,69 @@ test("a bucket that exists keeps the policy that an administrator gave it", asyn
   expect((await fetch(address)).status).toBe(200);
   await client.setBucketPolicy(bucket, "");
   await store.remove(["a/b"]);
+});
+
+const OBJECTS = `arn:aws:s3:::${bucket}/*`;
+/** A store whose credentials may only do these things. */
+const storeWith = async (Action: string[], Resource = OBJECTS) =>
+  minioStore(await restricted(minio, [{ Effect: "Allow", Action, Resource: [Resource] }]));
+const because = (reason: string) => ({
+  type: "DEPENDENCY_UNAVAILABLE",
+  cause: { message: expect.stringContaining(reason) },
+});
+
+describe("with credentials that may only", () => {
+  test("put, get and delete objects, everything but a listing works", async () => {
+    const store = await storeWith(["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]);
+    expect(await store.prepare()).toBeUndefined();
+    await store.check();
+    await store.put("a/b", Buffer.from("x"), "image/png");
+    expect((await store.get("a/b"))?.length).toBe(1);
+    await store.remove(["a/b"]);
+    expect(await store.get("a/b")).toBeUndefined();
+    await expect(Array.fromAsync(store.list({}))).rejects.toMatchObject(because("s3:ListBucket"));
+  });
+
+  test("put and get objects, there is a warning that says what does not work", async () => {
+    const store = await storeWith(["s3:PutObject", "s3:GetObject"]);
+    expect(await store.prepare()).toMatch(/s3:DeleteObject: replaced and deleted avatars stay/);
+    await store.check();
+  });
+
+  test("list the bucket, the reason is that no avatar can be uploaded", async () => {
+    const store = await storeWith(["s3:ListBucket"], `arn:aws:s3:::${bucket}`);
+    await expect(store.prepare()).rejects.toMatchObject(because("s3:PutObject: no avatar can be uploaded"));
+  });
+
+  test("put and get objects of a bucket that is missing, the reason is that it has to be created", async () => {
+    const missing = { ...minio, bucket: `${bucket}-missing` };
+    const Resource = [`arn:aws:s3:::${missing.bucket}/*`];
+    const rights = { Effect: "Allow", Action: ["s3:PutObject", "s3:GetObject"], Resource } as const;
+    const store = minioStore(await restricted(missing, [{ ...rights, Action: [...rights.Action] }]));
+    await expect(store.prepare()).rejects.toMatchObject(because("s3:CreateBucket: the bucket is missing"));
+  });
+});
+
+describe("with credentials for a prefix of the bucket", () => {
+  const prefix = "team/users/";
+  const objects = { Action: ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"] };
+  const listing = { Action: ["s3:ListBucket"], Condition: { StringLike: { "s3:prefix": `${prefix}*` } } };
+  let config: typeof minio;
+  beforeAll(async () => {
+    config = await restricted(minio, [
+      { Effect: "Allow", ...objects, Resource: [`arn:aws:s3:::${bucket}/${prefix}*`] },
+      { Effect: "Allow", ...listing, Resource: [`arn:aws:s3:::${bucket}`] },
+    ]);
+  });
+  afterAll(() => client.removeObject(bucket, `${prefix}.user-service`));
+
+  describeObjectStore(() => minioStore({ ...config, prefix }));
+
+  test("nothing outside of the prefix can be reached", async () => {
+    await expect(minioStore({ ...config, prefix: "" }).prepare()).rejects.toMatchObject(
+      because("s3:PutObject"),
+    );
+  });
 });
 
 describe("is out of reach, and says so within 3 s", () => {

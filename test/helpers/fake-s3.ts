@@ -25,7 +25,7 @@ export async function startFakeS3({ region = "us-east-1", hasBucket = false } = 
     requests.push(`${method} ${url} ${authorization}`);
     const body = Buffer.concat(await Array.fromAsync(req as AsyncIterable<Buffer>));
     const answer = (status: number, text: string | Buffer = "") =>
-      res.writeHead(status, { "Content-Type": "application/xml" }).end(text);
+      res.writeHead(status, { "Content-Length": Buffer.byteLength(text) }).end(text);
     const refuse = (status: number, code: string) =>
       answer(status, `<Error><Code>${code}</Code><Message>x</Message><Region>${region}</Region></Error>`);
 

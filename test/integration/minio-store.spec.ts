@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { minioStore } from "../../lib/object-store/minio-store.ts";
+import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
+import { readConfig } from "../../lib/runtime/config.ts";
 import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 
 /** What the store asks an S3 server, and what it makes of the answers. */
@@ -7,16 +9,12 @@ import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 let s3: FakeS3;
 afterEach(() => s3.close());
 
-const storeOf = ({ port }: FakeS3, region?: string) =>
-  minioStore({
-    endPoint: "127.0.0.1",
-    port,
-    useSSL: false,
-    accessKey: "key",
-    secretKey: "secret",
-    bucket: "avatars",
-    region,
-  });
+function storeOf({ port }: FakeS3, MINIO_REGION = "", more: Record<string, string> = {}): ObjectStore {
+  const env = { MINIO_ENDPOINT: "127.0.0.1", MINIO_PORT: String(port), MINIO_REGION, ...more };
+  const { minio } = readConfig(env);
+  if (!minio) throw new Error("not configured");
+  return minioStore(minio);
+}
 const unavailable = (reason = /./) => ({
   type: "DEPENDENCY_UNAVAILABLE",
   cause: { message: expect.stringMatching(reason) },
@@ -110,4 +108,14 @@ describe("credentials for the object store", () => {
     await expect(store.check()).rejects.toMatchObject(unavailable(/s3:GetObject/));
     await expect(store.get("missing")).rejects.toMatchObject(unavailable(/s3:GetObject/));
   });
+});
+
+test("with MINIO_PREFIX every object is below it, and names come back without it", async () => {
+  s3 = await startFakeS3({ hasBucket: true });
+  const store = storeOf(s3, "us-east-1", { MINIO_PREFIX: "team/users/" });
+  await store.prepare();
+  await store.put("a/b", Buffer.from("x"), "image/png");
+  expect((await store.get("a/b"))?.length).toBe(1);
+  for (const request of s3.requests.filter((request) => !request.includes("?delete")))
+    expect(request).toMatch(/^(GET|PUT) .avatars.team.users./);
 });

@@ -184,6 +184,9 @@ describe("an invalid value gives one line with the variable, the value and what 
     ["MINIO_ENDPOINT", "http://127.0.0.1:9000", "host name"],
     ["MINIO_ENDPOINT", "minio:9000", "host name"],
     ["MINIO_ENDPOINT", "/var/run/minio", "host name"],
+    ["MINIO_PREFIX", "users", "a slash after it"],
+    ["MINIO_PREFIX", "/users/", "a slash after it"],
+    ["MINIO_PREFIX", "users//", "a slash after it"],
     ["KAFKA_BROKERS", "kafka://kafka:9092", "host:port"],
     ["NAMESPACE", "prod.eu", "at most 64 letters"],
     ["NAMESPACE", "prod eu", "at most 64 letters"],
@@ -315,6 +318,11 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
     const needed = Object.entries(PRODUCTION).filter(([name]) => names.split(" ").includes(name));
     const env = { NODE_ENV: "production", ...Object.fromEntries(needed) };
     expect(() => checkParts(env, [part])).not.toThrow();
+  });
+
+  test("a node with a role needs no MINIO_SECRET_KEY", () => {
+    const env = { ...PRODUCTION, MINIO_SECRET_KEY: "", MINIO_USE_IAM: "true" };
+    expect(() => checkParts(env, readConfig(env).parts)).not.toThrow();
   });
 });
 
