@@ -6,6 +6,7 @@
 #   test/servers.sh down                stop all of them and delete their data
 #   test/servers.sh env                 print the variables that point the service and its tests at them
 # NAME is kafka, minio, postgres, pgbouncer, keycloak or jaeger; kafka-1, kafka-2 and kafka-3 are the brokers of one cluster.
+# On KAFKA_SASL_BROKERS the user `users` has the rights that ACLs give; elsewhere everybody may do everything.
 # SERVERS_HOME holds the data and the logs, SERVERS_CACHE the programs, SERVERS_PORT is the first of 20 ports.
 # Kafka and Keycloak come from Maven, MinIO and Jaeger are built with Go, PostgreSQL, PgBouncer and Java are Debian packages.
 set -euo pipefail
@@ -18,7 +19,7 @@ kafka_port=$first kafka_controller_port=$((first + 1)) minio_port=$((first + 2))
 keycloak_port=$((first + 4)) keycloak_management_port=$((first + 5))
 jaeger_otlp_port=$((first + 6)) jaeger_thrift_port=$((first + 7)) jaeger_query_port=$((first + 8))
 cluster_port=$((first + 9)) # the brokers of the cluster have the next three ports, and their controllers three more
-pgbouncer_port=$((first + 16))
+pgbouncer_port=$((first + 16)) kafka_sasl_port=$((first + 17))
 postgres_data=/var/lib/postgresql/user-service-$first # PostgreSQL refuses root, so it runs as its own user
 
 log() { echo "servers: $*" >&2; }
@@ -95,15 +96,21 @@ start_kafka() { # NAME: kafka, or a broker of the cluster
     id=${name#kafka-} port=$((cluster_port + id)) controller_port=$((cluster_port + 3 + id)) replicas=3 in_sync=2
     voters=1@127.0.0.1:$((cluster_port + 4)),2@127.0.0.1:$((cluster_port + 5)),3@127.0.0.1:$((cluster_port + 6))
   fi
+  local address=PLAINTEXT://127.0.0.1:$port
+  if [ "$name" = kafka ]; then address=$address,SASL://127.0.0.1:$kafka_sasl_port; fi
   mkdir -p "$folder"
   cat >"$folder/server.properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=$id
 controller.quorum.voters=$voters
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listeners=$address,CONTROLLER://127.0.0.1:$controller_port
+advertised.listeners=$address
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN
+listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_users="users";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 log.dirs=$folder/data
 num.partitions=3
 default.replication.factor=$replicas
@@ -244,7 +251,9 @@ stop() { # NAME SIGNAL: returns when it has ended
 }
 
 print_env() {
-  if pid_of kafka >/dev/null; then echo "export KAFKA_BROKERS=127.0.0.1:$kafka_port"; fi
+  if pid_of kafka >/dev/null; then
+    echo "export KAFKA_BROKERS=127.0.0.1:$kafka_port KAFKA_SASL_BROKERS=127.0.0.1:$kafka_sasl_port"
+  fi
   if [ "$(cluster_size)" -gt 0 ]; then
     echo "export KAFKA_BROKERS=127.0.0.1:$((cluster_port + 1)),127.0.0.1:$((cluster_port + 2)),127.0.0.1:$((cluster_port + 3))"
   fi
@@ -275,5 +284,5 @@ case "$verb" in
     rm -rf "$home" "$postgres_data" "$postgres_data.password"
     ;;
   env) print_env ;;
-  *) sed -n '2,10p' "$0"; exit 2 ;;
+  *) sed -n '2,11p' "$0"; exit 2 ;;
 esac
