@@ -4,7 +4,7 @@ import { decode } from "cbor-x";
 import { clusterPrefix, removeTopics, topicsByNode } from "../lib/kafka/cluster-topics.ts";
 import { connectionTo } from "../lib/kafka/connection.ts";
 import { PacketReader } from "../lib/kafka/packet-reader.ts";
-import { config } from "../lib/runtime/config.ts";
+import { config, demandParts } from "../lib/runtime/config.ts";
 
 /** `npm run cluster -- topics [--prune]` shows the nodes that have topics, and removes those of nodes that are gone. */
 
@@ -13,6 +13,7 @@ const USAGE = "topics [--prune]";
 /** In ms: longer than between two heartbeats of a node with Moleculer's settings, which sends one every 10 s. */
 const LISTEN = 15_000;
 
+demandParts("kafka");
 const connection = connectionTo(config.kafka ?? fail("KAFKA_BROKERS is not set"));
 const prefix = clusterPrefix(config.namespace);
 const admin = new Admin(connection);
