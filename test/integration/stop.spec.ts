@@ -21,7 +21,7 @@ async function startReady(env: Record<string, string> = {}): Promise<void> {
 }
 
 test("SIGTERM under load: every accepted request gets its response, and the exit code is 0 within 10 s", async () => {
-  await startReady();
+  await startReady({ HTTP_STOP_NOTICE_SECONDS: "1" }); // until each client has heard of it, also on a busy machine
   const agent = new Agent({ keepAlive: true, maxSockets: 30 });
   const answers: number[] = [];
   const created: string[] = [];
