@@ -20,7 +20,10 @@ export async function serveAvatar(wanted: Wanted): Promise<{ image: Readable | n
     const { name, avatar } = describeVariant(key, wanted);
     if (isFresh(wanted.ifNoneMatch ?? "", avatar.etag)) return { image: null, avatar };
     const object = await objectStore.get(name);
-    if (object) return { image: object.body, avatar: { ...avatar, length: object.length } };
+    if (object) {
+      object.body.on("error", () => {}); // a caller that has given up does not listen, and then it would end the process
+      return { image: object.body, avatar: { ...avatar, length: object.length } };
+    }
     missing = key;
     forgetUsers([wanted.id]); // another node may just have replaced the avatar
   }
