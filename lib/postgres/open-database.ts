@@ -5,6 +5,7 @@ import { migrateUp, pendingMigrations, type Target } from "../../migrations/migr
 import { unavailable, verdictOn } from "../../models/database.errors.ts";
 import { sequelize, useDatabase } from "../../models/database.ts";
 import { config } from "../runtime/config.ts";
+import { openOnce } from "../runtime/tasks.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { refusalOf } from "./refusals.ts";
 import { missingDefaults } from "./role.ts";
@@ -17,8 +18,12 @@ const RETRY_EVERY = 1_000; // ms
 
 let embedded: EmbeddedPostgres | undefined;
 
-/** Returns the database that DATABASE_HOST names, or starts an embedded one. */
-export async function locateDatabase(): Promise<Target> {
+const located = openOnce(locate);
+
+/** Returns the database that DATABASE_HOST names, or an embedded one, which the first call starts. */
+export const locateDatabase = (): Promise<Target> => located.get();
+
+async function locate(): Promise<Target> {
   const { host, port, name, user, password, schema, ssl } = config.database;
   // a copy: pg changes it
   if (host) return { host, port, user, password, database: name, schema, ssl: ssl && { ...ssl } };

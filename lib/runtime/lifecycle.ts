@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Middleware, Service, ServiceBroker } from "moleculer";
-import { closeDatabase, openDatabase, StartRefused } from "../postgres/open-database.ts";
+import { closeDatabase, locateDatabase, openDatabase, StartRefused } from "../postgres/open-database.ts";
 import { config } from "./config.ts";
 import { closeHealth, notReady, nowReady } from "./health.ts";
 
@@ -26,6 +26,10 @@ let stoppingSince: number | undefined;
  */
 export const Lifecycle: Middleware = {
   name: "Lifecycle",
+
+  created() {
+    if (config.needsDatabase) void locateDatabase(); // an embedded one starts while the services are loaded
+  },
 
   async starting(broker) {
     onSignal(broker);
