@@ -170,6 +170,7 @@ async function startProduction(...before: string[]) {
       AUTH_ISSUER: "http://127.0.0.1:1/realms/none",
       INTERNAL_TOKEN,
       NAMESPACE: "test",
+      PUBLIC_URL: "http://127.0.0.1",
     },
     stdio: ["ignore", "ignore", "pipe"],
     detached: true,
