@@ -9,6 +9,8 @@ COPY . .
 RUN npm run build && npm pkg delete optionalDependencies && npm prune --omit=dev
 
 FROM node:24-bookworm-slim
+# Without it the C library keeps the memory of each thread that decodes images (docs/capacity.md)
+ENV MALLOC_ARENA_MAX=2
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules

@@ -3,10 +3,10 @@ import { UnsupportedImage } from "../../lib/contract/errors.ts";
 /** Reads the structure of an uploaded file without decoding it: whether it is complete, and the cost of decoding it. */
 
 /**
- * `bytes`: the parts of the file that are decoded. `isHeldWhole`: the decoder needs all pixels in memory at once, which
- * is the case for interlaced PNGs and for JPEGs with several scans: at most 310 MB (measured).
+ * `bytes`: the parts of the file that are decoded. `held`: the memory that the decoder needs for all pixels at once, in
+ * bytes, for interlaced PNGs and for JPEGs with several scans; 0 if it decodes row by row.
  */
-export type ImageFile = { bytes: Buffer; isHeldWhole: boolean };
+export type ImageFile = { bytes: Buffer; held: number };
 
 /**
  * These limits bound decoding steps that sharp's timeout cannot interrupt (measured with sharp 0.35, libvips 8.18: the
@@ -40,18 +40,32 @@ const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 
 
 /** The decoder stops at the last row that the square needs, so the end of the image is checked here. */
 function readJpeg(jpeg: Buffer): ImageFile | undefined {
-  let [pixels, scans, isProgressive] = [0, 0, false];
+  let [pixels, coefficients, scans, isProgressive] = [0, 0, 0, false];
   for (let at = 2; at >= 0; at = jpeg.indexOf(0xff, at + stepFrom(jpeg, at))) {
     const marker = jpeg[at] === 0xff ? (jpeg[at + 1] ?? 0) : 0;
     if (marker === START_OF_SCAN) scans++;
     if (marker === PROGRESSIVE_FRAME) isProgressive = true;
-    if (isFrame(marker) && at + 9 <= jpeg.length)
+    if (isFrame(marker) && at + 9 <= jpeg.length) {
       pixels = Math.max(pixels, jpeg.readUInt16BE(at + 5) * jpeg.readUInt16BE(at + 7));
+      coefficients = pixels * coefficientsPerPixel(jpeg.subarray(at + 9));
+    }
     if (marker !== END_OF_IMAGE) continue;
-    const isHeldWhole = isProgressive || scans > 1;
-    return isHeldWhole && pixels * scans > MAX_SCANNED ? undefined : { bytes: jpeg, isHeldWhole };
+    if (!isProgressive && scans <= 1) return { bytes: jpeg, held: 0 };
+    return pixels * scans > MAX_SCANNED ? undefined : { bytes: jpeg, held: 2 * coefficients };
   }
   return undefined;
+}
+
+/**
+ * 3 in full colour, 1.5 if the colours have a quarter of the pixels, as in most photographs.
+ * @param components the end of a frame header: their number, then three bytes for each
+ */
+function coefficientsPerPixel(components: Buffer): number {
+  const samples = Array.from({ length: components[0] ?? 0 }, (_, n) => {
+    const factors = components[3 * n + 2] ?? 0;
+    return (factors >> 4) * (factors & 15);
+  });
+  return samples.reduce((sum, one) => sum + one, 0) / Math.max(...samples, 1);
 }
 
 /** The distance to the next possible marker: past a segment or, within the pixels, past a stuffed byte or a restart. */
@@ -66,19 +80,20 @@ const PNG = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 /** The chunks that are decoded. Text chunks are left out, because libpng would unpack gigabytes of them. */
 const DECODED = ["IHDR", "PLTE", "tRNS", "iCCP", "sRGB", "gAMA", "cHRM", "eXIf", "IDAT", "IEND"];
 /** Offsets in a file whose first chunk is IHDR, as every decoder requires. */
-const AT = { width: 16, height: 20, interlace: 28 };
+const AT = { width: 16, height: 20, depth: 24, interlace: 28 };
 
 function readPng(png: Buffer): ImageFile | undefined {
   if (png.length <= AT.interlace) return undefined;
-  const isHeldWhole = png[AT.interlace] !== 0;
+  const isInterlaced = png[AT.interlace] !== 0;
   const pixels = png.readUInt32BE(AT.width) * png.readUInt32BE(AT.height);
-  if (isHeldWhole && pixels > MAX_INTERLACED) return undefined;
+  if (isInterlaced && pixels > MAX_INTERLACED) return undefined;
+  const held = isInterlaced ? pixels * (png[AT.depth] === 16 ? 8 : 4) : 0;
   const chunks: Buffer[] = [PNG];
   for (let at = PNG.length; at + 12 <= png.length; ) {
     const name = png.toString("latin1", at + 4, at + 8);
     const end = at + 12 + png.readUInt32BE(at);
     if (DECODED.includes(name)) chunks.push(png.subarray(at, end));
-    if (name === "IEND") return { bytes: Buffer.concat(chunks), isHeldWhole };
+    if (name === "IEND") return { bytes: Buffer.concat(chunks), held };
     at = end;
   }
   return undefined;

@@ -4,6 +4,7 @@ import { DependencyUnavailable, UnsupportedImage } from "../../lib/contract/erro
 import { timeStage } from "../../lib/runtime/metrics.ts";
 import { SIZES } from "./avatars.contract.ts";
 import { type ImageFile, readImageFile } from "./avatars.files.ts";
+import { uploadMemory } from "./avatars.memory.ts";
 import { WorkQueue } from "./avatars.queue.ts";
 
 /** Converts an uploaded file into the variants of an avatar. Nothing of the file itself is kept. */
@@ -36,12 +37,13 @@ sharp.concurrency(1);
 /**
  * Decodes a file and creates all variants: upright, without metadata, in sRGB, cropped to a square.
  * @param signal aborts if the caller disconnects; it has an effect only while the conversion waits
- * @throws UnsupportedImage if the content is not a complete JPEG or PNG within the limits of contract 3,
- * DependencyUnavailable if too many conversions wait
+ * @throws UnsupportedImage if the content is not a complete JPEG or PNG within the limits of contract 3, or needs more
+ * memory than this node has for it; DependencyUnavailable if too many conversions wait
  */
 export async function makeAvatar(file: Buffer, signal?: AbortSignal): Promise<Avatar> {
   const image = readImageFile(file);
-  const weight = image.isHeldWhole ? WEIGHT.heldWhole : WEIGHT.streamed;
+  if (image.held > uploadMemory.image) throw new UnsupportedImage();
+  const weight = image.held > 0 ? WEIGHT.heldWhole : WEIGHT.streamed;
   return conversions.run(() => convert(file, image), { weight, signal });
 }
 

@@ -2,12 +2,11 @@ import type { Readable } from "node:stream";
 import { AVATAR_LIMIT, AvatarTooLarge, DependencyUnavailable } from "../../lib/contract/errors.ts";
 import { ARRIVE_WITHIN, CLIENT_LEFT, watchArrival } from "../../lib/http/arrival.ts";
 import { timeStage } from "../../lib/runtime/metrics.ts";
+import { uploadMemory } from "./avatars.memory.ts";
 import { KeyedQueues, WorkQueue } from "./avatars.queue.ts";
 
 /** Receives uploaded files: a bounded number at once, and only one per user is processed at a time. */
 
-/** The maximum number of uploads in progress on a node. Each holds its file in memory. */
-const TOTAL_MAX = 64;
 /** The maximum per user, so that slow uploads of one user cannot take all places. */
 const PER_USER_MAX = 8;
 /** How long a file may wait to be processed, in ms. */
@@ -16,7 +15,7 @@ const WAIT_MAX = 8_000;
 const SLACK = 5_000;
 
 const perUser = new KeyedQueues({ slots: PER_USER_MAX, waiting: 0 });
-const total = new WorkQueue({ slots: TOTAL_MAX, waiting: 0 });
+const total = new WorkQueue({ slots: uploadMemory.uploads, waiting: 0 });
 const turns = new KeyedQueues({ slots: 1, waiting: PER_USER_MAX });
 
 /** Processes a file; `signal` aborts if the caller disconnected or the file has waited for too long. */

@@ -207,7 +207,7 @@ describe("an upload is refused as unsupported", () => {
       interlaced[28] = 1;
       return interlaced;
     };
-    expect(readImageFile(ofHeight(4_000)).isHeldWhole).toBe(true);
+    expect(readImageFile(ofHeight(4_000)).held).toBe(64_000_000);
     expect(() => readImageFile(ofHeight(4_001))).toThrow(unsupported);
   });
 
@@ -250,6 +250,18 @@ describe("an upload is refused as unsupported", () => {
     await expect(makeAvatar(broken)).rejects.toEqual(unsupported);
   });
 });
+
+test.each([
+  ["a baseline JPEG", false, "4:2:0", 0],
+  ["a progressive JPEG", true, "4:4:4", 6],
+  ["a progressive JPEG with a quarter of the colours", true, "4:2:0", 3],
+])(
+  "the memory for the pixels of %s is known before it is decoded",
+  async (_what, progressive, chroma, bytes) => {
+    const file = await image(400, 300).jpeg({ progressive, chromaSubsampling: chroma }).toBuffer();
+    expect(readImageFile(file).held).toBe(400 * 300 * bytes);
+  },
+);
 
 test.each(["jpeg", "png"] as const)("bytes after the end of a %s are ignored", async (format) => {
   const file = await noise().toFormat(format).toBuffer();
