@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { ServiceBroker } from "moleculer";
 import { config, demandParts } from "../lib/runtime/config.ts";
 import brokerOptions from "../moleculer.config.ts";
+import { OPERATOR } from "./rights.ts";
 
 /** The services that commands and the REPL call. */
 const CALLED = ["users", "stats", "avatars"];
@@ -23,9 +24,6 @@ export async function createNode(name: string): Promise<ServiceBroker> {
       broker.createService((await import(`../services/${service}/${service}.service.ts`)).default);
   return broker;
 }
-
-/** The meta of the calls of an operator, who has the rights of an admin. */
-const OPERATOR = { caller: { internal: true, user: { sub: "operator", admin: true } } };
 
 /** Runs an operator command on a node of its own. Its error is one line, and the exit code 1. */
 export async function asOperator(

@@ -3,6 +3,7 @@ import { call } from "../lib/contract/call.ts";
 import { DLQ_USAGE, operateDeadLetters } from "../services/ingest/dead-letter.operate.ts";
 import { countSetAside, outboxAge, outboxLength } from "../services/outbox/outbox.store.ts";
 import { OUTBOX_USAGE, operateOutbox } from "../services/outbox/set-aside.operate.ts";
+import { OPERATOR } from "./rights.ts";
 
 /** The REPL's commands besides Moleculer's own (`nodes`, `call users.get --id …`). */
 
@@ -31,6 +32,13 @@ const COMMANDS: Command[] = [
     action: async (broker, { who = "" }) => {
       const { id } = await findUser(broker, who);
       console.dir((await call(broker, "users.history", { id })).items, { depth: null });
+    },
+  },
+  {
+    command: "erasure <id>",
+    description: "Shows the erasure of a user, deleted or not, and what is stored of the user",
+    action: async (broker, { id = "" }) => {
+      console.dir(await call(broker, "users.inventory", { id }, { meta: OPERATOR }), { depth: null });
     },
   },
   {

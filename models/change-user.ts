@@ -62,8 +62,8 @@ export async function changeUser(
  * @returns the row after the change
  * @throws UserNotFound if there never was such a user, what `decide` throws, DependencyUnavailable
  */
-export const changeDeleted = async (ctx: ChangeCall, decide: Decide): Promise<UserRow> =>
-  reportVersion(ctx, await transaction((tx) => changeLocked(tx, "deleted", ctx, decide)));
+export const changeDeleted = async (ctx: ChangeCall, decide: Decide, tx: Transaction): Promise<UserRow> =>
+  reportVersion(ctx, await changeLocked(tx, "deleted", ctx, decide));
 
 /** Returns undefined if nothing was saved, because an error or "no change" may only be due to an outdated row. */
 async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promise<UserRow | undefined> {

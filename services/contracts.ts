@@ -15,7 +15,15 @@ type AllActions = ActionTypes<"users", typeof users.actions> &
   ActionTypes<"database", typeof database.actions>;
 
 /** Actions that only the services of this project call. */
-type Internal = "stats.apply" | "stats.getAny" | "database.health";
+type Internal =
+  | "stats.apply"
+  | "stats.getAny"
+  | "users.eraseNow"
+  | "users.inventory"
+  | "users.purge"
+  | "users.receive"
+  | "users.findPerson"
+  | "database.health";
 export type InternalActions = Pick<AllActions, Internal>;
 /** The actions that other services and the REPL call (contract 12). */
 export type Actions = Omit<AllActions, Internal>;

@@ -8,7 +8,7 @@ export type ActionContract<Params extends Fields = Fields, Result extends Field 
   /** The REST route, such as `GET /users/:id`; undefined if other services only call the action. */
   rest?: `${"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} /${string}`;
   /** The status of a success, if not 200. "200 or 201": 201 if the action sets `meta.created`. */
-  status?: 201 | "200 or 201";
+  status?: 201 | 202 | "200 or 201";
   /** The path of a created resource, with fields of its result, if it is not the user. */
   location?: `/${string}`;
   access: Access;

@@ -97,6 +97,32 @@ export class RestoreTooLate extends TypedError<"RESTORE_TOO_LATE"> {
   }
 }
 
+/** The personal data of a user were erased for good (contract 25). */
+export class UserErased extends TypedError<"USER_ERASED"> {
+  constructor(id: string) {
+    super(`User with ID ${id} has been erased`, 410, "USER_ERASED");
+  }
+}
+
+/** The data of a user are kept, for example for a court (contract 25). */
+export class LegalHold extends TypedError<"LEGAL_HOLD"> {
+  constructor(id: string) {
+    super(`User with ID ${id} is on legal hold`, 409, "LEGAL_HOLD");
+  }
+}
+
+export class ErasureNotFound extends TypedError<"ERASURE_NOT_FOUND"> {
+  constructor(userId: string) {
+    super(`No erasure of the user with ID ${userId} was requested`, 404, "ERASURE_NOT_FOUND");
+  }
+}
+
+export class HoldNotFound extends TypedError<"HOLD_NOT_FOUND"> {
+  constructor(userId: string) {
+    super(`User with ID ${userId} is not on legal hold`, 404, "HOLD_NOT_FOUND");
+  }
+}
+
 /** The first request with the same idempotency key is still running (contract 21). */
 export class RequestInProgress extends TypedError<"REQUEST_IN_PROGRESS"> {
   constructor() {

@@ -12,6 +12,10 @@ export type Failures = {
   EMAIL_TAKEN: { code: 409; data?: undefined };
   KEYCLOAK_ID_TAKEN: { code: 409; data?: undefined };
   RESTORE_TOO_LATE: { code: 410; data?: undefined };
+  USER_ERASED: { code: 410; data?: undefined };
+  LEGAL_HOLD: { code: 409; data?: undefined };
+  ERASURE_NOT_FOUND: { code: 404; data?: undefined };
+  HOLD_NOT_FOUND: { code: 404; data?: undefined };
   REQUEST_IN_PROGRESS: { code: 409; data?: undefined };
   IDEMPOTENCY_KEY_REUSED: { code: 422; data?: undefined };
   QUOTA_EXCEEDED: { code: 409; data: FieldError[] };

@@ -9,6 +9,8 @@ export type TopicAdmin = {
   create(topics: string[]): Promise<void>;
   /** How many records the group has not consumed yet, by topic and partition. */
   lag(topics: string[]): Promise<{ topic: string; partition: number; records: number }[]>;
+  /** For how many ms each topic keeps its records; -1 is for ever. */
+  retention(topics: string[]): Promise<{ topic: string; ms: number }[]>;
   /** Whether Kafka answers within 1 s. */
   check(): Promise<boolean>;
   close(): Promise<void>;
@@ -65,6 +67,16 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
         });
       });
       return (await Promise.all(perTopic)).flat();
+    },
+
+    async retention(topics) {
+      const type = 2; // a topic; kafkajs is loaded only if it is needed
+      const resources = topics.map((name) => ({ type, name, configNames: ["retention.ms"] }));
+      const described = await (await admin.get()).describeConfigs({ resources, includeSynonyms: false });
+      return described.resources.map(({ resourceName, configEntries }) => ({
+        topic: resourceName,
+        ms: Number(configEntries.find(({ configName }) => configName === "retention.ms")?.configValue),
+      }));
     },
 
     async check() {

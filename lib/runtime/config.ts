@@ -79,6 +79,10 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     historyKeepDays: values.HISTORY_KEEP_DAYS,
     /** For how long after its deletion a user can be restored. */
     restoreWithinDays: values.RESTORE_WITHIN_DAYS,
+    /** How long after its request an erasure is carried out. */
+    eraseAfterDays: values.ERASE_AFTER_DAYS,
+    /** The services that must answer an erasure. */
+    erasureParties: values.ERASURE_PARTIES,
   });
 }
 

@@ -201,6 +201,8 @@ export const VARIABLES = {
   USER_CACHE_SECONDS: integer(undefined, 0, 3600),
   HISTORY_KEEP_DAYS: integer(0, 0, 36_500),
   RESTORE_WITHIN_DAYS: integer(30, 0, 36_500),
+  ERASE_AFTER_DAYS: integer(30, 0, 36_500),
+  ERASURE_PARTIES: listOf(text(undefined, { pattern: /^.{1,100}$/, allowed: "names of services" }), []),
 };
 
 type Variables = typeof VARIABLES;

@@ -132,6 +132,7 @@ function onAfterCall(
 ): unknown {
   markReplay(ctx.meta, res);
   const { status, location = "/users/:id", versioned } = req.$alias;
+  if (status === 202) ctx.meta.$statusCode = 202;
   if (status === 201 || (status === "200 or 201" && ctx.meta.created)) {
     ctx.meta.$statusCode = 201;
     ctx.meta.$location = BASE_PATH + location.replaceAll(/:(\w+)/g, (_, field) => String(data[field]));

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { call } from "../../lib/contract/call.ts";
-import type { Caller } from "../../lib/contract/caller.ts";
+import type { Access, Caller } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
 import type { Binding, Handler, Request } from "./gateway.types.ts";
 import { demandValid } from "./large-body.ts";
@@ -35,10 +35,14 @@ export const withMyId = ({ action, handler }: Pick<Binding, "action" | "handler"
     findMyId(req, action).then(run).catch(next);
   };
 
+/** Routes with this access are also for users that are deleted. */
+const FOR_DELETED = new Set<unknown>(["person", "admin-only"] satisfies Access[]);
+
 /** @throws UserNotFound, but ValidationFailed first (contract 3); DependencyUnavailable */
-async function findMyId({ $ctx, $params }: Request, action: string): Promise<string> {
+async function findMyId({ $ctx, $action, $params }: Request, action: string): Promise<string> {
   const keycloakId = $ctx.meta.caller?.user?.sub ?? "";
-  const { id } = await call($ctx, "users.getByKeycloakId", { keycloakId }).catch((error) => {
+  const find = FOR_DELETED.has($action?.access) ? "users.findPerson" : "users.getByKeycloakId";
+  const { id } = await call($ctx, find, { keycloakId }).catch((error) => {
     if (error.type === "USER_NOT_FOUND") demandValid(action, $params);
     throw error;
   });

@@ -63,3 +63,14 @@ export const removeAvatarOf = (userId: string): Promise<void> =>
     const [user] = await query<{ key: string | null }>({ name: "lock-deleted-avatar", text }, [userId], tx);
     if (user?.key) await objectStore.remove(objectNames(user.key));
   });
+
+/**
+ * Removes all objects of an erased user. Does nothing for any other user, whatever event arrived. No lock is needed,
+ * because an erased user is never restored.
+ */
+export async function removeAllOf(userId: string): Promise<void> {
+  const text = "SELECT FROM users WHERE id = $1 AND deleted_at IS NOT NULL AND keycloak_id = ''";
+  if ((await query({ name: "is-erased", text }, [userId])).length === 0) return;
+  const objects = objectStore.list({ prefix: `${userId}/` });
+  await objectStore.remove(await Array.fromAsync(objects, ({ name }) => name));
+}

@@ -11,7 +11,7 @@ import type { Envelope } from "../contracts.ts";
 import { changeAvatar, type Follow, storeAvatar } from "./avatars.changes.ts";
 import { actions } from "./avatars.contract.ts";
 import { makeAvatar } from "./avatars.images.ts";
-import { removeAvatarOf } from "./avatars.objects.ts";
+import { removeAllOf, removeAvatarOf } from "./avatars.objects.ts";
 import { reconcile } from "./avatars.reconcile.ts";
 import { removeAvatar } from "./avatars.rules.ts";
 import { serveAvatar } from "./avatars.serving.ts";
@@ -114,6 +114,11 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     "user.deleted": {
       params: { userId: uuid() }, // only the fields that are needed are validated
       handler: (ctx: Context<Envelope<"user.deleted">>) => removeAvatarOf(ctx.params.userId),
+    },
+    /** The row no longer has the name of the avatar. */
+    "user.erased": {
+      params: { userId: uuid() },
+      handler: (ctx: Context<Envelope<"user.erased">>) => removeAllOf(ctx.params.userId),
     },
   },
 

@@ -2,6 +2,7 @@ import type { EventContract } from "../../lib/contract/events.ts";
 import { count, type Field, type Fields, type InferAll, UUID } from "../../lib/contract/fields.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
 import type { CounterChanges } from "../stats/stats.contract.ts";
+import { receipt } from "../users/users.erasure.contract.ts";
 
 /** The consumed events (contract 7): everything about an event is derived from its entry in CONSUMED. */
 
@@ -80,3 +81,14 @@ export const CONSUMED_BY_TYPE: Record<string, ConsumedContract> = CONSUMED;
 export type ConsumedEventType = keyof typeof CONSUMED;
 
 export const CONSUMED_TOPICS = [...new Set(Object.values(CONSUMED).map(({ topic }) => topic))];
+
+/**
+ * The answer of another service to `user.erased` (contract 25): on any consumed topic, for a user who is deleted, and
+ * without an effect on counters. So it is not in CONSUMED.
+ */
+export const RECEIPT = {
+  type: "erasure.completed",
+  summary: "Another service has erased its data of a person",
+  data: receipt,
+  example: { erasureId: "0191d2f0-6f2b-4c39-9a53-8e5f0f8f6b1d", service: "interview-service" },
+};

@@ -1,18 +1,21 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
+import type { FieldError } from "../../lib/contract/failures.ts";
 import { isStorable, UUID } from "../../lib/contract/fields.ts";
 import { toParams } from "../../lib/contract/params.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
 import type { CountedEvent } from "../stats/stats.contract.ts";
+import type { Receipt } from "../users/users.contract.ts";
 import type { DeadLetterCode } from "./dead-letter.ts";
-import { CONSUMED_BY_TYPE } from "./ingest.contract.ts";
+import { CONSUMED_BY_TYPE, RECEIPT } from "./ingest.contract.ts";
 
 /** Reads a consumed message (contract 7, "Consumed"): pure, from its bytes to the event to count. */
 
 export type Reading =
   | { kind: "event"; event: CountedEvent }
+  | { kind: "receipt"; receipt: Receipt }
   | { kind: "skip" }
   | { kind: "dead"; code: DeadLetterCode; message: string };
 
@@ -102,6 +105,7 @@ export function readEvent(topic: string, envelope: unknown): Reading {
   if (!isObject(envelope)) return dead("The message is no JSON object", "INVALID_JSON");
   const { eventType } = envelope;
   if (typeof eventType !== "string" || eventType === "") return dead("eventType is missing");
+  if (eventType === RECEIPT.type) return readReceipt(envelope);
   const contract = Object.hasOwn(CONSUMED_BY_TYPE, eventType) ? CONSUMED_BY_TYPE[eventType] : undefined;
   if (contract?.topic !== topic) return skip;
 
@@ -110,7 +114,7 @@ export function readEvent(topic: string, envelope: unknown): Reading {
   const userId = envelope.userId ?? data.userId;
   if (typeof userId !== "string" || !UUID.test(userId)) return dead("userId must be a UUID");
   const faults = CHECKS.get(eventType)?.(data) ?? [];
-  if (faults.length > 0) return dead(faults.map(({ field, message }) => `${field} ${message}`).join("; "));
+  if (faults.length > 0) return dead(describe(faults));
   const key = keyOf(topic, eventType, envelope.eventId, data[contract.subject]);
   if (key === undefined) return dead(`eventId or ${contract.subject} must be a text or a number`);
   const add = contract.effect(data);
@@ -118,6 +122,20 @@ export function readEvent(topic: string, envelope: unknown): Reading {
   const event = { key, topic, userId: userId.toLowerCase(), eventType, add, ...named, ...origin(envelope) };
   return { kind: "event", event };
 }
+
+const checkReceipt = compileCheck({ ...toParams(RECEIPT.data), $$strict: false });
+
+/** In either envelope. Its `userId` and `eventId` are not needed: a service answers an erasure once. */
+function readReceipt({ data, payload }: Fields): Reading {
+  const given = { ...(isObject(data) ? data : isObject(payload) ? payload : {}) };
+  const faults = checkReceipt(given);
+  if (faults.length > 0) return dead(describe(faults));
+  const { erasureId, service } = given as Receipt;
+  return { kind: "receipt", receipt: { erasureId, service } };
+}
+
+const describe = (faults: FieldError[]) =>
+  faults.map(({ field, message }) => `${field} ${message}`).join("; ");
 
 const reservationOf = (
   resource: Resource | undefined,

@@ -8,7 +8,7 @@ import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import type { Message } from "./dead-letter.ts";
-import { CONSUMED_BY_TYPE, CONSUMED_TOPICS } from "./ingest.contract.ts";
+import { CONSUMED_BY_TYPE, CONSUMED_TOPICS, RECEIPT } from "./ingest.contract.ts";
 import { nativeMessage } from "./ingest.rules.ts";
 import { ingest } from "./ingest.ts";
 import { retryWaiting } from "./retry.ts";
@@ -43,16 +43,18 @@ type Methods = {
   observeLag(admin: TopicAdmin): Promise<void>;
 };
 
-/** Listeners for events that other Moleculer services emit: the envelope, or only the data (contract 7). */
-const listeners = Object.fromEntries(
-  Object.entries(CONSUMED_BY_TYPE).map(([eventType, { topic }]) => [
-    eventType,
-    function (this: Methods, ctx: Context) {
-      const value = nativeMessage(eventType, ctx.params);
-      return this.take([{ topic, partition: null, offset: null, value, traceparent: traceparentOf(ctx) }]);
-    },
-  ]),
-);
+/** Listens for an event that other Moleculer services emit: the envelope, or only the data (contract 7). */
+const listenerOf = (eventType: string, topic: string) => [
+  eventType,
+  function (this: Methods, ctx: Context) {
+    const value = nativeMessage(eventType, ctx.params);
+    return this.take([{ topic, partition: null, offset: null, value, traceparent: traceparentOf(ctx) }]);
+  },
+];
+const listeners = Object.fromEntries([
+  ...Object.entries(CONSUMED_BY_TYPE).map(([eventType, { topic }]) => listenerOf(eventType, topic)),
+  listenerOf(RECEIPT.type, "interview-events"), // any of its topics
+]);
 
 /** Consumes the events of other services, from Kafka and natively, and passes them to `stats` to be counted. */
 const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {

@@ -7,6 +7,7 @@ import { type DeadLetterCode, givenUp, type Message, waiting } from "./dead-lett
 import { type Reading, readMessage } from "./ingest.rules.ts";
 import { keepDeadLetters } from "./ingest.store.ts";
 import { inParts, isNotNow, isolate } from "./isolate.ts";
+import { recordReceipts } from "./receipts.ts";
 import { RETRY_AFTER } from "./retry.ts";
 
 /** The limits of messages that are processed together. */
@@ -74,11 +75,13 @@ async function ingestBatch(
       message,
       event: { ...reading.event, traceparent: message.traceparent },
     }));
-  const dead = read
+  const unreadable = read
     .filter((one): one is WithReading<"dead"> => one.reading.kind === "dead")
     .map(({ message, reading }): Dead => ({ message, code: reading.code, reason: reading.message }));
+  const receipts = read.filter((one): one is WithReading<"receipt"> => one.reading.kind === "receipt");
   const skipped = read.filter(({ reading }) => reading.kind === "skip");
 
+  const dead = [...unreadable, ...(await recordReceipts(broker, receipts))];
   const counted = await countEvents(broker, events, parentSpan);
   const unknown = counted.filter(({ outcome }) => outcome === "unknown-user");
   await keepDeadLetters([

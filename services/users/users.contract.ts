@@ -2,6 +2,7 @@ import { action } from "../../lib/contract/action.ts";
 import { EmailTaken, KeycloakIdTaken, UserNotFound } from "../../lib/contract/errors.ts";
 import { anyText, email, ifVersion, object, optional } from "../../lib/contract/fields.ts";
 import { deletedActions } from "./users.deleted.contract.ts";
+import { erasureActions } from "./users.erasure.contract.ts";
 import {
   ADA,
   DEFAULT_PREFERENCES,
@@ -20,6 +21,7 @@ import {
 } from "./users.fields.ts";
 import { historyActions, past, unknownVersion } from "./users.history.contract.ts";
 
+export * from "./users.erasure.contract.ts";
 export * from "./users.events.ts";
 export * from "./users.fields.ts";
 export * from "./users.history.contract.ts";
@@ -220,4 +222,5 @@ export const actions = {
   }),
   ...historyActions,
   ...deletedActions,
+  ...erasureActions,
 };

@@ -1,5 +1,5 @@
 import { action } from "../../lib/contract/action.ts";
-import { EmailTaken, KeycloakIdTaken, RestoreTooLate } from "../../lib/contract/errors.ts";
+import { EmailTaken, KeycloakIdTaken, RestoreTooLate, UserErased } from "../../lib/contract/errors.ts";
 import {
   anyText,
   described,
@@ -11,6 +11,7 @@ import {
   uuid,
 } from "../../lib/contract/fields.ts";
 import { Quotas, Stats } from "../stats/stats.contract.ts";
+import { Erasure } from "./users.erasure.contract.ts";
 import { ADA, id, ListedUser, Preferences, User } from "./users.fields.ts";
 import { HistoryEntry } from "./users.history.contract.ts";
 
@@ -25,6 +26,7 @@ const Export = object(
     quotas: Quotas,
     avatar: described("The largest image as a data URL; null if there is none", nullable(anyText())),
     history: described("Newest first", list(HistoryEntry)),
+    erasures: list(Erasure),
     eventIds: described("Of the events that report the entries of the history", list(uuid())),
   },
   "Export",
@@ -39,7 +41,12 @@ export const deletedActions = {
     result: User,
     operationId: "restoreUser",
     summary: "Restore a deleted user, without the avatar",
-    errors: [new EmailTaken(ADA.email), new KeycloakIdTaken(ADA.keycloakId), new RestoreTooLate(ADA.id, 30)],
+    errors: [
+      new EmailTaken(ADA.email),
+      new KeycloakIdTaken(ADA.keycloakId),
+      new RestoreTooLate(ADA.id, 30),
+      new UserErased(ADA.id),
+    ],
     example: { params: { id: ADA.id }, result: ADA },
   }),
   export: action({

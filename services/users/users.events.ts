@@ -1,5 +1,6 @@
 import { event } from "../../lib/contract/events.ts";
 import { anyText, asResult, described, object, oneOf, partial, time } from "../../lib/contract/fields.ts";
+import { erasureEvents } from "./users.erasure.contract.ts";
 import { ADA, preferencesPatch, profile } from "./users.fields.ts";
 
 /** The published events of users (contract 7). */
@@ -37,6 +38,7 @@ export const events = {
     data: { restoredAt: time() },
     example: { restoredAt: ADA.createdAt },
   }),
+  ...erasureEvents,
   "user.preferences_updated": event({
     summary: "Preferences changed; `changes` holds only what changed",
     data: { changes: object(preferencesPatch) },

@@ -4,7 +4,9 @@ import type { Context } from "moleculer";
 import { call } from "../../lib/contract/call.ts";
 import { callerOf, type Meta } from "../../lib/contract/caller.ts";
 import type { UserRow } from "../../models/user.ts";
-import type { Actor, HistoryEntry } from "./users.contract.ts";
+import type { Actor, Erasure, HistoryEntry } from "./users.contract.ts";
+import { findErasure } from "./users.erasure.store.ts";
+import { showErasure } from "./users.erasure.ts";
 import { listHistory } from "./users.history.ts";
 import { presentListed } from "./users.presenter.ts";
 import { preferencesOf, shownTo } from "./users.rules.ts";
@@ -27,10 +29,15 @@ export async function exportUser(ctx: Call, row: UserRow): Promise<Readable> {
     user: presentListed(row),
     preferences: preferencesOf(row),
     ...(await call(ctx, "stats.getAny", { id: row.id })),
+    erasures: await erasuresOf(row.id),
     avatar: row.avatarKey && !row.deletedAt ? await avatarOf(ctx) : null,
   };
   return Readable.from(textOf(known, row, show), { objectMode: false });
 }
+
+/** The erasure that was not cancelled, if there is one. */
+const erasuresOf = async (userId: string): Promise<Erasure[]> =>
+  (await findErasure(userId)) ? [await showErasure(userId)] : [];
 
 /** The avatar as a data URL. It is asked for, because not every node reaches the store. */
 async function avatarOf(ctx: Call): Promise<string | null> {

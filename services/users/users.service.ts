@@ -12,24 +12,37 @@ import { once, purgeAnswers } from "../../models/idempotency.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { findUser, reportVersion } from "../../models/user-row.ts";
 import { actions, type Past, type User } from "./users.contract.ts";
+import { endHold, findPerson, insertReceipts } from "./users.erasure.store.ts";
+import * as erasure from "./users.erasure.ts";
 import { exportUser } from "./users.export.ts";
 import { findByEmail, findByKeycloakId } from "./users.find.ts";
 import { findPast, listHistory, purgeHistory } from "./users.history.ts";
 import { listUsers } from "./users.list.ts";
 import { lookUp, resolve } from "./users.many.ts";
 import { presentUser } from "./users.presenter.ts";
-import { restoreUser } from "./users.restore.ts";
 import * as rules from "./users.rules.ts";
 import { ensureUser, insertUser, refuseTaken } from "./users.store.ts";
 
 const PURGE_EVERY = 3_600_000; // ms
 
+type Methods = {
+  /** Deletes what has expired and erases the users that are due. Returns the number of erased users. */
+  purge(): Promise<number>;
+};
 type State = Reader<UserModel> & { stopping: AbortController };
 
 /** Profiles, preferences, history and deleted users (contract 2, 12, 24 and 25). */
-const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
+const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   name: "users",
   mixins: [databaseMixin(UserModel), AccessMixin],
+
+  methods: {
+    async purge() {
+      await purgeAnswers();
+      if (config.historyKeepDays > 0) await purgeHistory(config.historyKeepDays);
+      return erasure.eraseDue((error) => this.logger.error(error));
+    },
+  },
 
   actions: implement(actions, {
     async create(ctx) {
@@ -102,10 +115,41 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
     },
 
     async restore(ctx) {
-      return answerWith(ctx, await restoreUser(ctx));
+      return answerWith(ctx, await erasure.restoreUser(ctx));
     },
 
     export: (ctx) => exportUser(ctx, userOf(ctx)),
+
+    requestErasure: (ctx) => erasure.requestErasure(ctx),
+
+    getErasure: (ctx) => erasure.showErasure(ctx.params.id),
+
+    async cancelErasure(ctx) {
+      await erasure.cancelErasure(ctx);
+      return { message: "Erasure cancelled, user restored" };
+    },
+
+    hold: (ctx) => erasure.holdUser(ctx),
+
+    async releaseHold(ctx) {
+      await endHold(ctx.params.id, ctx.params.reason);
+      return { message: "Hold released successfully" };
+    },
+
+    async eraseNow(ctx) {
+      await erasure.eraseNow(ctx);
+      return erasure.showErasure(ctx.params.id);
+    },
+
+    inventory: (ctx) => erasure.takeInventory(ctx.params.id),
+
+    async purge(this: Methods) {
+      return { erased: await this.purge() };
+    },
+
+    receive: (ctx) => insertReceipts(ctx.params.receipts),
+
+    findPerson: (ctx) => findPerson(ctx.params.keycloakId),
   }),
 
   created() {
@@ -114,11 +158,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, object, State> = {
 
   started() {
     const onError = (error: unknown) => this.logger.error(error);
-    const purge = async () => {
-      await purgeAnswers();
-      if (config.historyKeepDays > 0) await purgeHistory(config.historyKeepDays);
-    };
-    void repeat(purge, { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
+    void repeat(() => this.purge(), { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
   },
 
   stopped() {

@@ -33,6 +33,10 @@ const BODIES: [string, string, () => Body, string, string[]][] = [
   ["PATCH", "/:id/quotas", () => ({ maxInterviews: 1 }), "", ["maxInterviews", "maxStorage"]],
   ["POST", "/lookup", () => ({ ids: [] }), "", ["ids", "keycloakIds", "emails"]],
   ["POST", "/:id/revert", () => ({ version: 1 }), "", ["version"]],
+  ["POST", "/:id/erasure", () => ({}), "", ["reason"]],
+  ["DELETE", "/:id/erasure", () => ({}), "", []],
+  ["PUT", "/:id/hold", () => ({ reason: "court case" }), "", ["reason"]],
+  ["DELETE", "/:id/hold", () => ({}), "", ["reason"]],
   ["POST", "/:id/restore", () => ({}), "", []],
   ["POST", "/:id/stats/increment-interviews", () => ({}), "", []],
   ["POST", "/:id/quota/reservations", () => ({ resource: "storage" }), "", ["resource", "amount", "ttl"]],
@@ -82,10 +86,10 @@ describe("from another node", () => {
       ({ name }) => name,
     );
 
-  test("the actions of contract 12 can be called, stats.apply, stats.getAny and database.health among our own services, and no others", async () => {
+  test("the actions of contract 12 can be called, those of `Internal` in services/contracts.ts among our own services, and no others", async () => {
     const spec = {
       users:
-        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore export",
+        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore export requestErasure getErasure cancelErasure hold releaseHold eraseNow inventory purge receive findPerson",
       stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply getAny",
       avatars: "upload get remove",
       database: "health",

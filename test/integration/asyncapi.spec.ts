@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Context } from "moleculer";
 import type { Envelope } from "../../services/contracts.ts";
 import { TOPICS } from "../../services/contracts.ts";
-import { CONSUMED } from "../../services/ingest/ingest.contract.ts";
+import { CONSUMED, CONSUMED_TOPICS, RECEIPT } from "../../services/ingest/ingest.contract.ts";
 import { readMessage } from "../../services/ingest/ingest.rules.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
@@ -56,19 +56,31 @@ test("every event that is published is as its message says", async () => {
   await send("patch", "/quotas", { maxInterviews: 10 });
   for (let count = 0; count < 10; count++) await send("post", "/stats/increment-interviews");
   await send("delete", "");
-  await service.http
-    .post(`/api/v1/users/${user.id}/restore`)
-    .set(await service.admin())
-    .expect(200);
+  const admin = await service.admin();
+  await service.http.post(`/api/v1/users/${user.id}/restore`).set(admin).expect(200);
+  const caller = { internal: true, user: { sub: "operator", admin: true } };
+  await service.broker.call("users.eraseNow", { id: user.id }, { meta: { caller } });
 
   const ours = messagesOn("user-events");
-  await waitFor(() => heard.some(({ eventType }) => eventType === "user.restored"));
+  await waitFor(() => heard.some(({ eventType }) => eventType === "user.erased"));
   expect([...new Set(heard.map(({ eventType }) => eventType))].sort()).toEqual(ours.sort());
   for (const event of heard)
     expect([event.eventType, faultsOf(messageOf(event.eventType).payload, event)]).toEqual([
       event.eventType,
       [],
     ]);
+});
+
+test("erasure.completed is on each consumed topic, and both of its examples are read", () => {
+  const { payload, examples = [] } = messageOf(RECEIPT.type);
+  for (const topic of CONSUMED_TOPICS) {
+    expect(messagesOn(topic)).toContain(RECEIPT.type);
+    for (const example of examples) {
+      expect(faultsOf(payload, example.payload)).toEqual([]);
+      const reading = readMessage(topic, Buffer.from(JSON.stringify(example.payload)));
+      expect(reading).toEqual({ kind: "receipt", receipt: RECEIPT.example });
+    }
+  }
 });
 
 describe.each(Object.entries(CONSUMED))("%s", (type, { topic }) => {

@@ -58,6 +58,7 @@ test("an export has the user, preferences, stats, quotas, the avatar, the histor
     quotas: (await get("/quotas")).body,
     avatar: `data:image/jpeg;base64,${image.bytes.toString("base64")}`,
     history,
+    erasures: [],
     eventIds: history.flatMap(({ eventId }) => eventId ?? []),
   });
 });

@@ -60,6 +60,7 @@ const BODIES: Record<string, object> = {
   "PATCH /preferences": { language: "de" },
   "PATCH /quotas": { maxInterviews: 3 },
   "POST /revert": { version: 1 },
+  "PUT /hold": { reason: "court case" },
 };
 
 /** What differs between two users. */
@@ -72,7 +73,11 @@ const withoutIds = ({ body }: Answered, { id, keycloakId, email, profile }: Pers
 };
 
 test.each(SUFFIXES)("%s /users/me%s answers as /users/:id%s does for the owner", async (method, suffix) => {
-  const roles = ["/email", "/quotas", "/revert", "/restore"].includes(suffix) ? ["admin"] : [];
+  const roles =
+    ["/email", "/quotas", "/revert", "/restore", "/hold"].includes(suffix) ||
+    method + suffix === "DELETE/erasure"
+      ? ["admin"]
+      : [];
   const answers = [];
   for (const path of ["me", undefined]) {
     const person = await createUser(service);

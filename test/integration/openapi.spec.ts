@@ -37,7 +37,7 @@ test("has every route of the gateway but those that show the documents", async (
   expect(found.sort()).toEqual(expected.sort());
 });
 
-type Shown = { reservationId?: string };
+type Shown = { reservationId?: string; erasureId?: string };
 
 describe("an example", () => {
   /** Ada's own id in this run. */
@@ -65,6 +65,13 @@ describe("an example", () => {
     );
   };
 
+  /** For the examples that show or end an erasure, or end a hold. */
+  const needed = async (method: string, rest: string) => {
+    const headers = await service.admin();
+    const path = `${BASE_PATH}/users/${id}${rest}`;
+    await request(service.url, { method, path, headers, body: { reason: "court case" } });
+  };
+
   /** What differs from run to run, as the examples have it. */
   const asInTheExample = (body: unknown, example: unknown) => {
     const version = /v=\w+/.exec(JSON.stringify(example))?.[0] ?? "";
@@ -72,7 +79,10 @@ describe("an example", () => {
       .replaceAll(id, ADA.id)
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, ADA.createdAt)
       .replaceAll(/v=\w+/g, version)
-      .replaceAll(/"reservationId":"[^"]+"/g, `"reservationId":"${(example as Shown).reservationId}"`)
+      .replaceAll(
+        /"(reservationId|erasureId)":"[^"]+"/g,
+        (_, name: keyof Shown) => `"${name}":"${(example as Shown)[name]}"`,
+      )
       .replaceAll(/"(eventId|traceId)":"[^"]+"/g, (_, name) => {
         const [entry] = (example as { items?: Record<string, string>[] }).items ?? [];
         return `"${name}":"${entry?.[name]}"`;
@@ -111,10 +121,12 @@ describe("an example", () => {
   test("of every operation is answered as it says, in the shape that it says", async () => {
     for (const { path, method, operation } of operations()) {
       const [status = "", { content = {} } = {}] = Object.entries(operation.responses)[0] ?? [];
-      await service.database.sql("TRUNCATE users, user_history");
+      await service.database.sql("TRUNCATE users, user_history, erasures, legal_holds");
       if (operation.operationId !== "createUser") await signUp();
       if (path.endsWith("/avatar")) await uploadPicture();
       if (path.includes("{reservationId}")) await reserve(operation);
+      if (path.endsWith("/erasure") && method !== "POST") await needed("POST", "/erasure");
+      if (path.endsWith("/hold") && method !== "PUT") await needed("PUT", "/hold");
       const answer = await ask(method, path, operation);
       const route = `${method} ${path}`;
       expect([route, answer.status]).toEqual([route, Number(status)]);

@@ -56,6 +56,13 @@ test("history shows the latest changes of a user by id and by e-mail, and says i
   expect(await type("history", { who: crypto.randomUUID() })).toEqual([expect.stringContaining("not found")]);
 });
 
+test("erasure shows what is stored of a user, also of a deleted one", async () => {
+  const { id } = await createUser(service);
+  await service.http.delete(`/api/v1/users/${id}`).set(service.internal).expect(200);
+  const [inventory] = await type("erasure", { id });
+  expect(inventory).toMatchObject({ erasure: null, hold: null, fields: ["keycloakId", "email", "fullName"] });
+});
+
 test("watch shows the whole envelope of each event as it comes", async () => {
   await type("watch", { event: "user.created" });
   await service.broker.waitForServices("watch");

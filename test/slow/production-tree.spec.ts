@@ -91,6 +91,25 @@ test("export prints all data of a user as JSON, and one line for an id that is w
   });
 });
 
+test("erase --dry-run prints what is stored and changes nothing, erase erases, and purge erases what is due", async () => {
+  const [user] = await database.sql<{ id: string; email: string }>(
+    "SELECT id, email FROM users ORDER BY id LIMIT 1",
+  );
+  const id = user?.id ?? "";
+  const emails = () => database.sql("SELECT email FROM users WHERE id = $1", [id]);
+  const { stdout } = await npm("erase", [id, "--dry-run"]);
+  expect(stdout).toMatch(/^Row of the user: keycloakId, email, fullName/m);
+  expect(stdout).toMatch(/^Kafka: none$/m);
+  expect(await emails()).toEqual([{ email: user?.email }]);
+  expect((await npm("erase", [id])).stdout).toMatch(/^Erased: erasure [0-9a-f-]{36}$/m);
+  expect(await emails()).toEqual([{ email: "" }]);
+  await expect(npm("erase", [id])).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/has been erased$/m),
+  });
+  expect((await npm("purge")).stdout).toBe("0 users erased\n");
+});
+
 test("repl shows a user to whoever types its e-mail address", async () => {
   const [user] = await database.sql<{ id: string; email: string }>("SELECT id, email FROM users LIMIT 1");
   const repl = spawn("npm", ["run", "--silent", "repl"], {

@@ -1,7 +1,7 @@
 import { deadLetterTopic, USER_EVENTS } from "../../../lib/contract/events.ts";
 import { CONSUMED_BY_TYPE, CONSUMED_TOPICS } from "../../ingest/ingest.contract.ts";
 import { INFO, TAGS } from "./info.ts";
-import { deadLetter, type Message, ours, theirs, titleOf } from "./messages.ts";
+import { deadLetter, type Message, ours, receipt, theirs, titleOf } from "./messages.ts";
 
 /** The events on Kafka as AsyncAPI 3.0, generated from their contracts. */
 
@@ -20,7 +20,7 @@ const TOPICS = [
       address,
       action: "receive",
       description: "Count the events of other services.",
-      messages: theirs.filter((message) => topicOf(message) === address),
+      messages: [...theirs.filter((message) => topicOf(message) === address), receipt],
     },
     {
       address: deadLetterTopic(address),
@@ -75,7 +75,7 @@ export const asyncApi = (): object => ({
   ),
   components: {
     messages: named(
-      [...ours, ...theirs, deadLetter],
+      [...ours, ...theirs, receipt, deadLetter],
       ({ name }) => name,
       (message) => message,
     ),

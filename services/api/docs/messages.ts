@@ -13,7 +13,7 @@ import {
 } from "../../../lib/contract/fields.ts";
 import { type JsonSchema, toJsonSchema } from "../../../lib/contract/json-schema.ts";
 import { PUBLISHED } from "../../contracts.ts";
-import { CONSUMED_BY_TYPE, CONSUMED_TOPICS } from "../../ingest/ingest.contract.ts";
+import { CONSUMED_BY_TYPE, CONSUMED_TOPICS, RECEIPT } from "../../ingest/ingest.contract.ts";
 import { ADA } from "../../users/users.contract.ts";
 
 /** The messages on Kafka for AsyncAPI. */
@@ -114,7 +114,12 @@ const eventId = optional(
   described("Any text; without one the event is identified by its subject", anyText()),
 );
 
-export const theirs = Object.entries(CONSUMED_BY_TYPE).map(([name, { summary, data, example }]): Message => {
+type TheirEvent = Pick<EventContract, "summary" | "data"> & { example: object };
+
+export const theirs = Object.entries<TheirEvent>(CONSUMED_BY_TYPE).map(toMessage);
+export const receipt = toMessage([RECEIPT.type, RECEIPT]);
+
+function toMessage([name, { summary, data, example }]: [string, TheirEvent]): Message {
   const title = titleOf(name);
   const common = { eventId, eventType: exactly(name) };
   const current = { ...common, userId: uuid(), timestamp: optional(time()) };
@@ -150,7 +155,7 @@ export const theirs = Object.entries(CONSUMED_BY_TYPE).map(([name, { summary, da
       },
     ],
   };
-});
+}
 
 export const deadLetter: Message = {
   name: "dead-letter",

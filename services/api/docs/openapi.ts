@@ -172,7 +172,7 @@ function success(contract: ActionContract): object {
   return { ...successWith(200, contract), ...successWith(201, contract) };
 }
 
-function successWith(status: 200 | 201, { idempotent, result, example }: ActionContract): object {
+function successWith(status: 200 | 201 | 202, { idempotent, result, example }: ActionContract): object {
   const headers = {
     ...(status === 201 && { Location: { required: true, schema: { type: "string" } } }),
     ...(result.versioned !== undefined && ETAG),
