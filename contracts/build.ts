@@ -46,8 +46,8 @@ const events = (contracts: Record<string, Pick<EventContract, "summary" | "data"
 
 const TYPES = `${namedTypes.join("\n\n")}
 
-/** The image of an avatar: a readable stream of Node. */
-export type ImageStream = AsyncIterable<Uint8Array>;
+/** An image, or JSON in UTF-8: a readable stream of Node. */
+export type ByteStream = AsyncIterable<Uint8Array>;
 
 /** The actions: what a caller passes, and what it gets. \`avatars.upload\` takes the file as the option \`stream\`. */
 export type Actions = ${block(actions)};

@@ -10,7 +10,7 @@ const PLAIN: Record<string, string> = {
   number: "number",
   boolean: "boolean",
   integer: "number",
-  image: "ImageStream | null",
+  image: "ByteStream | null",
 };
 
 /** The type of a field. A named schema is shown by its name, if `named` has it. */
@@ -20,6 +20,7 @@ export function typeOf(field: Field, side: Side, named: readonly string[] = []):
 }
 
 function bare(field: Field, side: Side, named: readonly string[]): string {
+  if (field.streamed) return "ByteStream";
   if (typeof field.schemaName === "string" && named.includes(field.schemaName)) return field.schemaName;
   if (field.props) return shapeOf(field.props as Fields, side, named);
   if (field.items) return `Array<${typeOf(field.items as Field, side, named)}>`;

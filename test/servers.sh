@@ -50,6 +50,7 @@ wait_until() { # NAME SECONDS COMMAND…: until the command succeeds
     fi
     sleep 0.2
   done
+  pid_of "$name" >/dev/null || fail "$name has ended, and another server answers on its port"
 }
 
 debian_packages() { # COMMAND PACKAGE…: unless the command is there
@@ -242,7 +243,7 @@ send_signal() { # SIGNAL NAME: to its session; each process of PostgreSQL has a 
 stop() { # NAME SIGNAL: returns when it has ended
   local pid
   pid=$(pid_of "$1") || return 0
-  kill "-$2" -- "-$pid"
+  kill "-$2" -- "-$pid" 2>/dev/null || return 0 # it has just ended
   for _ in $(seq 100); do
     pid_of "$1" >/dev/null || return 0
     sleep 0.1

@@ -1,5 +1,12 @@
 import { action } from "../../lib/contract/action.ts";
-import { ErasureNotFound, HoldNotFound, LegalHold, UserErased } from "../../lib/contract/errors.ts";
+import {
+  EmailTaken,
+  ErasureNotFound,
+  HoldNotFound,
+  KeycloakIdTaken,
+  LegalHold,
+  UserErased,
+} from "../../lib/contract/errors.ts";
 import { event } from "../../lib/contract/events.ts";
 import {
   anyText,
@@ -97,7 +104,12 @@ export const erasureActions = {
     result: Message,
     operationId: "cancelErasure",
     summary: "Cancel an erasure that is scheduled, and restore the user",
-    errors: [new ErasureNotFound(ADA.id), erased],
+    errors: [
+      new ErasureNotFound(ADA.id),
+      new EmailTaken(ADA.email),
+      new KeycloakIdTaken(ADA.keycloakId),
+      erased,
+    ],
     example: { params: ada, result: { message: "Erasure cancelled, user restored" } },
   }),
   hold: action({

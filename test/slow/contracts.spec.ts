@@ -101,7 +101,7 @@ test("the types of the package are those of the service", async () => {
      import type { CONSUMED } from ${JSON.stringify(ingest)};
      import type * as theirs from "user-service/contracts";
      type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-     type Streams = "avatars.get"; // Readable on our side
+     type Streams = "avatars.get" | "users.export"; // Readable on our side
      type Consumed = { [Type in keyof typeof CONSUMED]: InferAll<(typeof CONSUMED)[Type]["data"]> };
      export const same: [
        Same<keyof ours.Actions, keyof theirs.Actions>,
@@ -111,7 +111,7 @@ test("the types of the package are those of the service", async () => {
        Same<ours.Envelope<"user.updated">, theirs.Envelope<"user.updated">>,
        Same<Consumed, theirs.ConsumedEvents>,
      ] = [true, true, true, true, true, true];
-     export const stream = (image: NonNullable<ours.Actions[Streams]["result"]>): theirs.ImageStream => image;`,
+     export const stream = (bytes: NonNullable<ours.Actions[Streams]["result"]>): NonNullable<theirs.Actions[Streams]["result"]> => bytes;`,
   );
   const { compilerOptions } = JSON.parse(await readFile(join(ROOT, "tsconfig.json"), "utf8"));
   const options = {
