@@ -38,17 +38,19 @@ type ErasureCall = ChangeCall & Parameters<typeof once>[0];
 
 /**
  * Deletes a user and schedules the erasure. A user who has one keeps it.
+ * @param onError gets what prevented an erasure that is due at once: the hourly run repeats it
  * @throws UserErased, LegalHold, DependencyUnavailable
  */
 export async function requestErasure(
   ctx: ErasureCall & { params: { reason?: string } },
+  onError: (error: unknown) => void,
 ): Promise<ScheduledErasure> {
   const schedule = async (tx: Transaction) => {
     const { id, reason } = ctx.params;
     return presentScheduled((await scheduleIn(tx, ctx, id, reason)).erasure);
   };
   const scheduled = await once(ctx, (tx) => (tx ? schedule(tx) : transaction(schedule)));
-  if (config.eraseAfterDays === 0) await eraseScheduled(ctx).catch(() => {}); // the hourly run repeats it
+  if (config.eraseAfterDays === 0) await eraseScheduled(ctx).catch(onError);
   return scheduled;
 }
 

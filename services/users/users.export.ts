@@ -3,10 +3,11 @@ import { buffer } from "node:stream/consumers";
 import type { Context } from "moleculer";
 import { call } from "../../lib/contract/call.ts";
 import { callerOf, type Meta } from "../../lib/contract/caller.ts";
+import { config } from "../../lib/runtime/config.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Actor, Erasure, HistoryEntry } from "./users.contract.ts";
+import { presentErasure } from "./users.erasure.rules.ts";
 import { findErasure } from "./users.erasure.store.ts";
-import { showErasure } from "./users.erasure.ts";
 import { listHistory } from "./users.history.ts";
 import { presentListed } from "./users.presenter.ts";
 import { preferencesOf, shownTo } from "./users.rules.ts";
@@ -36,8 +37,10 @@ export async function exportUser(ctx: Call, row: UserRow): Promise<Readable> {
 }
 
 /** The erasure that was not cancelled, if there is one. */
-const erasuresOf = async (userId: string): Promise<Erasure[]> =>
-  (await findErasure(userId)) ? [await showErasure(userId)] : [];
+async function erasuresOf(userId: string): Promise<Erasure[]> {
+  const erasure = await findErasure(userId);
+  return erasure ? [presentErasure(erasure, config.erasureParties, new Date())] : [];
+}
 
 /** The avatar as a data URL. It is asked for, because not every node reaches the store. */
 async function avatarOf(ctx: Call): Promise<string | null> {

@@ -120,7 +120,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
     export: (ctx) => exportUser(ctx, userOf(ctx)),
 
-    requestErasure: (ctx) => erasure.requestErasure(ctx),
+    requestErasure: (ctx) => erasure.requestErasure(ctx, (error) => ctx.service?.logger.error(error)),
 
     getErasure: (ctx) => erasure.showErasure(ctx.params.id),
 
