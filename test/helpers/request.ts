@@ -23,6 +23,13 @@ export type AnswerBody = {
   [field: string]: unknown;
 };
 
+/** The headers that name a caller. */
+export type Headers = Record<string, string>;
+
+/** The same request as this caller. */
+export const requestAs = (url: string, headers: object, asked: Asked): Promise<Answered> =>
+  request(url, { ...asked, headers: { ...asked.headers, ...headers } });
+
 /** One request on a new connection, without a client library. */
 export function request(url: string, { method = "GET", path, headers = {}, body }: Asked): Promise<Answered> {
   const isJson = body !== undefined && typeof body !== "string" && !Buffer.isBuffer(body);

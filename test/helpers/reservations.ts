@@ -1,8 +1,8 @@
 import type pg from "pg";
 import { createUser } from "./people.ts";
+import type { Headers } from "./request.ts";
 import type { TestService } from "./service.ts";
 
-export type Headers = Record<string, string>;
 export type Reserved = { reservationId: string; expiresAt: string; remaining: number | null };
 
 /** An id that no reservation has. */

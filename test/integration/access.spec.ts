@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { badTokens, tokenUntil } from "../helpers/bad-tokens.ts";
 import { allRows, createUser, newUser, type Person } from "../helpers/people.ts";
-import { type Asked, request } from "../helpers/request.ts";
+import { type Asked, request, requestAs } from "../helpers/request.ts";
 import { INTERNAL_TOKEN, startService, type TestService } from "../helpers/service.ts";
 
 let service: TestService;
@@ -107,8 +107,7 @@ test("the access table has every route", async () => {
 });
 
 describe.each(TABLE)("access: %s", (_, call, self = 0, other = 0, admin = 0, internal = 0, nobody = 0) => {
-  const ask = (asked: Asked, headers: object) =>
-    request(service.url, { ...asked, headers: { ...asked.headers, ...headers } });
+  const ask = (asked: Asked, headers: object) => requestAs(service.url, headers, asked);
   const isOpen = nobody !== 401;
 
   test("each caller gets the status of the table", async () => {

@@ -6,7 +6,7 @@ import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
 import { allRows, createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
-import { type Asked, request } from "../helpers/request.ts";
+import { type Asked, type Headers, requestAs } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
@@ -30,13 +30,9 @@ beforeEach(async () => {
 });
 afterAll(() => service.stop());
 
-type Headers = Record<string, string>;
 const users = "/api/v1/users";
 const ask = async (asked: Asked, headers: Headers = admin) => {
-  const answer = await request(service.url, {
-    ...asked,
-    headers: { ...asked.headers, ...headers } as Headers,
-  });
+  const answer = await requestAs(service.url, headers, asked);
   return { ...answer, body: answer.body as ErasureBody };
 };
 const send = (method: string, rest = "", body?: object, headers?: Headers) =>

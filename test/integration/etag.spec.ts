@@ -5,7 +5,7 @@ import { WRITES } from "../helpers/conditional-writes.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
 import { createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
-import { type Answered, type Asked, request } from "../helpers/request.ts";
+import { type Answered, type Asked, type Headers, request } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 20: ETag, If-None-Match, and meta.version. */
@@ -20,7 +20,6 @@ afterAll(() => service.stop());
 
 const users = "/api/v1/users";
 const MISSING = "00000000-0000-4000-8000-000000000000";
-type Headers = Record<string, string>;
 
 const ask = (asked: Asked, headers: Headers = {}): Promise<Answered> =>
   request(service.url, {

@@ -7,7 +7,7 @@ import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
 import { createUser, type Person } from "../helpers/people.ts";
-import { type Answered, type Asked, request } from "../helpers/request.ts";
+import { type Answered, type Asked, type Headers, requestAs } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 25: all data of a person as one JSON document. */
@@ -24,10 +24,9 @@ beforeEach(async () => {
 });
 afterAll(() => service.stop());
 
-type Headers = Record<string, string>;
 const users = "/api/v1/users";
 const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
-  request(service.url, { ...asked, headers: { ...asked.headers, ...headers } as Headers });
+  requestAs(service.url, headers, asked);
 const get = (rest: string, headers?: Headers) => ask({ path: `${users}/${person.id}${rest}` }, headers);
 const remove = () => ask({ method: "DELETE", path: `${users}/${person.id}` });
 /** Writes many entries of the history at once. */

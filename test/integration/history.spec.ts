@@ -5,7 +5,7 @@ import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
 import { allRows, createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
-import { type Answered, type Asked, request } from "../helpers/request.ts";
+import { type Answered, type Asked, type Headers, requestAs } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 24: what is recorded, and the list of it. */
@@ -24,9 +24,8 @@ beforeEach(async () => {
 afterAll(() => service.stop());
 
 const users = "/api/v1/users";
-type Headers = Record<string, string>;
 const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
-  request(service.url, { ...asked, headers: { ...asked.headers, ...headers } as Headers });
+  requestAs(service.url, headers, asked);
 const send = async (method: string, rest: string, body?: object, headers?: Headers) => {
   const answer = await ask({ method, path: `${users}/${person.id}${rest}`, body }, headers);
   expect([answer.status, answer.body.message]).toEqual([200, answer.body.message]);

@@ -3,6 +3,7 @@ import type { User } from "../../services/users/users.contract.ts";
 import { blockEmail } from "../helpers/block-email.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { allRows, createUser, newUser, rowOf } from "../helpers/people.ts";
+import type { Headers } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
@@ -17,7 +18,6 @@ afterAll(() => service.stop());
 
 const key = () => ({ "idempotency-key": crypto.randomUUID() });
 
-type Headers = Record<string, string>;
 const post = (path: string, headers: Headers, body: object = {}, by: Headers = service.internal) =>
   service.http.post(`/api/v1/users${path}`).set(by).set(headers).send(body);
 const create = (headers: Headers, body: object, by?: Headers) => post("", headers, body, by);

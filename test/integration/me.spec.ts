@@ -5,7 +5,7 @@ import { errorBody, fieldsOf } from "../helpers/errors.ts";
 import { FORM, formOf } from "../helpers/form.ts";
 import { jpeg } from "../helpers/images.ts";
 import { allRows, createUser, type Person, rowOf } from "../helpers/people.ts";
-import { type Answered, type Asked, request } from "../helpers/request.ts";
+import { type Answered, type Asked, requestAs } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 23: `/users/me` is the user of the token. */
@@ -17,9 +17,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 const users = "/api/v1/users";
-type Headers = Record<string, string>;
-const ask = (asked: Asked, headers: object): Promise<Answered> =>
-  request(service.url, { ...asked, headers: { ...asked.headers, ...headers } as Headers });
+const ask = (asked: Asked, headers: object): Promise<Answered> => requestAs(service.url, headers, asked);
 const upload = async (): Promise<Partial<Asked>> => ({
   headers: FORM,
   body: formOf({ filename: "a.jpg", type: "image/jpeg", content: await jpeg() }),

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { errorBody, fieldsOf } from "../helpers/errors.ts";
 import { rowOf } from "../helpers/people.ts";
-import { type Headers, MISSING, reservationsOf } from "../helpers/reservations.ts";
+import type { Headers } from "../helpers/request.ts";
+import { MISSING, reservationsOf } from "../helpers/reservations.ts";
 import { samplesAt } from "../helpers/samples.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";

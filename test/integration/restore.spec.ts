@@ -5,7 +5,7 @@ import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
 import { allRows, createUser, type Person, rowOf } from "../helpers/people.ts";
-import { type Answered, type Asked, request } from "../helpers/request.ts";
+import { type Answered, type Asked, type Headers, requestAs } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 25: a deleted user is restored. */
@@ -23,10 +23,9 @@ beforeEach(async () => {
 });
 afterAll(() => service.stop());
 
-type Headers = Record<string, string>;
 const users = "/api/v1/users";
 const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
-  request(service.url, { ...asked, headers: { ...asked.headers, ...headers } as Headers });
+  requestAs(service.url, headers, asked);
 const get = (rest = "") => ask({ path: `${users}/${person.id}${rest}` });
 const remove = async () =>
   expect((await ask({ method: "DELETE", path: `${users}/${person.id}` })).status).toBe(200);
