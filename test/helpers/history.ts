@@ -1,4 +1,7 @@
 import type { HistoryEntry } from "../../services/users/users.contract.ts";
+import { uploadOf } from "./form.ts";
+import { jpeg } from "./images.ts";
+import type { requestsOf } from "./one-user.ts";
 import type { TestService } from "./service.ts";
 
 /** The entries of a user as they are stored, oldest first. */
@@ -16,4 +19,13 @@ export async function entriesOf(service: TestService, id: string): Promise<Histo
     at: new Date(at).toISOString(),
     by: { kind, ...(who !== null && { id: who }) },
   }));
+}
+
+/** Changes everything that a version of a user shows. */
+export async function changeAll({ ask, succeed }: ReturnType<typeof requestsOf>, id: string): Promise<void> {
+  await succeed("PUT", "/profile", { fullName: "New Name", companyName: "Engines", phone: "+4930901820" });
+  await succeed("PUT", "/email", { email: `moved-${id}@example.com` });
+  await succeed("PATCH", "/preferences", { timezone: "Europe/Berlin", notifications: { marketing: true } });
+  await succeed("PATCH", "/quotas", { maxInterviews: null, maxStorage: 5 });
+  await ask(uploadOf(id, await jpeg({ left: "#00ff00" })));
 }

@@ -4,11 +4,12 @@ import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
+import { requestsOf, USERS } from "../helpers/one-user.ts";
 import { allRows, createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
-import { type Answered, type Asked, type Headers, requestAs } from "../helpers/request.ts";
+import type { Asked, Headers } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Contract 24: what is recorded, and the list of it. */
+/** Contract 24: what is recorded. */
 
 const events = collectEvents();
 let service: TestService;
@@ -23,22 +24,10 @@ beforeEach(async () => {
 });
 afterAll(() => service.stop());
 
-const users = "/api/v1/users";
-const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
-  requestAs(service.url, headers, asked);
-const send = async (method: string, rest: string, body?: object, headers?: Headers) => {
-  const answer = await ask({ method, path: `${users}/${person.id}${rest}`, body }, headers);
-  expect([answer.status, answer.body.message]).toEqual([200, answer.body.message]);
-  return answer;
-};
+const { ask, succeed } = requestsOf(() => ({ service, admin, person }));
 const upload = async (colour = "#00ff00") =>
   expect((await ask(uploadOf(person.id, await jpeg({ left: colour })))).status).toBe(200);
 const newest = async () => (await entriesOf(service, person.id)).at(-1);
-const listed = async (rest = "", headers?: Headers) =>
-  (await ask({ path: `${users}/${person.id}/history${rest}` }, headers)).body as unknown as {
-    items: HistoryEntry[];
-    nextCursor: string | null;
-  };
 
 describe("one history entry, in the version that it makes, is written by", () => {
   const URL = expect.stringMatching(/\/avatar\?v=\w+$/);
@@ -46,26 +35,26 @@ describe("one history entry, in the version that it makes, is written by", () =>
   const CHANGES: Change[] = [
     [
       "a change of the profile",
-      () => send("PATCH", "", { profile: { bio: "new", phone: null } }),
+      () => succeed("PATCH", "", { profile: { bio: "new", phone: null } }),
       { bio: { from: null, to: "new" } },
       "user.updated",
     ],
     [
       "a new profile",
-      () => send("PUT", "/profile", { fullName: "New Name", companyName: "Engines" }),
+      () => succeed("PUT", "/profile", { fullName: "New Name", companyName: "Engines" }),
       { fullName: { from: expect.any(String), to: "New Name" }, companyName: { from: null, to: "Engines" } },
       "user.updated",
     ],
     [
       "a change of the e-mail",
-      () => send("PUT", "/email", { email: `moved-${person.id}@example.com` }),
+      () => succeed("PUT", "/email", { email: `moved-${person.id}@example.com` }),
       { email: { from: expect.any(String), to: expect.stringMatching(/^moved-/) } },
       "user.updated",
     ],
     [
       "a change of preferences",
       () =>
-        send("PATCH", "/preferences", { language: "de", notifications: { marketing: true, email: true } }),
+        succeed("PATCH", "/preferences", { language: "de", notifications: { marketing: true, email: true } }),
       {
         "preferences.language": { from: "en", to: "de" },
         "preferences.notifications.marketing": { from: false, to: true },
@@ -74,20 +63,20 @@ describe("one history entry, in the version that it makes, is written by", () =>
     ],
     [
       "a change of quotas, which has no event",
-      () => send("PATCH", "/quotas", { maxInterviews: null }),
+      () => succeed("PATCH", "/quotas", { maxInterviews: null }),
       { maxInterviews: { from: 10, to: null } },
       null,
     ],
     ["an avatar", () => upload(), { avatarUrl: { from: null, to: URL } }, "user.avatar_uploaded"],
     [
       "the removal of an avatar",
-      () => upload().then(() => send("DELETE", "/avatar")),
+      () => upload().then(() => succeed("DELETE", "/avatar")),
       { avatarUrl: { from: URL, to: null } },
       "user.avatar_deleted",
     ],
     [
       "a deletion",
-      () => send("DELETE", ""),
+      () => succeed("DELETE", ""),
       { deletedAt: { from: null, to: expect.stringMatching(/Z$/) } },
       "user.deleted",
     ],
@@ -123,8 +112,8 @@ describe("one history entry, in the version that it makes, is written by", () =>
       const { keycloakId, ...body } = newUser();
       const headers = { ...service.internal, ...(n % 3 === 0 && { "idempotency-key": `sign-up-${n}` }) };
       return n % 3 === 1
-        ? ask({ method: "PUT", path: `${users}/by-keycloak/${keycloakId}`, body }, headers)
-        : ask({ method: "POST", path: users, body: { keycloakId, ...body } }, headers);
+        ? ask({ method: "PUT", path: `${USERS}/by-keycloak/${keycloakId}`, body }, headers)
+        : ask({ method: "POST", path: USERS, body: { keycloakId, ...body } }, headers);
     };
     const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => create(n)));
     await outboxEmpty(service.database);
@@ -154,13 +143,13 @@ describe("one history entry, in the version that it makes, is written by", () =>
     const headers = { ...service.internal, "idempotency-key": "the-same" };
     const created = newUser();
     for (const status of [201, 201])
-      expect((await ask({ method: "POST", path: users, body: created }, headers)).status).toBe(status);
+      expect((await ask({ method: "POST", path: USERS, body: created }, headers)).status).toBe(status);
     const count = async () => (await service.database.sql("SELECT 1 FROM user_history")).length;
     const before = await count();
-    expect((await ask({ method: "POST", path: users, body }, service.internal)).status).toBe(409);
+    expect((await ask({ method: "POST", path: USERS, body }, service.internal)).status).toBe(409);
     const put = {
       method: "PUT",
-      path: `${users}/by-keycloak/${keycloakId}`,
+      path: `${USERS}/by-keycloak/${keycloakId}`,
       body: { email, profile: body.profile },
     };
     expect((await ask(put, service.internal)).status).toBe(200);
@@ -172,14 +161,14 @@ describe("one history entry, in the version that it makes, is written by", () =>
 
   test("no request that changes nothing, and none that is refused", async () => {
     const other = await createUser(service);
-    await send("PATCH", "", { profile: { bio: "same" } });
+    await succeed("PATCH", "", { profile: { bio: "same" } });
     const before = await entriesOf(service, person.id);
-    await send("PATCH", "", { profile: { bio: "same" } });
-    await send("PATCH", "/preferences", { language: "en" });
-    await send("PATCH", "/quotas", { maxInterviews: 10 });
-    const taken = { method: "PUT", path: `${users}/${person.id}/email`, body: { email: other.email } };
+    await succeed("PATCH", "", { profile: { bio: "same" } });
+    await succeed("PATCH", "/preferences", { language: "en" });
+    await succeed("PATCH", "/quotas", { maxInterviews: 10 });
+    const taken = { method: "PUT", path: `${USERS}/${person.id}/email`, body: { email: other.email } };
     expect((await ask(taken)).status).toBe(409);
-    const stale = { method: "PATCH", path: `${users}/${person.id}`, body: { profile: { bio: "x" } } };
+    const stale = { method: "PATCH", path: `${USERS}/${person.id}`, body: { profile: { bio: "x" } } };
     expect((await ask(stale, { ...admin, "if-match": '"1"' })).status).toBe(412);
     expect(await entriesOf(service, person.id)).toEqual(before);
   });
@@ -192,13 +181,13 @@ test("an entry and its change commit together: a change whose entry cannot be wr
   const heard = events.heard.length;
   await sql("ALTER TABLE user_history ADD CONSTRAINT refused CHECK (false) NOT VALID");
   try {
-    const path = `${users}/${person.id}`;
+    const path = `${USERS}/${person.id}`;
     const asked: Asked[] = [
       { method: "PATCH", path, body: { profile: { bio: "x" } } },
       { method: "PATCH", path: `${path}/quotas`, body: { maxInterviews: 1 } },
       uploadOf(person.id, await jpeg()),
       { method: "DELETE", path },
-      { method: "POST", path: users, body: newUser() },
+      { method: "POST", path: USERS, body: newUser() },
     ];
     for (const one of asked) expect((await ask(one)).status).toBe(500);
   } finally {
@@ -211,14 +200,14 @@ test("an entry and its change commit together: a change whose entry cannot be wr
 });
 
 test("counters are not in the history, whatever counts, nor are the events of quotas that are reached", async () => {
-  await send("PATCH", "/quotas", { maxInterviews: 1, maxStorage: 10 });
+  await succeed("PATCH", "/quotas", { maxInterviews: 1, maxStorage: 10 });
   const before = await entriesOf(service, person.id);
-  const path = `${users}/${person.id}`;
+  const path = `${USERS}/${person.id}`;
   await ask({ method: "POST", path: `${path}/stats/increment-interviews` }, service.internal);
   const data = { fileId: crypto.randomUUID(), fileSize: 20 };
   await service.broker.emit("media.uploaded", { eventType: "media.uploaded", userId: person.id, data });
   const reserve = { method: "POST", path: `${path}/quota/reservations`, body: { resource: "interviews" } };
-  await send("PATCH", "/quotas", { maxInterviews: 3 });
+  await succeed("PATCH", "/quotas", { maxInterviews: 3 });
   const { reservationId } = (await ask(reserve, service.internal)).body;
   const commit = { method: "POST", path: `${path}/quota/reservations/${reservationId}/commit` };
   expect((await ask(commit, service.internal)).status).toBe(200);
@@ -233,7 +222,7 @@ test("counters are not in the history, whatever counts, nor are the events of qu
 });
 
 describe("an entry names", () => {
-  const patch = (headers: Headers, bio: string) => send("PATCH", "", { profile: { bio } }, headers);
+  const patch = (headers: Headers, bio: string) => succeed("PATCH", "", { profile: { bio } }, headers);
 
   test("who made the change: the user, an admin, or a service, also one on behalf of a user", async () => {
     const boss = await service.user("boss", { roles: ["admin"] });
@@ -274,105 +263,5 @@ describe("an entry names", () => {
     forgetUsers([person.id]);
     await patch(person.headers, "later");
     expect((await newest())?.at).toBe((row.updated_at as Date).toISOString());
-  });
-});
-
-describe("GET /users/:id/history", () => {
-  test("lists the entries newest first, and a page ends with the cursor of the next one", async () => {
-    for (const n of Array(6).keys()) await send("PATCH", "", { profile: { bio: String(n) } });
-    const all = (await entriesOf(service, person.id)).reverse();
-    expect(await listed()).toEqual({ items: all, nextCursor: null });
-    const pages = [];
-    for (let cursor = ""; pages.length < 9; ) {
-      const page = await listed(`?limit=3${cursor}`);
-      pages.push(page.items);
-      if (page.nextCursor === null) break;
-      cursor = `&cursor=${page.nextCursor}`;
-      await send("PATCH", "", { profile: { bio: `between ${cursor}` } }); // moves nothing
-    }
-    expect(pages).toEqual([all.slice(0, 3), all.slice(3, 6), all.slice(6)]);
-  });
-
-  test("has 20 entries at most, or limit, which is at most 100; a page is shorter if it would not fit one message", async () => {
-    await service.database.sql(
-      `INSERT INTO user_history (user_id, version, at, by_kind, changes)
-       SELECT $1, n, now(), 'user', jsonb_build_object('bio', jsonb_build_object('from', repeat('ä', 4000), 'to', repeat('ö', 4000)))
-       FROM generate_series(2, 150) AS n`,
-      [person.id],
-    );
-    expect((await listed()).items).toHaveLength(20);
-    const { items, nextCursor } = await listed("?limit=100");
-    expect(items.length).toBeGreaterThan(40);
-    expect(items.length).toBeLessThan(100);
-    expect(nextCursor).toBe(String(items.at(-1)?.version));
-    expect((await listed(`?limit=100&cursor=${nextCursor}`)).items[0]?.version).toBe(Number(nextCursor) - 1);
-  });
-
-  test("shows admins and services by kind only to the owner, and with their ids to admins and services", async () => {
-    await send("PATCH", "", { profile: { bio: "by an admin" } }, admin);
-    await send("PATCH", "", { profile: { bio: "for an admin" } }, { ...service.internal, ...admin });
-    const seenBy = async (headers: Headers) => (await listed("", headers)).items.map(({ by }) => by);
-    const own = { kind: "user", id: person.keycloakId };
-    expect(await seenBy(person.headers)).toEqual([{ kind: "internal" }, { kind: "admin" }, own]);
-    const whole = [{ kind: "internal", id: "an-admin" }, { kind: "admin", id: "an-admin" }, own];
-    for (const headers of [admin, service.internal]) expect(await seenBy(headers)).toEqual(whole);
-  });
-
-  test.each([
-    "limit=0",
-    "limit=101",
-    "limit=x",
-    "cursor=0",
-    "cursor=x",
-    "cursor=-1",
-    "cursor=1e3",
-    "cursor=",
-    "sort=at",
-  ])("with %s is 400", async (query) => {
-    const { status, body } = await ask({ path: `${users}/${person.id}/history?${query}` });
-    expect([status, body.details]).toEqual([
-      400,
-      [{ field: query.split("=")[0], message: expect.any(String) }],
-    ]);
-  });
-
-  test("is 404 for a user that does not exist or was deleted", async () => {
-    await send("DELETE", "");
-    for (const id of [person.id, crypto.randomUUID()]) {
-      const { status, body } = await ask({ path: `${users}/${id}/history` });
-      expect([status, body.message]).toEqual([404, `User with ID ${id} not found`]);
-    }
-  });
-});
-
-describe("HISTORY_KEEP_DAYS", () => {
-  const age = (versions: number[], days: number) =>
-    service.database.sql(
-      "UPDATE user_history SET at = at - make_interval(days => $3) WHERE user_id = $1 AND version = ANY($2)",
-      [person.id, versions, days],
-    );
-
-  test("purges older entries in slices, and keeps the others", async () => {
-    const { purgeHistory } = await import("../../services/users/users.history.ts");
-    for (const n of Array(9).keys()) await send("PATCH", "", { profile: { bio: String(n) } });
-    await age([1, 2, 3, 4, 5, 6], 31);
-    await purgeHistory(30, { slice: 2, within: 0 }); // no time: nothing
-    expect(await entriesOf(service, person.id)).toHaveLength(10);
-    await purgeHistory(30, { slice: 2, within: 20_000 });
-    expect((await entriesOf(service, person.id)).map(({ version }) => version)).toEqual([7, 8, 9, 10]);
-  });
-
-  test("after the purge, the user is known from the version before the oldest entry on", async () => {
-    const { purgeHistory } = await import("../../services/users/users.history.ts");
-    for (const bio of ["a", "b", "c"]) await send("PATCH", "", { profile: { bio } });
-    await age([1, 2, 3], 31);
-    await purgeHistory(30);
-    const at = (version: number) => ask({ path: `${users}/${person.id}?version=${version}` });
-    expect((await at(3)).body.profile).toMatchObject({ bio: "b" });
-    expect((await at(2)).status).toBe(404);
-    await age([4], 31);
-    await purgeHistory(30);
-    expect((await at(4)).body.profile).toMatchObject({ bio: "c" });
-    expect((await at(3)).status).toBe(404);
   });
 });

@@ -1,51 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { emailKey } from "../../lib/contract/email.ts";
-import type { Change } from "../../models/change-user.ts";
-import type { UserRow } from "../../models/user.ts";
-import type { PreferencesPatch, Profile } from "../../services/users/users.contract.ts";
+import type { Profile } from "../../services/users/users.contract.ts";
 import * as rules from "../../services/users/users.rules.ts";
-
-const aUser: UserRow = {
-  id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-  keycloakId: "kc-1",
-  email: "Ada@example.com",
-  fullName: "Ada Lovelace",
-  companyName: "Engines",
-  phone: null,
-  bio: null,
-  preferences: {},
-  avatarUrl: null,
-  avatarKey: null,
-  avatarSize: 0,
-  interviewsCreated: 0,
-  interviewsActive: 0,
-  candidatesTotal: 0,
-  storageUsed: 0,
-  maxInterviews: 10,
-  maxStorage: 100,
-  createdAt: new Date(),
-  updatedAt: new Date(),
-  deletedAt: null,
-  version: 1,
-};
-
-const applied = (user: UserRow, change: Change | undefined): UserRow => ({ ...user, ...change?.set });
-const changesOf = (change: Change | undefined) => (change?.event?.data as { changes: object })?.changes;
-
-const texts = fc.constantFrom("Ada", "Bob", "Eve");
-const optionalTexts = fc.option(texts);
-const profiles = fc.record({
-  fullName: texts,
-  companyName: optionalTexts,
-  phone: optionalTexts,
-  bio: optionalTexts,
-});
-const wishes = fc.record(
-  { fullName: texts, companyName: optionalTexts, phone: optionalTexts, bio: optionalTexts },
-  { requiredKeys: [] },
-);
-const users = profiles.map((profile) => ({ ...aUser, ...profile }));
+import { applied, aUser, changesOf, texts, users, wishes } from "../helpers/sample-user.ts";
 
 describe("PATCH of a profile", () => {
   test("sets and publishes only real changes", () => {
@@ -97,114 +55,6 @@ test("a change of e-mail publishes the e-mail only; the same e-mail is no change
   expect(rules.changeEmail(aUser, "b@example.com")).toEqual({
     set: { email: "b@example.com" },
     event: { eventType: "user.updated", userId: aUser.id, data: { changes: { email: "b@example.com" } } },
-  });
-});
-
-describe("preferences", () => {
-  const DEFAULTS = {
-    language: "en",
-    timezone: "UTC",
-    notifications: {
-      email: true,
-      interviewInvitation: true,
-      interviewReminder: true,
-      analysisReady: true,
-      quotaWarning: true,
-      marketing: false,
-    },
-  };
-  const switches = fc.record(
-    { email: fc.boolean(), marketing: fc.boolean(), quotaWarning: fc.boolean() },
-    { requiredKeys: [] },
-  );
-  const patches: fc.Arbitrary<PreferencesPatch> = fc.record(
-    {
-      language: fc.constantFrom("en", "de"),
-      timezone: fc.constantFrom("UTC", "Asia/Tokyo"),
-      notifications: switches,
-    },
-    { requiredKeys: [] },
-  );
-
-  test("are the defaults of contract 2 until they are set", () => {
-    expect(rules.preferencesOf(aUser)).toEqual(DEFAULTS);
-  });
-
-  test("merge deeply: a patch changes the fields that it names and keeps the others", () => {
-    fc.assert(
-      fc.property(fc.array(patches, { maxLength: 5 }), (wishes) => {
-        const user = wishes.reduce((row, wish) => applied(row, rules.updatePreferences(row, wish)), aUser);
-        const expected = structuredClone(DEFAULTS);
-        for (const { notifications, ...rest } of wishes) {
-          Object.assign(expected, rest);
-          Object.assign(expected.notifications, notifications);
-        }
-        expect(rules.preferencesOf(user)).toEqual(expected);
-      }),
-    );
-  });
-
-  test("publish only what changed, and nothing the second time", () => {
-    fc.assert(
-      fc.property(patches, patches, (first, wish) => {
-        const user = applied(aUser, rules.updatePreferences(aUser, first));
-        const change = rules.updatePreferences(user, wish);
-        const changed = applied(user, change);
-        expect(rules.updatePreferences(changed, wish)).toBeUndefined();
-        const before = rules.preferencesOf(user);
-        const { notifications = {}, ...published } = (changesOf(change) ?? {}) as PreferencesPatch;
-        for (const [field, value] of Object.entries(published))
-          expect(before[field as "language"]).not.toBe(value);
-        for (const [name, value] of Object.entries(notifications))
-          expect(before.notifications[name as "email"]).not.toBe(value);
-        if (change === undefined) expect(rules.preferencesOf(changed)).toEqual(before);
-      }),
-    );
-  });
-
-  test("a changed switch is published as that switch only", () => {
-    const change = rules.updatePreferences(aUser, { notifications: { email: false, marketing: false } });
-    expect(change?.event).toEqual({
-      eventType: "user.preferences_updated",
-      userId: aUser.id,
-      data: { changes: { notifications: { email: false } } },
-    });
-  });
-});
-
-describe("a revert", () => {
-  const patches: fc.Arbitrary<PreferencesPatch> = fc.record(
-    {
-      language: fc.constantFrom("en", "de"),
-      notifications: fc.record({ email: fc.boolean(), marketing: fc.boolean() }, { requiredKeys: [] }),
-    },
-    { requiredKeys: [] },
-  );
-  const people = fc.record({ user: users, preferences: patches }).map(({ user, preferences }) => ({
-    ...user,
-    preferences,
-  }));
-
-  test("restores profile and preferences, publishes what changes by it, and has no effect the second time", () => {
-    fc.assert(
-      fc.property(people, people, (user, then) => {
-        const change = rules.revert(user, { ...then, preferences: rules.preferencesOf(then) });
-        const changed = applied(user, change);
-        expect(rules.preferencesOf(changed)).toEqual(rules.preferencesOf(then));
-        expect(changed).toMatchObject({ fullName: then.fullName, bio: then.bio, phone: then.phone });
-        expect(change?.event?.eventType).toBe(change && "user.updated");
-        const { preferences, ...profile } = (changesOf(change) ?? {}) as { preferences?: PreferencesPatch };
-        expect(applied(user, rules.updateProfile(user, profile))).toMatchObject(profile);
-        if (!preferences) expect(rules.preferencesOf(user)).toEqual(rules.preferencesOf(then));
-        expect(rules.revert(changed, { ...then, preferences: rules.preferencesOf(then) })).toBeUndefined();
-      }),
-    );
-  });
-
-  test("leaves the e-mail, the avatar and the quotas", () => {
-    const then = { ...aUser, email: "old@example.com", avatarUrl: "http://old", maxInterviews: 3 };
-    expect(rules.revert(aUser, then)).toBeUndefined();
-    expect(rules.revert({ ...aUser, bio: "new" }, then)?.set).toEqual({ bio: null });
   });
 });
 

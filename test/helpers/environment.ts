@@ -1,0 +1,29 @@
+import { expect } from "@jest/globals";
+import { readConfig } from "../../lib/runtime/config.ts";
+import { ConfigError } from "../../lib/runtime/config-error.ts";
+import { checkParts } from "../../lib/runtime/production.ts";
+
+/** The whole environment of a node in production that is allowed to start. */
+export const PRODUCTION = {
+  NODE_ENV: "production",
+  DATABASE_HOST: "db",
+  MINIO_ENDPOINT: "minio",
+  KAFKA_BROKERS: "kafka:9092",
+  NAMESPACE: "live",
+  PUBLIC_URL: "https://users.example",
+  AUTH_ISSUER: "https://idp/realms/a",
+  INTERNAL_TOKEN: "x".repeat(32),
+  DATABASE_PASSWORD: "of our own",
+  MINIO_SECRET_KEY: "of our own too",
+};
+
+/** The message with which a node with this environment refuses to start. */
+export function faultOf(env: Record<string, string>): string {
+  try {
+    checkParts(env, readConfig(env).parts);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  throw new Error("The environment was accepted");
+}

@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { dueDaysAgo, erasureOf, operatorOf } from "../helpers/erasure.ts";
+import { createUser, type Person, rowOf } from "../helpers/people.ts";
+import type { Headers } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+/** Contract 25: who is erased when: holds and the purge. */
+
+const events = collectEvents();
+let service: TestService;
+let operator: ReturnType<typeof operatorOf>;
+let admin: Headers;
+let person: Person;
+beforeAll(async () => {
+  service = await startService({ services: [events.schema] });
+  operator = operatorOf(service);
+  admin = await service.admin();
+});
+beforeEach(async () => {
+  person = await createUser(service);
+});
+afterAll(() => service.stop());
+
+const { send, refuses } = erasureOf(() => ({ service, admin, person }));
+
+describe("a legal hold", () => {
+  const onHold = () => `User with ID ${person.id} is on legal hold`;
+
+  test("is set with its reason, replaced and released by admins", async () => {
+    const { status, body } = await send("PUT", "/hold", { reason: "court case" });
+    expect([status, body]).toEqual([
+      200,
+      { userId: person.id, reason: "court case", since: expect.stringMatching(/Z$/) },
+    ]);
+    expect((await send("PUT", "/hold", { reason: "another" })).body.reason).toBe("another");
+    const released = await send("DELETE", "/hold", { reason: "closed" });
+    expect([released.status, released.body]).toEqual([200, { message: "Hold released successfully" }]);
+    const none = `User with ID ${person.id} is not on legal hold`;
+    await refuses(send("DELETE", "/hold"), 404, none, "HOLD_NOT_FOUND");
+  });
+
+  test("makes POST erasure 409 LEGAL_HOLD, and nothing changes", async () => {
+    await send("PUT", "/hold", { reason: "court case" });
+    await refuses(send("POST", "/erasure"), 409, onHold(), "LEGAL_HOLD");
+    expect((await send("GET")).status).toBe(200);
+    await send("DELETE", "/hold");
+    expect((await send("POST", "/erasure")).status).toBe(202);
+  });
+
+  test("keeps a user whose erasure is due; after its release the user is erased", async () => {
+    await send("POST", "/erasure");
+    await dueDaysAgo(service, person.id, 2);
+    await send("PUT", "/hold", { reason: "court case" });
+    await expect(operator.eraseNow(person.id)).rejects.toMatchObject({ code: 409, type: "LEGAL_HOLD" });
+    await operator.purge();
+    expect((await rowOf(service, person.id)).email).toBe(person.email);
+    expect((await send("GET", "/erasure")).body.status).toBe("overdue");
+    await send("DELETE", "/hold");
+    expect((await operator.purge()).erased).toBe(1);
+    expect((await rowOf(service, person.id)).email).toBe("");
+  });
+});
+
+describe("the purge", () => {
+  test("erases all users that are due, and no others; two at once erase each user once", async () => {
+    const people: Person[] = [];
+    for (let count = 0; count < 6; count++) {
+      person = await createUser(service);
+      people.push(person);
+      await send("POST", "/erasure");
+      if (count > 0) await dueDaysAgo(service, person.id, 0);
+    }
+    const runs = await Promise.all([operator.purge(), operator.purge()]);
+    expect(runs.reduce((sum, { erased }) => sum + erased, 0)).toBe(5);
+    const emails = await Promise.all(people.map(async ({ id }) => (await rowOf(service, id)).email));
+    expect(emails).toEqual([people[0]?.email, "", "", "", "", ""]);
+    await outboxEmpty(service.database);
+    const erased = events.heard.filter(({ eventType }) => eventType === "user.erased");
+    for (const { id } of people.slice(1))
+      expect(erased.filter(({ userId }) => userId === id)).toHaveLength(1);
+  });
+
+  test("does nothing while another node erases", async () => {
+    await send("POST", "/erasure");
+    await dueDaysAgo(service, person.id, 0);
+    await service.database.sql("SELECT pg_advisory_lock(8300306)");
+    expect((await operator.purge()).erased).toBe(0);
+    await service.database.sql("SELECT pg_advisory_unlock_all()");
+    await service.database.sql("SELECT pg_advisory_unlock_all()");
+  });
+
+  test("and a cancellation at the same moment leave the user whole or erased", async () => {
+    for (let round = 0; round < 5; round++) {
+      person = await createUser(service);
+      await send("POST", "/erasure");
+      await dueDaysAgo(service, person.id, 0);
+      const [{ status }] = await Promise.all([send("DELETE", "/erasure"), operator.purge()]);
+      const { email, deleted_at } = await rowOf(service, person.id);
+      expect(status === 200 ? [email, deleted_at] : [email, status]).toEqual(
+        status === 200 ? [person.email, null] : ["", 410],
+      );
+    }
+  });
+});

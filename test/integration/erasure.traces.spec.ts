@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { erasureOf, foundIn, operatorOf } from "../helpers/erasure.ts";
+import { uploadOf } from "../helpers/form.ts";
+import { entriesOf } from "../helpers/history.ts";
+import { jpeg } from "../helpers/images.ts";
+import { USERS } from "../helpers/one-user.ts";
+import { createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
+import type { Headers } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** Contract 25: what an erasure removes, and what it leaves. */
+
+const events = collectEvents();
+let service: TestService;
+let operator: ReturnType<typeof operatorOf>;
+let admin: Headers;
+let person: Person;
+beforeAll(async () => {
+  service = await startService({ services: [events.schema] });
+  operator = operatorOf(service);
+  admin = await service.admin();
+});
+beforeEach(async () => {
+  person = await createUser(service);
+});
+afterAll(() => service.stop());
+
+const { ask, send, state } = erasureOf(() => ({ service, admin, person }));
+const eventsOf = async (type: string) => {
+  await outboxEmpty(service.database);
+  return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
+};
+
+describe("erasing", () => {
+  const secret = () => `secret${crypto.randomUUID().replaceAll("-", "")}`;
+
+  /** Writes random texts to every place that can hold one. Returns the texts. */
+  async function writeEverywhere() {
+    const [sub, mail, name, company, bio, file] = Array.from({ length: 6 }, secret) as [
+      string,
+      ...string[],
+    ] as string[];
+    person = await createUser(service, {
+      keycloakId: sub,
+      email: `${mail}@example.com`,
+      profile: { fullName: name, companyName: company, bio: bio ?? "" },
+    });
+    const headers = { "idempotency-key": secret() };
+    const signUp = { ...newUser({ keycloakId: sub, email: `${mail}@example.com` }) };
+    expect((await ask({ method: "POST", path: USERS, headers, body: signUp })).status).toBe(409);
+    await send("PATCH", "", { profile: { bio: `${bio}2`, phone: "+49 30 901820" } }, person.headers);
+    await send("PATCH", "/preferences", { language: "de", timezone: "Europe/Berlin" });
+    await ask(uploadOf(person.id, await jpeg()));
+    await service.broker.emit("media.uploaded", {
+      eventType: "media.uploaded",
+      userId: person.id.toUpperCase(),
+      data: { fileId: file, fileSize: -1 },
+    });
+    await waitFor(async () => (await service.database.sql("SELECT FROM dead_letters")).length > 0);
+    return [sub, mail, name, company, bio, file].map(String);
+  }
+
+  test("leaves none of the texts of a person in the database or in the store, and the row with its counters", async () => {
+    const signUp = { ...newUser(), keycloakId: secret() };
+    const keyed = { method: "POST", path: USERS, headers: { "idempotency-key": secret() }, body: signUp };
+    person = { ...person, ...(await ask(keyed)).body } as never;
+    const answered = [signUp.keycloakId, signUp.email];
+    expect(await foundIn(service, answered)).toEqual(answered);
+    await operator.eraseNow(person.id);
+    expect(await foundIn(service, answered)).toEqual([]);
+
+    const texts = await writeEverywhere();
+    await outboxEmpty(service.database);
+    expect(await foundIn(service, texts)).toEqual(texts);
+    const before = await rowOf(service, person.id);
+    await service.database.sql("UPDATE users SET interviews_created = 3 WHERE id = $1", [person.id]);
+    await operator.eraseNow(person.id);
+    expect(await foundIn(service, texts)).toEqual([]);
+    expect(await rowOf(service, person.id)).toMatchObject({
+      keycloak_id: "",
+      email: "",
+      full_name: "",
+      company_name: null,
+      phone: null,
+      bio: null,
+      preferences: {},
+      avatar_url: null,
+      avatar_key: null,
+      interviews_created: 3,
+      storage_used: before.storage_used,
+      max_storage: before.max_storage,
+    });
+    await outboxEmpty(service.database);
+    const { objectStore } = await import("../../lib/object-store/object-store.ts"); // reads the configuration
+    const objects = () => Array.fromAsync(objectStore.list({ prefix: `${person.id}/` }));
+    expect(await waitFor(async () => (await objects()).length === 0)).toBe(true);
+  });
+
+  test("keeps who, when and which field of the history, and removes all values", async () => {
+    await send("PATCH", "", { profile: { bio: "mine" } }, person.headers);
+    await send("PATCH", "", { profile: { bio: "yours" } });
+    const before = await entriesOf(service, person.id);
+    await operator.eraseNow(person.id);
+    const entries = await entriesOf(service, person.id);
+    for (const [index, { version, at, changes, by, traceId }] of before.entries()) {
+      const kept = { version, at, traceId, by: by.id === person.keycloakId ? { kind: by.kind } : by };
+      expect(entries[index]).toMatchObject(kept);
+      expect(Object.keys(entries[index]?.changes ?? {}).sort()).toEqual(Object.keys(changes).sort());
+    }
+    const values = entries.flatMap(({ changes }) => Object.values(changes));
+    expect(values).toEqual(values.map(() => ({ from: null, to: null })));
+  });
+
+  test("publishes one user.erased with the erasureId only, which its last entry of the history names", async () => {
+    const { erasureId } = (await send("POST", "/erasure")).body;
+    await operator.eraseNow(person.id);
+    const [event, ...more] = await eventsOf("user.erased");
+    expect([event?.data, more]).toEqual([{ erasureId }, []]);
+    expect((await entriesOf(service, person.id)).at(-1)?.eventId).toBe(event?.eventId);
+  });
+
+  test("removes what waits in the outbox with personal data, and publishes the deletion and the erasure", async () => {
+    const waiting = (type: string, more = {}) =>
+      JSON.stringify({ eventType: type, userId: person.id, ...more });
+    const record = (topic: string, key: string | null, value: string) =>
+      service.database.sql(
+        "INSERT INTO outbox (topic, key, value, set_aside_at) VALUES ($1, $2, $3, now())",
+        [topic, key, value],
+      );
+    await record("user-events", person.id, waiting("user.updated", { data: { changes: { bio: "x" } } }));
+    await record("user-events", person.id, waiting("user.deleted", { data: { reason: "user_request" } }));
+    await record("media-events-dlq", null, JSON.stringify({ originalEvent: { userId: person.id } }));
+    await operator.eraseNow(person.id);
+    const left = await service.database.sql<{ type: string }>(
+      "SELECT value ->> 'eventType' AS type FROM outbox WHERE value::text LIKE $1 ORDER BY id",
+      [`%${person.id}%`],
+    );
+    await service.database.sql("DELETE FROM outbox");
+    expect(left.map(({ type }) => type)).toEqual(["user.deleted", "user.deleted", "user.erased"]);
+  });
+
+  test("leaves all other users as they are", async () => {
+    const other = await createUser(service);
+    await ask({ method: "PATCH", path: `${USERS}/${other.id}`, body: { profile: { bio: "mine" } } });
+    const before = [await rowOf(service, other.id), await entriesOf(service, other.id)];
+    await operator.eraseNow(person.id);
+    expect([await rowOf(service, other.id), await entriesOf(service, other.id)]).toEqual(before);
+  });
+
+  test("lets the person sign up again, as another user", async () => {
+    await operator.eraseNow(person.id);
+    const again = await createUser(service, { keycloakId: person.keycloakId, email: person.email });
+    expect(again.id).not.toBe(person.id);
+  });
+
+  test("that fails at any statement leaves the user whole, and the next attempt erases", async () => {
+    await outboxEmpty(service.database);
+    const whole = async () => [await state(), await service.database.sql("SELECT id FROM outbox")];
+    const before = await whole();
+    for (const table of [
+      "user_history",
+      "outbox",
+      "dead_letters",
+      "idempotent_answers",
+      "legal_holds",
+      "erasures",
+    ]) {
+      await service.database.sql(`
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'stop'; END $$;
+        CREATE TRIGGER fail BEFORE INSERT OR UPDATE OR DELETE ON ${table} EXECUTE FUNCTION fail()`);
+      await expect(operator.eraseNow(person.id)).rejects.toThrow();
+      await service.database.sql(`DROP TRIGGER fail ON ${table}; DROP FUNCTION fail()`);
+      expect([table, await whole()]).toEqual([table, before]);
+    }
+    await operator.eraseNow(person.id);
+    expect((await rowOf(service, person.id)).email).toBe("");
+  });
+});
+
+test("an inventory counts what is stored of a user in each place, and nothing after the erasure", async () => {
+  await send("PATCH", "", { profile: { bio: "mine" } });
+  await send("PUT", "/hold", { reason: "court case" });
+  expect(await operator.inventory(person.id)).toMatchObject({
+    erasure: null,
+    hold: { reason: "court case" },
+    fields: ["keycloakId", "email", "fullName", "bio"],
+    historyEntries: 2,
+    deadLetters: 0,
+    storedAnswers: 0,
+  });
+  await send("DELETE", "/hold");
+  await operator.eraseNow(person.id);
+  expect(await operator.inventory(person.id)).toMatchObject({
+    erasure: { status: "erased" },
+    hold: null,
+    fields: [],
+    outboxRecords: 0,
+    deadLetters: 0,
+    storedAnswers: 0,
+  });
+});

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import type { HistoryEntry } from "../../services/users/users.contract.ts";
+import { entriesOf } from "../helpers/history.ts";
+import { requestsOf, USERS } from "../helpers/one-user.ts";
+import { createUser, type Person } from "../helpers/people.ts";
+import type { Headers } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+/** Contract 24: the list of a user's history. */
+
+let service: TestService;
+let admin: Headers;
+let person: Person;
+beforeAll(async () => {
+  service = await startService();
+  admin = await service.admin();
+});
+beforeEach(async () => {
+  person = await createUser(service);
+});
+afterAll(() => service.stop());
+
+const { ask, send, succeed } = requestsOf(() => ({ service, admin, person }));
+const listed = async (rest = "", headers?: Headers) =>
+  (await send("GET", `/history${rest}`, undefined, headers)).body as unknown as {
+    items: HistoryEntry[];
+    nextCursor: string | null;
+  };
+
+describe("GET /users/:id/history", () => {
+  test("lists the entries newest first, and a page ends with the cursor of the next one", async () => {
+    for (const n of Array(6).keys()) await succeed("PATCH", "", { profile: { bio: String(n) } });
+    const all = (await entriesOf(service, person.id)).reverse();
+    expect(await listed()).toEqual({ items: all, nextCursor: null });
+    const pages = [];
+    for (let cursor = ""; pages.length < 9; ) {
+      const page = await listed(`?limit=3${cursor}`);
+      pages.push(page.items);
+      if (page.nextCursor === null) break;
+      cursor = `&cursor=${page.nextCursor}`;
+      await succeed("PATCH", "", { profile: { bio: `between ${cursor}` } }); // moves nothing
+    }
+    expect(pages).toEqual([all.slice(0, 3), all.slice(3, 6), all.slice(6)]);
+  });
+
+  test("has 20 entries at most, or limit, which is at most 100; a page is shorter if it would not fit one message", async () => {
+    await service.database.sql(
+      `INSERT INTO user_history (user_id, version, at, by_kind, changes)
+       SELECT $1, n, now(), 'user', jsonb_build_object('bio', jsonb_build_object('from', repeat('ä', 4000), 'to', repeat('ö', 4000)))
+       FROM generate_series(2, 150) AS n`,
+      [person.id],
+    );
+    expect((await listed()).items).toHaveLength(20);
+    const { items, nextCursor } = await listed("?limit=100");
+    expect(items.length).toBeGreaterThan(40);
+    expect(items.length).toBeLessThan(100);
+    expect(nextCursor).toBe(String(items.at(-1)?.version));
+    expect((await listed(`?limit=100&cursor=${nextCursor}`)).items[0]?.version).toBe(Number(nextCursor) - 1);
+  });
+
+  test("shows admins and services by kind only to the owner, and with their ids to admins and services", async () => {
+    await succeed("PATCH", "", { profile: { bio: "by an admin" } }, admin);
+    await succeed("PATCH", "", { profile: { bio: "for an admin" } }, { ...service.internal, ...admin });
+    const seenBy = async (headers: Headers) => (await listed("", headers)).items.map(({ by }) => by);
+    const own = { kind: "user", id: person.keycloakId };
+    expect(await seenBy(person.headers)).toEqual([{ kind: "internal" }, { kind: "admin" }, own]);
+    const whole = [{ kind: "internal", id: "an-admin" }, { kind: "admin", id: "an-admin" }, own];
+    for (const headers of [admin, service.internal]) expect(await seenBy(headers)).toEqual(whole);
+  });
+
+  test.each([
+    "limit=0",
+    "limit=101",
+    "limit=x",
+    "cursor=0",
+    "cursor=x",
+    "cursor=-1",
+    "cursor=1e3",
+    "cursor=",
+    "sort=at",
+  ])("with %s is 400", async (query) => {
+    const { status, body } = await ask({ path: `${USERS}/${person.id}/history?${query}` });
+    expect([status, body.details]).toEqual([
+      400,
+      [{ field: query.split("=")[0], message: expect.any(String) }],
+    ]);
+  });
+
+  test("is 404 for a user that does not exist or was deleted", async () => {
+    await succeed("DELETE", "");
+    for (const id of [person.id, crypto.randomUUID()]) {
+      const { status, body } = await ask({ path: `${USERS}/${id}/history` });
+      expect([status, body.message]).toEqual([404, `User with ID ${id} not found`]);
+    }
+  });
+});
