@@ -12,10 +12,10 @@ import {
 } from "../../lib/contract/fields.ts";
 import { Quotas, Stats } from "../stats/stats.contract.ts";
 import { Erasure } from "./users.erasure.contract.ts";
-import { ADA, id, ListedUser, Preferences, User } from "./users.fields.ts";
+import { ADA, id, keycloakId, ListedUser, Preferences, User } from "./users.fields.ts";
 import { HistoryEntry } from "./users.history.contract.ts";
 
-/** Restoring deleted users, and exporting all data of a person (contract 25). */
+/** Finding and restoring deleted users, and exporting all data of a person (contract 25). */
 
 const Export = object(
   {
@@ -58,5 +58,13 @@ export const deletedActions = {
     operationId: "exportUser",
     summary: "Get all data of a user, also of a deleted one, as one JSON document",
     example: { params: { id: ADA.id } },
+  }),
+  /** For `/users/me`, also of a deleted user. */
+  findPerson: action({
+    access: "keycloak-owner",
+    visibility: "public",
+    params: { keycloakId },
+    result: object({ id: uuid() }),
+    summary: "Find the id of a user, or of the one that was deleted last",
   }),
 };

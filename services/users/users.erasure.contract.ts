@@ -22,7 +22,7 @@ import {
   time,
   uuid,
 } from "../../lib/contract/fields.ts";
-import { ADA, id, keycloakId } from "./users.fields.ts";
+import { ADA, id } from "./users.fields.ts";
 
 /** Erasing the data of a person, and keeping it for a court (contract 25). */
 
@@ -168,14 +168,6 @@ export const erasureActions = {
     params: { receipts: list(object(receipt)) },
     result: list(oneOf(["applied", "duplicate", "unknown-erasure"])),
     summary: "Record that other services have erased",
-  }),
-  /** For `/users/me`, also of a deleted user. */
-  findPerson: action({
-    access: "keycloak-owner",
-    visibility: "public",
-    params: { keycloakId },
-    result: object({ id: uuid() }),
-    summary: "Find the id of a user, or of the one that was deleted last",
   }),
 };
 

@@ -1,37 +1,21 @@
 import type { Transaction } from "sequelize";
 import { callerOf } from "../../lib/contract/caller.ts";
-import { ErasureNotFound, UserNotFound } from "../../lib/contract/errors.ts";
+import { ErasureNotFound } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { type ChangeCall, changeDeleted } from "../../models/change-user.ts";
 import { query, transaction } from "../../models/database.ts";
 import { once } from "../../models/idempotency.ts";
 import type { UserRow } from "../../models/user.ts";
-import { findAnyUser } from "../../models/user-row.ts";
-import type { Erasure, Hold, Inventory, ScheduledErasure } from "./users.contract.ts";
-import {
-  demandData,
-  erase,
-  personalFields,
-  presentErasure,
-  presentScheduled,
-} from "./users.erasure.rules.ts";
-import {
-  cancelScheduled,
-  countTraces,
-  demandNoHold,
-  eraseTraces,
-  findErasure,
-  findHold,
-  insertErasure,
-  nextDue,
-  putHold,
-} from "./users.erasure.store.ts";
-import { removalReason, remove, restore } from "./users.rules.ts";
-import { refuseTaken } from "./users.store.ts";
+import type { Erasure, ScheduledErasure } from "./users.contract.ts";
+import { demandData, erase, presentErasure, presentScheduled } from "./users.erasure.rules.ts";
+import { endErasure, findErasure, insertErasure, nextDue } from "./users.erasure.store.ts";
+import { demandNoHold } from "./users.holds.ts";
+import { removalReason, remove } from "./users.rules.ts";
+import { eraseTraces } from "./users.traces.ts";
 
 /**
- * Erasing and restoring (contract 25). Each step locks the user's row first and is one transaction, so after a crash a
- * user is whole or erased.
+ * Erasing users (contract 25). Each step locks the user's row first and is one transaction, so after a crash a user is
+ * whole or erased.
  */
 
 type ErasureCall = ChangeCall & Parameters<typeof once>[0];
@@ -91,7 +75,8 @@ const eraseScheduled = (ctx: ChangeCall): Promise<void> =>
 
 async function eraseIn(tx: Transaction, ctx: ChangeCall, user: UserRow, erasureId: string): Promise<void> {
   await changeDeleted(ctx, (row) => erase(row, erasureId), tx);
-  await eraseTraces(tx, user, erasureId);
+  await eraseTraces(tx, user);
+  await endErasure(tx, user.id);
 }
 
 /** The advisory lock of the node that erases; the number is arbitrary. */
@@ -126,68 +111,4 @@ export async function showErasure(userId: string): Promise<Erasure> {
   const erasure = await findErasure(userId);
   if (!erasure) throw new ErasureNotFound(userId);
   return presentErasure(erasure, config.erasureParties, new Date());
-}
-
-/**
- * Restores a deleted user, and cancels the erasure if one is scheduled; a user that is not deleted stays unchanged. The
- * unique indexes decide whether the e-mail and the keycloakId are still free.
- * @throws UserNotFound, UserErased, RestoreTooLate, EmailTaken, KeycloakIdTaken, DependencyUnavailable
- */
-export const restoreUser = (ctx: ChangeCall): Promise<UserRow> =>
-  restoreWithin(ctx, config.restoreWithinDays, async (tx) => {
-    await cancelScheduled(tx, ctx.params.id);
-  });
-
-/**
- * Cancels a scheduled erasure and restores the user, however long ago the deletion was.
- * @throws ErasureNotFound, and what `restoreUser` throws
- */
-export const cancelErasure = (ctx: ChangeCall): Promise<UserRow> =>
-  restoreWithin(ctx, Number.POSITIVE_INFINITY, async (tx) => {
-    if (!(await cancelScheduled(tx, ctx.params.id))) throw new ErasureNotFound(ctx.params.id);
-  });
-
-async function restoreWithin(
-  ctx: ChangeCall,
-  days: number,
-  also: (tx: Transaction) => Promise<void>,
-): Promise<UserRow> {
-  let wanted = { email: "", keycloakId: "" };
-  const decide = (user: UserRow) => {
-    demandData(user);
-    wanted = user;
-    return restore(user, days, new Date());
-  };
-  return transaction(async (tx) => {
-    const row = await changeDeleted(ctx, decide, tx);
-    await also(tx);
-    return row;
-  }).catch((error) => refuseTaken(wanted)(error));
-}
-
-/**
- * Holds a user: no erasure until it is released.
- * @throws UserNotFound, UserErased, DependencyUnavailable
- */
-export const holdUser = (ctx: ChangeCall & { params: { reason: string } }): Promise<Hold> =>
-  transaction(async (tx) => {
-    const { id, reason } = ctx.params;
-    await changeDeleted(ctx, (user) => void demandData(user), tx);
-    return putHold(tx, id, reason, callerOf(ctx.meta).user?.sub);
-  });
-
-/**
- * What is stored of a user.
- * @throws UserNotFound, DependencyUnavailable
- */
-export async function takeInventory(id: string): Promise<Inventory> {
-  const user = await findAnyUser(id);
-  if (!user) throw new UserNotFound("ID", id);
-  const erasure = await findErasure(id);
-  return {
-    erasure: erasure ? presentErasure(erasure, config.erasureParties, new Date()) : null,
-    hold: await findHold(id),
-    fields: personalFields(user),
-    ...(await countTraces(user)),
-  };
 }

@@ -12,14 +12,17 @@ import { once, purgeAnswers } from "../../models/idempotency.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { findUser, reportVersion } from "../../models/user-row.ts";
 import { actions, type Past, type User } from "./users.contract.ts";
-import { endHold, findPerson, insertReceipts } from "./users.erasure.store.ts";
 import * as erasure from "./users.erasure.ts";
 import { exportUser } from "./users.export.ts";
-import { findByEmail, findByKeycloakId } from "./users.find.ts";
+import { findByEmail, findByKeycloakId, findPerson } from "./users.find.ts";
 import { findPast, listHistory, purgeHistory } from "./users.history.ts";
+import { endHold, holdUser } from "./users.holds.ts";
+import { takeInventory } from "./users.inventory.ts";
 import { listUsers } from "./users.list.ts";
 import { lookUp, resolve } from "./users.many.ts";
 import { presentUser } from "./users.presenter.ts";
+import { insertReceipts } from "./users.receipts.ts";
+import { cancelErasure, restoreUser } from "./users.restore.ts";
 import * as rules from "./users.rules.ts";
 import { ensureUser, insertUser, refuseTaken } from "./users.store.ts";
 
@@ -115,7 +118,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     },
 
     async restore(ctx) {
-      return answerWith(ctx, await erasure.restoreUser(ctx));
+      return answerWith(ctx, await restoreUser(ctx));
     },
 
     export: (ctx) => exportUser(ctx, userOf(ctx)),
@@ -125,11 +128,11 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     getErasure: (ctx) => erasure.showErasure(ctx.params.id),
 
     async cancelErasure(ctx) {
-      await erasure.cancelErasure(ctx);
+      await cancelErasure(ctx);
       return { message: "Erasure cancelled, user restored" };
     },
 
-    hold: (ctx) => erasure.holdUser(ctx),
+    hold: (ctx) => holdUser(ctx),
 
     async releaseHold(ctx) {
       await endHold(ctx.params.id, ctx.params.reason);
@@ -141,7 +144,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       return erasure.showErasure(ctx.params.id);
     },
 
-    inventory: (ctx) => erasure.takeInventory(ctx.params.id),
+    inventory: (ctx) => takeInventory(ctx.params.id),
 
     async purge(this: Methods) {
       return { erased: await this.purge() };

@@ -1,0 +1,62 @@
+import type { Transaction } from "sequelize";
+import { EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
+import { query } from "../../models/database.ts";
+import type { UserRow } from "../../models/user.ts";
+import type { Inventory } from "./users.contract.ts";
+import { IMPERSONAL } from "./users.erasure.rules.ts";
+
+/** What is stored of a user outside of the row (contract 25). */
+
+const ERASED_CHANGES = `(
+  SELECT coalesce(jsonb_object_agg(field, '{"from": null, "to": null}'::jsonb), '{}')
+  FROM jsonb_object_keys(changes) AS field
+)`;
+
+/** Where a user's id is $1. The outbox keeps the types $2; $3 are texts that name the user in stored answers. */
+const OF_USER = {
+  outbox: `outbox WHERE (topic = 'user-events' AND key = $1 AND value ->> 'eventType' <> ALL($2::text[]))
+    OR (topic LIKE '%-dlq' AND strpos(lower(value::text), $1) > 0)`,
+  deadLetters: "dead_letters WHERE strpos(lower(encode(event, 'escape')), $1) > 0",
+  answers: `idempotent_answers
+    WHERE lower(coalesce(answer #>> '{result,id}', answer #>> '{error,message}')) = ANY($1::text[])`,
+};
+
+/** How the stored answers of others name a user. */
+const namesOf = ({ id, email, keycloakId }: UserRow): string[] =>
+  [id, new EmailTaken(email).message, new KeycloakIdTaken(keycloakId).message].map((name) =>
+    name.toLowerCase(),
+  );
+
+/**
+ * Erases what is stored of a user outside of the row.
+ * @param user the row before it was erased
+ */
+export async function eraseTraces(tx: Transaction, user: UserRow): Promise<void> {
+  const { id, keycloakId } = user;
+  const run = (name: string, text: string, values: unknown[]) => query({ name, text }, values, tx);
+  await run(
+    "erase-history",
+    `UPDATE user_history SET by_id = nullif(by_id, $2), changes = ${ERASED_CHANGES} WHERE user_id = $1`,
+    [id, keycloakId],
+  );
+  await run("erase-outbox", `DELETE FROM ${OF_USER.outbox}`, [id, IMPERSONAL]);
+  await run("erase-dead-letters", `DELETE FROM ${OF_USER.deadLetters}`, [id]);
+  await run("erase-answers", `DELETE FROM ${OF_USER.answers}`, [namesOf(user)]);
+  await run("erase-holds", "DELETE FROM legal_holds WHERE user_id = $1", [id]);
+}
+
+/** How many rows of each place name a user. */
+export async function countTraces(
+  user: UserRow,
+): Promise<Pick<Inventory, "historyEntries" | "outboxRecords" | "deadLetters" | "storedAnswers">> {
+  const count = async (name: string, rows: string, values: unknown[]) => {
+    const text = `SELECT count(*) AS count FROM ${rows}`;
+    return (await query<{ count: number }>({ name, text }, values))[0]?.count ?? 0;
+  };
+  return {
+    historyEntries: await count("count-history", "user_history WHERE user_id = $1", [user.id]),
+    outboxRecords: await count("count-outbox", OF_USER.outbox, [user.id, IMPERSONAL]),
+    deadLetters: await count("count-letters", OF_USER.deadLetters, [user.id]),
+    storedAnswers: await count("count-answers", OF_USER.answers, [namesOf(user)]),
+  };
+}
