@@ -193,7 +193,7 @@ test("an inventory counts what is stored of a user in each place, and nothing af
   await send("DELETE", "/hold");
   await operator.eraseNow(person.id);
   expect(await operator.inventory(person.id)).toMatchObject({
-    erasure: { status: "erased" },
+    erasure: { status: "complete" },
     hold: null,
     fields: [],
     outboxRecords: 0,
