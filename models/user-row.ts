@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Meta } from "../lib/contract/caller.ts";
-import { inBatches } from "../lib/runtime/batch.ts";
+import { endOfTurn, inBatches } from "../lib/runtime/batch.ts";
 import { config } from "../lib/runtime/config.ts";
 import { query } from "./database.ts";
 import { USER_COLUMNS, type UserRow } from "./user.ts";
@@ -32,13 +32,15 @@ const readUser = inBatches(async (ids: string[]) => {
 });
 
 /**
+ * A cached row comes at the end of the turn too. The requests of a turn are then all read before the first is answered,
+ * which takes half the CPU time of reading and answering them in turns (measured).
  * @param id in lower case
  * @returns the user's row, or undefined if there is none or the user is deleted
  * @throws DependencyUnavailable
  */
 export function findUser(id: string): Read {
   const known = cache?.get(id);
-  if (known) return known;
+  if (known) return endOfTurn().then(() => known);
   const read = readUser(id);
   cache?.set(id, read);
   read.then(

@@ -1,3 +1,16 @@
+let turn: Promise<void> | undefined;
+
+/** Resolves at the end of this turn of the event loop, for all who wait in the order of their calls. */
+export function endOfTurn(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      resolve();
+    });
+  });
+  return turn;
+}
+
 /**
  * Handles together what is given in one turn of the event loop, at the end of that turn.
  *
@@ -10,18 +23,16 @@ export function inBatches<Item, Result>(
   let items: Item[] = [];
   let results: Promise<Result[]> | undefined;
 
-  function endOfTurn(): Promise<Result[]> {
-    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      const batch = items;
-      items = [];
-      results = undefined;
-      return handle(batch);
-    });
+  function handleAll(): Promise<Result[]> {
+    const batch = items;
+    items = [];
+    results = undefined;
+    return handle(batch);
   }
 
   return async (item) => {
     const index = items.push(item) - 1;
-    results ??= endOfTurn();
+    results ??= endOfTurn().then(handleAll);
     return (await results)[index] as Result;
   };
 }
