@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { inBatches } from "../../lib/runtime/batch.ts";
+import { endOfTurn, inBatches } from "../../lib/runtime/batch.ts";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -33,4 +33,13 @@ test("a batch that fails rejects its own items and no others", async () => {
   const second = [3, 4].map(positive);
   expect((await Promise.allSettled(first)).map(({ status }) => status)).toEqual(Array(3).fill("rejected"));
   expect(await Promise.all(second)).toEqual([3, 4]);
+});
+
+test("all who wait for the end of a turn go on together, after everything else of that turn", async () => {
+  const order: string[] = [];
+  const waiting = [1, 2].map((n) => endOfTurn().then(() => order.push(`${n} goes on`)));
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+  order.push("the turn goes on");
+  await Promise.all(waiting);
+  expect(order).toEqual(["the turn goes on", "1 goes on", "2 goes on"]);
 });
