@@ -56,8 +56,8 @@ export async function changeUser(
 }
 
 /**
- * Changes a user, deleted or not, on the locked row. The columns of `users` and of `avatars` are written, because no
- * other action changes a deleted user.
+ * Changes a user, deleted or not, on the locked row. The columns of `users`, `avatars` and `identities` are written,
+ * because no other action changes a deleted user.
  * @param decide pure; returns undefined if nothing changes
  * @returns the row after the change
  * @throws UserNotFound if there never was such a user, what `decide` throws, DependencyUnavailable
@@ -159,7 +159,8 @@ type Writer = Owner | "deleted";
 
 /** The columns that are written by each service, its own and the counters, and with a user who is or was deleted. */
 const columnsOf = (owner: Writer): (keyof UserRow)[] => {
-  const own = owner === "deleted" ? [...OWNED.users, ...OWNED.avatars] : OWNED[owner];
+  const { users, avatars, identities } = OWNED;
+  const own = owner === "deleted" ? [...users, ...avatars, ...identities] : OWNED[owner];
   return [...new Set([...own, ...OWNED.row, ...(Object.keys(HIGHEST) as Counter[])])];
 };
 
@@ -187,6 +188,7 @@ const SAVE = {
   users: saveStatement("users"),
   stats: saveStatement("stats"),
   avatars: saveStatement("avatars"),
+  identities: saveStatement("identities"),
   deleted: saveStatement("deleted"),
 };
 

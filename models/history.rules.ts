@@ -14,6 +14,8 @@ const RECORDED = [
   "preferences",
   "maxInterviews",
   "maxStorage",
+  "status",
+  "statusReason",
   "deletedAt",
 ] as const satisfies readonly (keyof UserRow)[];
 type Column = (typeof RECORDED)[number];
@@ -32,9 +34,10 @@ export function changesBetween(before: Recorded, after: Recorded): Changes {
   return changes;
 }
 
-/** Each preference is a field of its own, with its default until it is set. */
+/** Each preference is a field of its own. Preferences and the status have their defaults until they are set. */
 function fieldsOf(row: Recorded, column: Column): Record<string, Value> {
   if (column === "preferences") return flat(completePreferences(row.preferences), "preferences.");
+  if (column === "status") return { status: row.status ?? "active" };
   const value = row[column] ?? null;
   return { [column]: value instanceof Date ? value.toISOString() : value };
 }
@@ -60,7 +63,7 @@ function put(values: Record<string, unknown>, [name = "", ...rest]: string[], va
 }
 
 /** Who makes a change: an admin who changes their own user is that user. `id` is the `sub` of the token. */
-export const actorOf = ({ internal, user }: Caller, keycloakId: string): Actor => ({
-  kind: internal ? "internal" : user?.sub === keycloakId ? "user" : "admin",
+export const actorOf = ({ internal, user, keycloak }: Caller, keycloakId: string): Actor => ({
+  kind: keycloak ? "keycloak" : internal ? "internal" : user?.sub === keycloakId ? "user" : "admin",
   id: user?.sub,
 });

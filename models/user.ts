@@ -30,6 +30,9 @@ export class User extends Model<InferAttributes<User>> {
   declare maxInterviews: number | null;
   /** In bytes; null is unlimited. */
   declare maxStorage: number | null;
+  declare status: "active" | "suspended";
+  /** Why the user is suspended; null for an active one. */
+  declare statusReason: string | null;
   declare createdAt: Date;
   declare updatedAt: Date;
   declare deletedAt: Date | null;
@@ -63,6 +66,7 @@ export const OWNED = {
     "maxStorage",
   ],
   avatars: ["avatarUrl", "avatarKey", "avatarSize"],
+  identities: ["status", "statusReason"],
   row: ["updatedAt", "version"],
 } as const satisfies Record<string, readonly (keyof UserRow)[]>;
 
@@ -87,6 +91,8 @@ User.init(
     storageUsed: DataTypes.BIGINT,
     maxInterviews: DataTypes.INTEGER,
     maxStorage: DataTypes.BIGINT,
+    status: DataTypes.TEXT,
+    statusReason: DataTypes.TEXT,
     createdAt: DataTypes.DATE,
     updatedAt: DataTypes.DATE,
     deletedAt: DataTypes.DATE,

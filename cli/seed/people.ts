@@ -45,6 +45,8 @@ export function people(seed: number): () => UserRow {
       storageUsed: interviewsCreated * integer(40 * MEGABYTE),
       maxInterviews: paying ? 1000 : 10,
       maxStorage: (paying ? 100 : 5) * 1024 * MEGABYTE,
+      status: "active",
+      statusReason: null,
       createdAt,
       updatedAt: new Date(createdAt.getTime() + integer(NEWEST.getTime() - createdAt.getTime())),
       deletedAt: null,

@@ -1,11 +1,16 @@
 import type { AvatarMeta } from "../../services/avatars/avatars.contract.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
 
-/** The caller: anonymous (`{internal: false}`), a signed-in user, another service, or a service on behalf of a user. */
+/**
+ * The caller: anonymous (`{internal: false}`), a signed-in user, another service, a service on behalf of a user, or this
+ * service for a change that was made in Keycloak.
+ */
 export type Caller = {
   /** A service of ours: it came with the internal token, or from inside the cluster. */
   internal: boolean;
   user?: { sub: string; email?: string; admin: boolean };
+  /** The change was made in Keycloak; `eventId` is the event that reported it, if one did (contract 27). */
+  keycloak?: { eventId?: string };
 };
 
 /** What a call from the gateway carries besides its params (contract 12), and its answer besides the result. */

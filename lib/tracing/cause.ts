@@ -8,9 +8,10 @@ export type TracedCall = Pick<Context<unknown, Meta>, "id" | "requestID" | "meta
 
 /**
  * The cause of what an action does: the caller's own id (contract 21), or the trace id, which Moleculer passes on as
- * requestID.
+ * requestID; and the event of Keycloak that it follows from (contract 27).
  */
 export const causeOf = (ctx: TracedCall): Cause => ({
   correlationId: ctx.meta.correlationId ?? ctx.requestID ?? ctx.id,
+  causationId: ctx.meta.caller?.keycloak?.eventId,
   traceparent: traceparentOf(ctx),
 });

@@ -26,6 +26,8 @@ const NOBODY = {
   avatarUrl: null,
   avatarKey: null,
   avatarSize: 0,
+  status: "active",
+  statusReason: null,
 } satisfies Record<(typeof PROFILE_FIELDS)[number], string | null> & Partial<UserRow>;
 
 /** The row stays, with its counters. */

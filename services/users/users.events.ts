@@ -30,7 +30,10 @@ export const events = {
   }),
   "user.deleted": event({
     summary: "A user was deleted",
-    data: { deletedAt: time(), reason: oneOf(["user_request", "admin_request", "internal_request"]) },
+    data: {
+      deletedAt: time(),
+      reason: oneOf(["user_request", "admin_request", "internal_request", "identity_deleted"]),
+    },
     example: { deletedAt: ADA.createdAt, reason: "user_request" },
   }),
   "user.restored": event({

@@ -178,6 +178,7 @@ export function restore(user: UserRow, withinDays: number, now: Date): Change | 
 
 /** The reason for a deletion, which depends on the caller. */
 export function removalReason(caller: Caller, keycloakId: string): Events["user.deleted"]["reason"] {
+  if (caller.keycloak) return "identity_deleted";
   if (caller.internal) return "internal_request";
   return caller.user?.sub === keycloakId ? "user_request" : "admin_request";
 }

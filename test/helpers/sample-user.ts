@@ -21,6 +21,8 @@ export const aUser: UserRow = {
   storageUsed: 0,
   maxInterviews: 10,
   maxStorage: 100,
+  status: "active",
+  statusReason: null,
   createdAt: new Date(),
   updatedAt: new Date(),
   deletedAt: null,

@@ -31,6 +31,8 @@ const rows = fc.record({
   storageUsed: fc.nat({ max: 2 }),
   maxInterviews: numbers,
   maxStorage: numbers,
+  status: fc.constantFrom("active", "suspended"),
+  statusReason: texts,
   createdAt: times,
   updatedAt: times,
   deletedAt: fc.option(times, { nil: null }),
@@ -111,4 +113,5 @@ test("a change is made by the user, also one who is an admin, by an admin or by 
   expect(actorOf({ internal: false, user: admin }, "kc-1")).toEqual({ kind: "admin", id: "boss" });
   expect(actorOf({ internal: true, user: admin }, "kc-1")).toEqual({ kind: "internal", id: "boss" });
   expect(actorOf({ internal: true }, "kc-1")).toEqual({ kind: "internal", id: undefined });
+  expect(actorOf({ internal: true, keycloak: {} }, "kc-1")).toEqual({ kind: "keycloak", id: undefined });
 });

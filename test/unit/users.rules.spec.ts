@@ -107,7 +107,7 @@ test("a new user has null for omitted fields, and user.created has the data of c
   });
 });
 
-test("user.deleted has the reason user_request, admin_request or internal_request, depending on the caller", () => {
+test("user.deleted has the reason user_request, admin_request, internal_request or identity_deleted, depending on the caller", () => {
   const user = { sub: "kc-1", admin: false };
   expect(rules.removalReason({ internal: false, user }, "kc-1")).toBe("user_request");
   expect(rules.removalReason({ internal: false, user: { sub: "boss", admin: true } }, "kc-1")).toBe(
@@ -117,6 +117,7 @@ test("user.deleted has the reason user_request, admin_request or internal_reques
     "user_request",
   );
   expect(rules.removalReason({ internal: true }, "kc-1")).toBe("internal_request");
+  expect(rules.removalReason({ internal: true, keycloak: {} }, "kc-1")).toBe("identity_deleted");
 });
 
 describe("a restore", () => {

@@ -1,0 +1,44 @@
+import type { Migration } from "./migrate.ts";
+
+/**
+ * Identities in step with Keycloak (contract 27). What only the comparison with Keycloak needs is not in `users`, so
+ * that a comparison makes no version of a user. `seen` is what Keycloak had then: its full name, and whether the
+ * account is enabled. A hint says that somebody may have changed in Keycloak; its key is that of the event, so that
+ * each event is one hint. The digest is the SHA-256 of an erased keycloakId: it recognises an old token, but does not
+ * show whose it was.
+ */
+export const up: Migration = async ({ context: { sql } }) => {
+  await sql(`
+    ALTER TABLE users
+    ADD COLUMN status TEXT NOT NULL DEFAULT 'active',
+    ADD COLUMN status_reason TEXT`);
+  await sql(`
+    CREATE TABLE identities (
+      user_id UUID PRIMARY KEY,
+      email_verified BOOLEAN,
+      last_seen_at TIMESTAMPTZ(3),
+      last_synced_at TIMESTAMPTZ(3),
+      seen JSONB
+    )`);
+  await sql(`
+    CREATE TABLE identity_hints (
+      key VARCHAR(512) PRIMARY KEY,
+      keycloak_id VARCHAR(255) NOT NULL,
+      event_id VARCHAR(255),
+      received_at TIMESTAMPTZ(3) NOT NULL DEFAULT now(),
+      due_at TIMESTAMPTZ(3),
+      attempts INTEGER NOT NULL DEFAULT 0
+    )`);
+  await sql("CREATE INDEX idx_identity_hints_due_at ON identity_hints (due_at)"); // null: done
+  await sql("CREATE INDEX idx_identity_hints_keycloak_id ON identity_hints (keycloak_id)");
+  await sql("CREATE TABLE identity_sweeps (kind TEXT PRIMARY KEY, swept_until TIMESTAMPTZ(3) NOT NULL)");
+  await sql("ALTER TABLE erasures ADD COLUMN keycloak_digest BYTEA");
+  await sql("CREATE INDEX idx_erasures_keycloak_digest ON erasures (keycloak_digest)");
+};
+
+export const down: Migration = async ({ context: { sql } }) => {
+  await sql("DROP INDEX idx_erasures_keycloak_digest");
+  await sql("ALTER TABLE erasures DROP COLUMN keycloak_digest");
+  await sql("DROP TABLE identity_sweeps, identity_hints, identities");
+  await sql("ALTER TABLE users DROP COLUMN status, DROP COLUMN status_reason");
+};
