@@ -14,7 +14,8 @@ export function endOfTurn(): Promise<void> {
 /**
  * Handles together what is given in one turn of the event loop, at the end of that turn.
  *
- * @param handle gets the items in their order, and returns the result of each; if it rejects, all of them reject
+ * @param handle gets the items in their order, and returns the result of each, or a promise of it; if it rejects, all of
+ *   them reject
  * @returns gives one item, and returns its result
  */
 export function inBatches<Item, Result>(

@@ -2,7 +2,7 @@ import type { Transaction } from "sequelize";
 import { QuotaExceeded, ReservationNotFound, UserNotFound } from "../../lib/contract/errors.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
 import { inBatches } from "../../lib/runtime/batch.ts";
-import { query } from "../../models/database.ts";
+import { query, type Statement } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
 import type { CountedEvent } from "./stats.contract.ts";
 import type { CountedAhead, Reservation, ReservationCount } from "./stats.rules.ts";
@@ -16,30 +16,50 @@ import type { CountedAhead, Reservation, ReservationCount } from "./stats.rules.
 export type Wish = { id: string; resource: Resource; amount: number; ttl: number };
 
 /** In the order of the users' ids, to prevent deadlocks between statements. */
-const RESERVE = {
-  name: "reserve-quotas",
+const reserveStatement = (name: string, condition: string) => ({
+  name,
   text: `
     SELECT place::integer, reservation AS id, expires AS "expiresAt", remaining
     FROM (
       SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[])
-        WITH ORDINALITY AS wish (user_id, resource, amount, ttl, place) ORDER BY user_id, place
+        WITH ORDINALITY AS wish (user_id, resource, amount, ttl, place) ${condition} ORDER BY user_id, place
     ) AS wish CROSS JOIN LATERAL reserve_quota(user_id, resource, amount, ttl)`,
-};
+});
+const RESERVE = reserveStatement("reserve-quotas", "");
+const RESERVE_UNLOCKED = reserveStatement(
+  "reserve-unlocked-quotas",
+  "WHERE user_id IN (SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED)",
+);
 
 /** The outcome of a wish: without `id` if the quota does not suffice. */
 type Outcome = { place: number; id: string | null; expiresAt: Date; remaining: number | null };
 
-/** Returns undefined for an unknown user. */
-async function reserveAll(wishes: Wish[], tx?: Transaction): Promise<(Outcome | undefined)[]> {
+/** An unknown user's wish has no outcome. */
+async function reserveAll(
+  statement: Statement,
+  wishes: Wish[],
+  tx?: Transaction,
+): Promise<Map<Wish | undefined, Outcome>> {
   const columns = (["id", "resource", "amount", "ttl"] as const).map((column) =>
     wishes.map((wish) => wish[column]),
   );
-  const outcomes = new Map((await query<Outcome>(RESERVE, columns, tx)).map((row) => [row.place, row]));
-  return wishes.map((_wish, index) => outcomes.get(index + 1));
+  const outcomes = await query<Outcome>(statement, columns, tx);
+  return new Map(outcomes.map((outcome) => [wishes[outcome.place - 1], outcome]));
 }
 
-/** Reservations at the same moment share one statement. */
-const reserveTogether = inBatches((wishes: Wish[]) => reserveAll(wishes));
+/**
+ * Reservations at the same moment share one statement, except for users whose row somebody has locked: each of those
+ * has a statement of its own, so that nobody else waits.
+ */
+const reserveTogether = inBatches(async (wishes: Wish[]) => {
+  const done = await reserveAll(RESERVE_UNLOCKED, wishes);
+  const left = Map.groupBy(
+    wishes.filter((wish) => !done.has(wish)),
+    ({ id }) => id,
+  );
+  const alone = new Map(Array.from(left, ([id, ofUser]) => [id, reserveAll(RESERVE, ofUser)]));
+  return wishes.map(async (wish) => done.get(wish) ?? (await alone.get(wish.id))?.get(wish));
+});
 
 /**
  * Reserves a part of a user's quota in one round trip.
@@ -47,7 +67,7 @@ const reserveTogether = inBatches((wishes: Wish[]) => reserveAll(wishes));
  * @throws UserNotFound, QuotaExceeded, DependencyUnavailable
  */
 export async function reserve(wish: Wish, tx?: Transaction) {
-  const outcome = tx ? (await reserveAll([wish], tx))[0] : await reserveTogether(wish);
+  const outcome = tx ? (await reserveAll(RESERVE, [wish], tx)).get(wish) : await reserveTogether(wish);
   const { id: userId, resource, amount } = wish;
   if (!outcome) throw new UserNotFound("ID", userId);
   const { id, expiresAt, remaining } = outcome;

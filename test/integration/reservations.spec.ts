@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { errorBody, fieldsOf } from "../helpers/errors.ts";
 import { rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
-import { MISSING, reservationsOf } from "../helpers/reservations.ts";
+import { MISSING, type Reserved, reservationsOf } from "../helpers/reservations.ts";
 import { samplesAt } from "../helpers/samples.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
@@ -194,7 +194,7 @@ describe("a limit of null", () => {
     });
   });
 
-  test("locks nothing: a reservation does not wait for whoever has locked the user", async () => {
+  test("is reserved without waiting for whoever has locked the user", async () => {
     const id = await userWith(null);
     const holder = await lockUser(id);
     const { body } = await reserve(id, { resource: "interviews" }).expect(201);
@@ -210,6 +210,30 @@ describe("a limit of null", () => {
     expect((await reserved(id, { resource: "interviews" })).remaining).toBe(0);
     await reserve(id, { resource: "interviews" }).expect(409);
   });
+});
+
+test("users whose rows are locked wait alone: other reservations of the same moment are made at once", async () => {
+  const [locked = "", other = "", another = "", unlimited = ""] = await Promise.all(
+    [1, 1, 10, null].map((limit) => userWith(limit)),
+  );
+  const holders = await Promise.all([lockUser(locked), lockUser(other)]);
+  const reserveNow = (id: string) =>
+    service.broker.call<Reserved, object>("stats.reserve", { id, resource: "interviews" });
+  const waiting = Promise.allSettled([reserveNow(locked), reserveNow(locked), reserveNow(other)]);
+  const free = [another, MISSING, unlimited, another].map(reserveNow);
+  expect(await Promise.allSettled(free)).toMatchObject([
+    { value: { remaining: 9 } },
+    { reason: { type: "USER_NOT_FOUND" } },
+    { value: { remaining: null } },
+    { value: { remaining: 8 } },
+  ]);
+  expect(await service.database.someoneWaits()).toBe(true);
+  await Promise.all(holders.map((holder) => holder.end()));
+  expect(await waiting).toMatchObject([
+    { value: { remaining: 0 } },
+    { reason: { type: "QUOTA_EXCEEDED" } },
+    { value: { remaining: 0 } },
+  ]);
 });
 
 test("GET quotas and PATCH quotas show what is reserved of each resource, and remaining takes it off", async () => {
