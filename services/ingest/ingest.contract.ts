@@ -87,8 +87,11 @@ export const CONSUMED_TOPICS = [...new Set(Object.values(CONSUMED).map(({ topic 
  * without an effect on counters. So it is not in CONSUMED.
  */
 export const RECEIPT = {
-  type: "erasure.completed",
+  type: "erasure.completed" as const,
   summary: "Another service has erased its data of a person",
   data: receipt,
   example: { erasureId: "0191d2f0-6f2b-4c39-9a53-8e5f0f8f6b1d", service: "interview-service" },
 };
+
+/** All consumed events, also the one that is not counted, for the documents and the package of types. */
+export const CONSUMED_EVENTS = { ...CONSUMED, [RECEIPT.type]: RECEIPT };

@@ -2,6 +2,7 @@ import type { Service, Span } from "moleculer";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import { startSpanBelow } from "../../lib/tracing/spans.ts";
 import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
+import type { Receipt } from "../users/users.contract.ts";
 import { countEvents } from "./count.ts";
 import { type DeadLetterCode, givenUp, type Message, waiting } from "./dead-letter.ts";
 import { type Reading, readMessage } from "./ingest.rules.ts";
@@ -78,10 +79,14 @@ async function ingestBatch(
   const unreadable = read
     .filter((one): one is WithReading<"dead"> => one.reading.kind === "dead")
     .map(({ message, reading }): Dead => ({ message, code: reading.code, reason: reading.message }));
-  const receipts = read.filter((one): one is WithReading<"receipt"> => one.reading.kind === "receipt");
+  const receipts = read
+    .filter((one): one is WithReading<"receipt"> => one.reading.kind === "receipt")
+    .map(({ message, reading }) => ({ message, topic: message.topic, receipt: reading.receipt }));
   const skipped = read.filter(({ reading }) => reading.kind === "skip");
 
-  const dead = [...unreadable, ...(await recordReceipts(broker, receipts))];
+  const received = await recordReceipts(broker, receipts);
+  const rejected = received.filter(({ outcome }) => outcome === "unknown-erasure");
+  const dead = [...unreadable, ...rejected.map(({ item }) => ofNoErasure(item))];
   const counted = await countEvents(broker, events, parentSpan);
   const unknown = counted.filter(({ outcome }) => outcome === "unknown-user");
   await keepDeadLetters([
@@ -100,6 +105,12 @@ async function ingestBatch(
   const topic = messages[0]?.topic;
   logger.info({ action: "event_consume", topic, count: messages.length }, "Events consumed");
 }
+
+const ofNoErasure = ({ message, receipt }: { message: Message; receipt: Receipt }): Dead => ({
+  message,
+  code: "VALIDATION_ERROR",
+  reason: `Erasure with ID ${receipt.erasureId} not found`,
+});
 
 function report(logger: Runner["logger"], { message, code, reason }: Dead): void {
   const { topic, partition, offset } = message;

@@ -1,9 +1,9 @@
 import type { Service } from "moleculer";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
-import type { CountedEvent, Outcome } from "../stats/stats.contract.ts";
+import type { Outcome } from "../stats/stats.contract.ts";
 import { countEvents } from "./count.ts";
 import { type DeadLetterCode, storable } from "./dead-letter.ts";
-import { readMessage } from "./ingest.rules.ts";
+import { type Reading, readMessage } from "./ingest.rules.ts";
 import {
   claimDue,
   type DueLetter,
@@ -13,6 +13,7 @@ import {
   settle,
 } from "./ingest.store.ts";
 import { isNotNow, isolate } from "./isolate.ts";
+import { recordReceipts } from "./receipts.ts";
 
 /**
  * When an event of an unknown user is retried, in ms after the previous attempt (contract 7). After the last one it is
@@ -27,8 +28,8 @@ const NOT_NOW = 1_000;
 type Runner = Pick<Service, "broker" | "logger">;
 
 /**
- * Retries the due dead letters: claims them, passes their events to `stats`, then settles them. It holds no database
- * connection while `stats` counts. Resolves when none is due.
+ * Retries the due dead letters: claims them, passes their events to `stats` and their receipts to `users`, then settles
+ * them. It holds no database connection meanwhile. Resolves when none is due.
  * @throws DependencyUnavailable: the claimed letters are due again soon
  */
 export async function retryWaiting(runner: Runner, signal?: AbortSignal): Promise<void> {
@@ -65,22 +66,27 @@ async function setAside(logger: Runner["logger"], letter: DueLetter, reason: unk
 }
 
 async function retryTogether({ broker, logger }: Runner, letters: DueLetter[]): Promise<void> {
-  const read = letters.map((letter) => ({ letter, event: letter.counted ?? readAgain(letter) }));
-  const readable = read.filter((one): one is { letter: DueLetter; event: CountedEvent } => !!one.event);
-  const unreadable = read.filter(({ event }) => !event);
-  const counted = await countEvents(broker, readable);
+  const read = letters.map((letter) => ({ letter, topic: letter.topic, ...readAgain(letter) }));
+  const events = read.filter((one) => one.kind === "event");
+  const receipts = read.filter((one) => one.kind === "receipt");
+  const unreadable = read.filter(({ kind }) => kind === "dead" || kind === "skip");
+  const counted = await countEvents(broker, events);
+  const received = await recordReceipts(broker, receipts);
+  const unknown = received.filter(({ outcome }) => outcome === "unknown-erasure").map(({ item }) => item);
+  const recorded = received.filter(({ outcome }) => outcome !== "unknown-erasure").map(({ item }) => item);
   await settleAndReport(logger, [
-    ...unreadable.map(({ letter }): Settlement => ({ letter, next: "give-up", code: letter.code })),
+    ...[...unreadable, ...unknown].map(
+      ({ letter }): Settlement => ({ letter, next: "give-up", code: letter.code }),
+    ),
+    ...recorded.map(({ letter }): Settlement => ({ letter, next: "done" })),
     ...counted.map(({ item, outcome }) => settlementOf(item.letter, outcome)),
   ]);
-  for (const { item, outcome } of counted) eventsConsumed.inc({ topic: item.letter.topic, outcome });
+  for (const { item, outcome } of counted) eventsConsumed.inc({ topic: item.topic, outcome });
 }
 
-/** Reads the event of a replayed dead letter, which may be readable by now. */
-function readAgain({ topic, event }: DueLetter): CountedEvent | undefined {
-  const reading = readMessage(topic, event);
-  return reading.kind === "event" ? reading.event : undefined;
-}
+/** What a letter has to be counted or recorded. The message of a replayed one is read again by the current rules. */
+const readAgain = ({ topic, counted, event }: DueLetter): Reading =>
+  counted ? { kind: "event", event: counted } : readMessage(topic, event);
 
 /** The outcome of a dead letter's retry. */
 export function settlementOf(letter: DueLetter, outcome: Outcome): Settlement {

@@ -53,6 +53,8 @@ export type Hold = Infer<typeof Hold>;
 /** The answer of another service that it has erased its data of a person. */
 export const receipt = { erasureId: uuid(), service: text(1, 100) };
 export type Receipt = { erasureId: string; service: string };
+const RECEIPT_OUTCOMES = ["applied", "duplicate", "unknown-erasure"] as const;
+export type ReceiptOutcome = (typeof RECEIPT_OUTCOMES)[number];
 
 const Inventory = object({
   erasure: nullable(Erasure),
@@ -166,7 +168,7 @@ export const erasureActions = {
     access: "internal",
     visibility: "public",
     params: { receipts: list(object(receipt)) },
-    result: list(oneOf(["applied", "duplicate", "unknown-erasure"])),
+    result: list(oneOf(RECEIPT_OUTCOMES)),
     summary: "Record that other services have erased",
   }),
 };

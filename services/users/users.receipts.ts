@@ -1,14 +1,12 @@
 import { query } from "../../models/database.ts";
-import type { Receipt } from "./users.contract.ts";
+import type { Receipt, ReceiptOutcome } from "./users.contract.ts";
 
 /**
  * Records the answers of other services to erasures (contract 25), each once.
  * @returns an outcome for each receipt
  * @throws DependencyUnavailable
  */
-export async function insertReceipts(
-  receipts: Receipt[],
-): Promise<("applied" | "duplicate" | "unknown-erasure")[]> {
+export async function insertReceipts(receipts: Receipt[]): Promise<ReceiptOutcome[]> {
   const text = `
     WITH given AS (
       SELECT * FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS given (erasure_id, service, n)

@@ -59,4 +59,29 @@ describe("erasure.completed", () => {
     ]);
     expect(await receipts()).toEqual([]);
   });
+
+  test("of an unknown erasure counts once after a replay, as soon as there is the erasure", async () => {
+    const { sql } = service.database;
+    await sql("DELETE FROM dead_letters");
+    const erasureId = crypto.randomUUID();
+    await emit({ erasureId, service: "media-service" });
+    await waitFor(async () => (await letters()).length === 1);
+    const [letter] = await sql<{ id: number }>("SELECT id::int FROM dead_letters");
+    const { replayDeadLetters } = await import("../../services/ingest/dead-letter.store.ts");
+    const replay = async () => {
+      expect(await replayDeadLetters([letter?.id ?? 0])).toHaveLength(1);
+      const settled = "SELECT FROM dead_letters WHERE retry_at IS NOT NULL";
+      await waitFor(async () => (await sql(settled)).length === 0);
+    };
+    await replay();
+    expect([await letters(), await receipts()]).toEqual([[`Erasure with ID ${erasureId} not found`], []]);
+
+    await send("POST", "/erasure");
+    await sql("UPDATE erasures SET id = $1 WHERE user_id = $2", [erasureId, person.id]);
+    await replay();
+    expect([await letters(), await receipts()]).toEqual([[], [{ service: "media-service" }]]);
+    const again = { receipts: [{ erasureId, service: "media-service" }] };
+    expect(await service.broker.call("users.receive", again)).toEqual(["duplicate"]);
+    expect(await receipts()).toHaveLength(1);
+  });
 });
