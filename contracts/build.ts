@@ -4,7 +4,7 @@ import { withParts } from "../lib/contract/compound.ts";
 import type { EventContract } from "../lib/contract/events.ts";
 import { VERSION } from "../lib/contract/events.ts";
 import { OFFERED, PUBLISHED } from "../services/contracts.ts";
-import { CONSUMED_BY_TYPE } from "../services/ingest/ingest.contract.ts";
+import { CONSUMED_EVENTS, RECEIPT } from "../services/ingest/ingest.contract.ts";
 import { block, member, shapeOf, typeOf } from "./typescript.ts";
 
 /**
@@ -66,20 +66,22 @@ export type Envelope<Type extends keyof Events = keyof Events> = {
 };
 
 /** The \`data\` of the events that the service consumes. */
-export type ConsumedEvents = ${block(events(CONSUMED_BY_TYPE))};
+export type ConsumedEvents = ${block(events(CONSUMED_EVENTS))};
 
 /**
  * The user of a consumed event, and its own id. Without one, an event is identified by its type and its file or
- * interview.
+ * interview. \`${RECEIPT.type}\` needs neither.
  */
 export type ConsumedEventIds = { userId: string; eventId?: string | number };
+
+type IdsOf<Type> = Type extends "${RECEIPT.type}" ? Partial<ConsumedEventIds> : ConsumedEventIds;
 
 /**
  * The params with which a Moleculer service may emit a consumed event, by its name: its data with the ids, or an
  * envelope.
  */
 export type NativeEvents = {
-  [Type in keyof ConsumedEvents]: ConsumedEventIds & (ConsumedEvents[Type] | { data: ConsumedEvents[Type] });
+  [Type in keyof ConsumedEvents]: IdsOf<Type> & (ConsumedEvents[Type] | { data: ConsumedEvents[Type] });
 };
 
 ${await readFile(join(ROOT, "lib/contract/failures.ts"), "utf8")}

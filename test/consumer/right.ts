@@ -11,6 +11,11 @@ export const GreeterService: ServiceSchema = {
       const { profile } = await call(ctx, "users.get", { id: userId });
       console.log(`Welcome, ${data.fullName} of ${profile.companyName ?? "nowhere"}`);
     },
+    async "user.erased"(ctx: Context<Envelope<"user.erased">>): Promise<void> {
+      const { erasureId } = ctx.params.data;
+      const answer: NativeEvents["erasure.completed"] = { erasureId, service: "greeter" };
+      await ctx.emit("erasure.completed", answer);
+    },
   },
 };
 

@@ -20,6 +20,8 @@ export async function mistakes(broker: ServiceBroker, event: Envelope<"user.dele
   event.data.avatarUrl;
   // @ts-expect-error: an event without its user
   broker.emit("media.uploaded", { fileId: "1", fileSize: 1 } satisfies NativeEvents["media.uploaded"]);
+  // @ts-expect-error: an answer without its service
+  broker.emit("erasure.completed", { erasureId: "1" } satisfies NativeEvents["erasure.completed"]);
   // @ts-expect-error: there is no such error
   return error.type === "USER_AWAY";
 }

@@ -71,7 +71,7 @@ test("every event that is published is as its message says", async () => {
     ]);
 });
 
-test("erasure.completed is on each consumed topic, and both of its examples are read", () => {
+test("erasure.completed is on each consumed topic, needs no userId, and both of its examples are read", () => {
   const { payload, examples = [] } = messageOf(RECEIPT.type);
   for (const topic of CONSUMED_TOPICS) {
     expect(messagesOn(topic)).toContain(RECEIPT.type);
@@ -81,6 +81,7 @@ test("erasure.completed is on each consumed topic, and both of its examples are 
       expect(reading).toEqual({ kind: "receipt", receipt: RECEIPT.example });
     }
   }
+  expect(faultsOf(payload, { eventType: RECEIPT.type, data: RECEIPT.example })).toEqual([]);
 });
 
 describe.each(Object.entries(CONSUMED))("%s", (type, { topic }) => {

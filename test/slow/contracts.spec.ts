@@ -98,11 +98,11 @@ test("the types of the package are those of the service", async () => {
     file,
     `import type * as ours from ${JSON.stringify(contracts)};
      import type { InferAll } from ${JSON.stringify(fields)};
-     import type { CONSUMED } from ${JSON.stringify(ingest)};
+     import type { CONSUMED_EVENTS } from ${JSON.stringify(ingest)};
      import type * as theirs from "user-service/contracts";
      type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
      type Streams = "avatars.get" | "users.export"; // Readable on our side
-     type Consumed = { [Type in keyof typeof CONSUMED]: InferAll<(typeof CONSUMED)[Type]["data"]> };
+     type Consumed = { [Type in keyof typeof CONSUMED_EVENTS]: InferAll<(typeof CONSUMED_EVENTS)[Type]["data"]> };
      export const same: [
        Same<keyof ours.Actions, keyof theirs.Actions>,
        Same<Omit<ours.Actions, Streams>, Omit<theirs.Actions, Streams>>,

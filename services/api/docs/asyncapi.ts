@@ -1,11 +1,12 @@
 import { deadLetterTopic, USER_EVENTS } from "../../../lib/contract/events.ts";
 import { CONSUMED_BY_TYPE, CONSUMED_TOPICS } from "../../ingest/ingest.contract.ts";
 import { INFO, TAGS } from "./info.ts";
-import { deadLetter, type Message, ours, receipt, theirs, titleOf } from "./messages.ts";
+import { deadLetter, type Message, ours, theirs, titleOf } from "./messages.ts";
 
 /** The events on Kafka as AsyncAPI 3.0, generated from their contracts. */
 
-const topicOf = ({ name }: Message) => CONSUMED_BY_TYPE[name]?.topic;
+/** Whether a consumed event is read from a topic; one that belongs to no topic may be on any. */
+const isOn = (topic: string, { name }: Message) => (CONSUMED_BY_TYPE[name]?.topic ?? topic) === topic;
 
 /** Each topic: what this service does there, and with which messages. */
 const TOPICS = [
@@ -20,7 +21,7 @@ const TOPICS = [
       address,
       action: "receive",
       description: "Count the events of other services.",
-      messages: [...theirs.filter((message) => topicOf(message) === address), receipt],
+      messages: theirs.filter((message) => isOn(address, message)),
     },
     {
       address: deadLetterTopic(address),
@@ -75,7 +76,7 @@ export const asyncApi = (): object => ({
   ),
   components: {
     messages: named(
-      [...ours, ...theirs, receipt, deadLetter],
+      [...ours, ...theirs, deadLetter],
       ({ name }) => name,
       (message) => message,
     ),

@@ -13,7 +13,7 @@ import {
 } from "../../../lib/contract/fields.ts";
 import { type JsonSchema, toJsonSchema } from "../../../lib/contract/json-schema.ts";
 import { PUBLISHED } from "../../contracts.ts";
-import { CONSUMED_BY_TYPE, CONSUMED_TOPICS, RECEIPT } from "../../ingest/ingest.contract.ts";
+import { CONSUMED_EVENTS, CONSUMED_TOPICS, RECEIPT } from "../../ingest/ingest.contract.ts";
 import { ADA } from "../../users/users.contract.ts";
 
 /** The messages on Kafka for AsyncAPI. */
@@ -116,13 +116,13 @@ const eventId = optional(
 
 type TheirEvent = Pick<EventContract, "summary" | "data"> & { example: object };
 
-export const theirs = Object.entries<TheirEvent>(CONSUMED_BY_TYPE).map(toMessage);
-export const receipt = toMessage([RECEIPT.type, RECEIPT]);
+export const theirs = Object.entries<TheirEvent>(CONSUMED_EVENTS).map(toMessage);
 
 function toMessage([name, { summary, data, example }]: [string, TheirEvent]): Message {
   const title = titleOf(name);
+  const userId = name === RECEIPT.type ? optional(uuid()) : uuid();
   const common = { eventId, eventType: exactly(name) };
-  const current = { ...common, userId: uuid(), timestamp: optional(time()) };
+  const current = { ...common, userId, timestamp: optional(time()) };
   const older = { ...common, timestamp: optional({ type: "number", schema: { description: "ms" } }) };
   return {
     name,
@@ -133,11 +133,7 @@ function toMessage([name, { summary, data, example }]: [string, TheirEvent]): Me
       title,
       anyOf: [
         withField(open(`${title}Event`, current), "data", open(`${title}Data`, data)),
-        withField(
-          open(`${title}OlderEvent`, older),
-          "payload",
-          open(`${title}Payload`, { ...data, userId: uuid() }),
-        ),
+        withField(open(`${title}OlderEvent`, older), "payload", open(`${title}Payload`, { ...data, userId })),
       ],
     },
     examples: [
