@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
 import { alternate } from "./alternate.ts";
 import { readOneself } from "./get.ts";
 import type { Request } from "./load.ts";
 import { type Bench, CONNECTIONS, type Part, roundsOf } from "./part.ts";
 import { seedUsers } from "./seed.ts";
-import { type Server, startBare, startService } from "./servers.ts";
+import { peakRss, type Server, startBare, startService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
 import { photo, upload } from "./uploads.ts";
@@ -91,10 +90,4 @@ async function others(
   };
   const results = await alternate(name, rounds, busy, p99);
   return { name, unit: "ms", ...results, target: { atMost: 3 } };
-}
-
-/** The peak memory of a process, in MB. */
-function peakRss({ process: { pid } }: Server): number {
-  const [, kB] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kB) / 1024;
 }

@@ -14,7 +14,7 @@ export type Side = { server: Server; requests: Request[]; settle?: () => Promise
 export async function compareRequests(
   bench: Bench,
   name: string,
-  target: Target,
+  target: Target | undefined,
   ours: Side,
   reference: Side,
 ): Promise<Measurement[]> {

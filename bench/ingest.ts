@@ -6,7 +6,7 @@ import { countBare } from "./bare-ingest.ts";
 import type { Database } from "./databases.ts";
 import { createTopics, kafkaEnv, onKafka } from "./kafka.ts";
 import { seedUsers } from "./seed.ts";
-import { launchService } from "./servers.ts";
+import { launchService, startService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 
 /**
@@ -36,8 +36,59 @@ export const ingest = onKafka("ingest", async ({ databases, quick }, brokers) =>
     { name: "Kafka to counters; the same SQL alone", unit, ...results, target: { atLeast: 0.6 } },
     { name: "Kafka to counters", unit, ours: results.ours, target: { atLeast: 15_000 } },
   ];
-  return measurements;
+  return [...measurements, ...(await lags(ours, brokers, quick))];
 });
+
+/** How far the counters are behind Kafka at a steady rate of events, in ms. */
+async function lags(database: Database, brokers: string[], quick: boolean): Promise<Measurement[]> {
+  const ids = await userIds(database);
+  const measurements: Measurement[] = [];
+  for (const rate of [1_000, 5_000, 20_000]) {
+    progress(`ingest: ${rate} events/s`);
+    await forget(database);
+    const env = kafkaEnv(brokers, "ingest,stats");
+    await placeGroup(brokers, env.KAFKA_GROUP_ID, await endsOf(brokers));
+    const service = await startService({ ...database.env, ...env });
+    const name = `Lag of the counters at ${rate.toLocaleString("en")} events/s`;
+    const times = await lagsAt(rate, quick ? 3 : 20, brokers, ids, () => counted(database));
+    measurements.push({ name, unit: "ms", ours: times });
+    await service.stop();
+  }
+  return measurements;
+}
+
+/** Produces events on schedule, and measures every 100 ms how long ago the last counted event was due. */
+async function lagsAt(
+  rate: number,
+  seconds: number,
+  brokers: string[],
+  ids: string[],
+  count: () => Promise<number>,
+): Promise<number[]> {
+  const producer = openProducer(brokers);
+  const start = performance.now();
+  const elapsed = () => performance.now() - start;
+  let sent = 0;
+  const sending = (async () => {
+    while (elapsed() < 1000 * seconds) {
+      const due = Math.floor((elapsed() * rate) / 1000) - sent;
+      if (due > 0) await producer.send({ messages: messagesFor(TOPICS[sent % 2] ?? TOPICS[0], ids, due) });
+      sent += Math.max(0, due);
+      await sleep(5);
+    }
+  })();
+  const times: number[] = [];
+  while (elapsed() < 1000 * seconds) {
+    await sleep(100);
+    const now = elapsed();
+    const behind = now - (1000 * (await count())) / rate;
+    if (now > 1000) times.push(behind);
+  }
+  await sending;
+  while ((await count()) < sent) await sleep(20);
+  await producer.close();
+  return times;
+}
 
 async function userIds({ sql }: Database): Promise<string[]> {
   const users = await sql<{ id: string }>("SELECT id FROM users");
@@ -62,24 +113,23 @@ const EVENT = {
 async function produceBacklog(brokers: string[], ids: string[], count: number): Promise<Start[]> {
   await createTopics(brokers, [...TOPICS], PARTITIONS.length);
   const starts = await endsOf(brokers);
-  const producer = new Producer({
-    clientId: "bench",
-    bootstrapBrokers: brokers,
-    serializers: stringSerializers,
-  });
+  const producer = openProducer(brokers);
   const batch = 1_000;
-  for (let sent = 0; sent < count; sent += batch) {
-    const topic = TOPICS[(sent / batch) % 2] ?? TOPICS[0];
-    const messages = Array.from({ length: batch }, (_, n) => {
-      const userId = ids[n % ids.length] ?? "";
-      const event = { eventId: crypto.randomUUID(), userId, timestamp: new Date(), ...EVENT[topic]() };
-      return { topic, key: userId, value: JSON.stringify(event) };
-    });
-    await producer.send({ messages });
-  }
+  for (let sent = 0; sent < count; sent += batch)
+    await producer.send({ messages: messagesFor(TOPICS[(sent / batch) % 2] ?? TOPICS[0], ids, batch) });
   await producer.close();
   return starts;
 }
+
+const openProducer = (bootstrapBrokers: string[]) =>
+  new Producer({ clientId: "bench", bootstrapBrokers, serializers: stringSerializers });
+
+const messagesFor = (topic: keyof typeof EVENT, ids: string[], count: number) =>
+  Array.from({ length: count }, () => {
+    const userId = ids[Math.floor(Math.random() * ids.length)] ?? "";
+    const event = { eventId: crypto.randomUUID(), userId, timestamp: new Date(), ...EVENT[topic]() };
+    return { topic, key: userId, value: JSON.stringify(event) };
+  });
 
 async function endsOf(brokers: string[]): Promise<Start[]> {
   const admin = new Admin({ clientId: "bench", bootstrapBrokers: brokers });

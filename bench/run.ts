@@ -5,28 +5,29 @@ import { parseArgs } from "node:util";
 import { progress } from "../cli/progress.ts";
 import { avatars } from "./avatars.ts";
 import { call } from "./call.ts";
+import { connections } from "./connections.ts";
 import { startDatabases } from "./databases.ts";
 import { get } from "./get.ts";
-import { heap } from "./heap.ts";
 import { history } from "./history.ts";
 import { ingest } from "./ingest.ts";
 import { list } from "./list.ts";
 import { startLoad } from "./load.ts";
 import { lookup } from "./lookup.ts";
+import { memory } from "./memory.ts";
 import { observed } from "./observed.ts";
 import type { Part } from "./part.ts";
 import { patch } from "./patch.ts";
 import { post } from "./post.ts";
 import { relay } from "./relay.ts";
 import { reserve } from "./reserve.ts";
+import { routes } from "./routes.ts";
 import { start } from "./start.ts";
 import type { Measurement } from "./statistics.ts";
 import { CONDITIONS, toTable } from "./table.ts";
 
 /**
- * `npm run bench [-- get post patch reserve observed list lookup history avatars start heap ingest call relay] [--quick]`: the
- * figures of docs/capacity.md, measured on this machine. The last three need a Kafka at KAFKA_BROKERS. Writes progress to
- * stderr and a Markdown table to stdout.
+ * `npm run bench [-- PART…] [--quick]`: the figures of docs/capacity.md, measured on this machine. The last three parts
+ * need a Kafka at KAFKA_BROKERS. Writes progress to stderr and a Markdown table to stdout.
  */
 
 const PARTS: Record<string, Part> = {
@@ -34,13 +35,15 @@ const PARTS: Record<string, Part> = {
   post,
   patch,
   reserve,
+  routes,
+  connections,
   observed,
   list,
   lookup,
   history,
   avatars,
   start,
-  heap,
+  memory,
   ingest,
   call,
   relay,

@@ -1,5 +1,6 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -87,6 +88,16 @@ async function launch(args: string[], env: Record<string, string>): Promise<Serv
       await once(child, "exit");
     },
   };
+}
+
+/** The peak memory of a server, in MB; NaN on systems without /proc. */
+export function peakRss({ process: { pid } }: Server): number {
+  try {
+    const [, kB] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return Number(kB) / 1024;
+  } catch {
+    return Number.NaN;
+  }
 }
 
 async function freePort(): Promise<number> {

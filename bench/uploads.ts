@@ -13,19 +13,22 @@ type Job = {
   headers: Record<string, string>;
   file: Buffer;
   atOnce: number;
-  seconds: number;
-};
+} & ({ seconds: number; amount?: undefined } | { seconds?: undefined; amount: number });
 
 const HEAD = '--bench\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n';
 
-/** Uploads for the given time; returns the rate of answers per second. Rejects if an upload is refused. */
-export async function upload({ url, paths, headers, file, atOnce, seconds }: Job): Promise<number> {
+/**
+ * Uploads until the time or the amount is reached; returns the rate of answers per second. Rejects if an upload is
+ * refused.
+ */
+export async function upload({ url, paths, headers, file, atOnce, seconds, amount }: Job): Promise<number> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: atOnce });
   const start = performance.now();
-  const end = start + 1000 * seconds;
   let [sent, last] = [0, start];
+  const isOver = () =>
+    amount === undefined ? sent > 0 && performance.now() >= start + 1000 * seconds : sent >= amount;
   const lane = async () => {
-    while (performance.now() < end || sent === 0) {
+    while (!isOver()) {
       const path = paths[sent++ % paths.length] ?? "";
       // a different file each time: bytes after the end of an image are ignored
       const body = Buffer.concat([Buffer.from(HEAD), file, Buffer.from(`${Math.random()}\r\n--bench--\r\n`)]);
