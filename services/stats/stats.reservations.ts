@@ -25,10 +25,15 @@ const reserveStatement = (name: string, condition: string) => ({
         WITH ORDINALITY AS wish (user_id, resource, amount, ttl, place) ${condition} ORDER BY user_id, place
     ) AS wish CROSS JOIN LATERAL reserve_quota(user_id, resource, amount, ttl)`,
 });
+const LIMIT = "CASE wish.resource WHEN 'interviews' THEN max_interviews ELSE max_storage END";
 const RESERVE = reserveStatement("reserve-quotas", "");
+/** Leaves out who is locked by somebody else. Without a limit, nothing is locked. */
 const RESERVE_UNLOCKED = reserveStatement(
   "reserve-unlocked-quotas",
-  "WHERE user_id IN (SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED)",
+  `WHERE EXISTS (SELECT FROM users WHERE id = user_id AND ${LIMIT} IS NULL) OR user_id IN (
+    SELECT id FROM users JOIN unnest($1::uuid[], $2::text[]) AS wish (id, resource) USING (id)
+    WHERE ${LIMIT} IS NOT NULL ORDER BY id FOR UPDATE OF users SKIP LOCKED
+  )`,
 );
 
 /** The outcome of a wish: without `id` if the quota does not suffice. */

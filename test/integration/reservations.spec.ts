@@ -203,6 +203,16 @@ describe("a limit of null", () => {
     expect((await quotasOf(id)).interviews).toMatchObject({ used: 1, reserved: 0 });
   });
 
+  test("locks nothing: the user's row has the same last lock after a reservation", async () => {
+    const id = await userWith(null);
+    const lastLock = () => service.database.sql("SELECT xmax FROM users WHERE id = $1", [id]);
+    const before = await lastLock();
+    await reserve(id, { resource: "interviews" }).expect(201);
+    expect(await lastLock()).toEqual(before);
+    await reserve(id, { resource: "storage" }).expect(201);
+    expect(await lastLock()).not.toEqual(before);
+  });
+
   test("that becomes a number counts what was reserved before", async () => {
     const id = await userWith(null);
     await reserved(id, { resource: "interviews", amount: 5 });
