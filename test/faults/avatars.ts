@@ -8,18 +8,26 @@ import type { World } from "./world.ts";
 /** What the reconciler finds two hours from now, and what is left after it. */
 export type Strays = { removed: number; broken: number; orphans: number };
 
-export async function strayAvatars({ env, sql }: World): Promise<Strays> {
-  const whole = { ...process.env, ...env };
+/** The bucket as a plain program sees it. */
+export function openBucket({ env }: World): { client: Client; bucket: string } {
+  const { minio } = readConfig({ ...process.env, ...env });
+  if (!minio) throw new Error("MINIO_ENDPOINT is not set");
+  return { client: new Client(minio), bucket: minio.bucket };
+}
+
+export async function strayAvatars(world: World): Promise<Strays> {
+  const { env, sql } = world;
   const script = join(import.meta.dirname, "reconcile.ts");
-  const { stdout } = await promisify(execFile)(process.execPath, [script], { env: whole });
+  const { stdout } = await promisify(execFile)(process.execPath, [script], {
+    env: { ...process.env, ...env },
+  });
   const findings: { removed: number; broken: string[] } = JSON.parse(stdout);
 
-  const { minio } = readConfig(whole);
-  if (!minio) throw new Error("MINIO_ENDPOINT is not set");
+  const { client, bucket } = openBucket(world);
   const rows = await sql<{ key: string }>("SELECT avatar_key AS key FROM users WHERE avatar_key IS NOT NULL");
   const keys = new Set(rows.map(({ key }) => key));
   let orphans = 0;
-  for await (const { name } of new Client(minio).listObjectsV2(minio.bucket, "", true))
+  for await (const { name } of client.listObjectsV2(bucket, "", true))
     if (name.includes("/") && !keys.has(name.slice(0, name.lastIndexOf("/")))) orphans++; // a node's check of its rights has no folder
   return { removed: findings.removed, broken: findings.broken.length, orphans };
 }

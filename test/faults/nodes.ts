@@ -17,6 +17,8 @@ export type FaultNode = {
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | string>;
+  /** The output of all its lives. */
+  printed(): string;
 };
 
 /** What a node gets of our own environment: where the servers are. */
@@ -33,7 +35,7 @@ export async function createNode(env: Record<string, string>): Promise<FaultNode
   const nodeUrl = `http://127.0.0.1:${metricsPort}`;
   let service: ServiceProcess | undefined;
   let [up, leaving] = [false, false];
-  let printed = () => "";
+  const lives: ServiceProcess[] = [];
 
   const isReady = async () => !leaving && (await statusOf(`${nodeUrl}/health/ready`)) === 200;
 
@@ -60,9 +62,10 @@ export async function createNode(env: Record<string, string>): Promise<FaultNode
     isUp: () => up,
     async start() {
       const life = await spawnService({ ...servers, ...env, PORT: port, METRICS_PORT: metricsPort });
-      [service, leaving, printed] = [life, false, life.printed];
+      [service, leaving] = [life, false];
+      lives.push(life);
       life.ended.then((how) => {
-        if (service === life && !leaving) console.log(`  ${env.NODEID} ended with ${how}: ${printed()}`);
+        if (service === life && !leaving) console.log(`  ${env.NODEID} ended with ${how}: ${life.printed()}`);
       });
       void watch(life);
     },
@@ -70,10 +73,11 @@ export async function createNode(env: Record<string, string>): Promise<FaultNode
     async ready() {
       for (const end = Date.now() + READY_WITHIN; service && !up; await sleep(LOOK_EVERY))
         if (Date.now() > end)
-          throw new Error(`${env.NODEID} (${env.SERVICES}) did not become ready. ${printed()}`);
+          throw new Error(`${env.NODEID} (${env.SERVICES}) did not become ready. ${service.printed()}`);
     },
     kill: async () => void (await end("SIGKILL")),
     stop: () => end("SIGTERM"),
+    printed: () => lives.map((life) => life.printed()).join(""),
   };
 }
 

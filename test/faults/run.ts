@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { minio, uploads } from "./scenarios/avatars.ts";
+import { erasure } from "./scenarios/erasure.ts";
 import { kills } from "./scenarios/kills.ts";
 import { both, brokers, kafka, postgres } from "./scenarios/outages.ts";
 import { poison } from "./scenarios/poison.ts";
@@ -29,6 +30,7 @@ const SCENARIOS: Record<string, Scenario> = {
   uploads,
   minio,
   versions,
+  erasure,
 };
 
 const { values } = parseArgs({

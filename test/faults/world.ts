@@ -19,6 +19,8 @@ export type World = {
   addNode(services: string, env?: Record<string, string>): Promise<FaultNode>;
   /** Starts them all; resolves when all are ready. */
   startAll(): Promise<void>;
+  /** Where PostgreSQL is. */
+  server: { host?: string; port: number; database: string; user: string; password: string };
   /** Runs SQL on the scenario's schema, again if PostgreSQL is unavailable; returns the rows. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;
@@ -36,15 +38,14 @@ export async function openWorld(): Promise<World> {
   await topics.empty();
   const nodes: FaultNode[] = [];
   let names = 0;
-  const pool = new pg.Pool({
+  const server = {
     host: process.env.DATABASE_HOST,
     port: Number(process.env.DATABASE_PORT ?? 5432),
     database: process.env.DATABASE_NAME ?? "ai_video_interview",
     user: process.env.DATABASE_USER ?? "postgres",
     password: process.env.DATABASE_PASSWORD ?? "postgres",
-    options: `-c search_path=${id},public`,
-    max: 4,
-  });
+  };
+  const pool = new pg.Pool({ ...server, options: `-c search_path=${id},public`, max: 4 });
   pool.on("error", () => {});
 
   const world: World = {
@@ -53,6 +54,7 @@ export async function openWorld(): Promise<World> {
     groupId: id,
     env,
     nodes,
+    server,
     async addNode(services, more = {}) {
       const NODEID = `node-${++names}`;
       const node = await createNode({ ...env, SERVICES: services, NODEID, ...more });
