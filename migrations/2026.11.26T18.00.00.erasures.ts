@@ -37,7 +37,7 @@ export const up: Migration = async ({ context: { sql } }) => {
   await sql("CREATE INDEX idx_users_deleted_keycloak_id ON users (keycloak_id) WHERE deleted_at IS NOT NULL");
   await sql(`
     CREATE INDEX idx_idempotent_answers_named ON idempotent_answers
-    (lower(coalesce(answer #>> '{result,id}', answer #>> '{error,message}')))`);
+    (email_key(coalesce(answer #>> '{result,id}', answer #>> '{error,message}')))`);
 };
 
 export const down: Migration = async ({ context: { sql } }) => {

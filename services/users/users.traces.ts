@@ -12,20 +12,32 @@ const ERASED_CHANGES = `(
   FROM jsonb_object_keys(changes) AS field
 )`;
 
-/** Where a user's id is $1. The outbox keeps the types $2; $3 are texts that name the user in stored answers. */
+/**
+ * Where a user's id is $1, and $2 the types that the outbox keeps. Stored answers contain one of the texts $1, in the
+ * spelling of whoever asked.
+ */
 const OF_USER = {
   outbox: `outbox WHERE (topic = 'user-events' AND key = $1 AND value ->> 'eventType' <> ALL($2::text[]))
     OR (topic LIKE '%-dlq' AND strpos(lower(value::text), $1) > 0)`,
   deadLetters: "dead_letters WHERE strpos(lower(encode(event, 'escape')), $1) > 0",
   answers: `idempotent_answers
-    WHERE lower(coalesce(answer #>> '{result,id}', answer #>> '{error,message}')) = ANY($1::text[])`,
+    WHERE email_key(coalesce(answer #>> '{result,id}', answer #>> '{error,message}'))
+      IN (SELECT email_key(text) FROM unnest($1::text[]) AS text)`,
 };
 
-/** How the stored answers of others name a user. */
-const namesOf = ({ id, email, keycloakId }: UserRow): string[] =>
-  [id, new EmailTaken(email).message, new KeycloakIdTaken(keycloakId).message].map((name) =>
-    name.toLowerCase(),
-  );
+/** How stored answers name a user: by the id, or because an e-mail or the keycloakId was taken when somebody asked. */
+async function namesOf({ id, email, keycloakId }: UserRow, tx?: Transaction): Promise<string[]> {
+  const text = `
+    SELECT DISTINCT email FROM user_history, unnest(ARRAY[changes #>> '{email,from}', changes #>> '{email,to}']) AS email
+    WHERE user_id = $1 AND changes ? 'email' AND email IS NOT NULL`;
+  const earlier = await query<{ email: string }>({ name: "earlier-emails", text }, [id], tx);
+  const emails = new Set([email, ...earlier.map((row) => row.email)]);
+  return [
+    id,
+    new KeycloakIdTaken(keycloakId).message,
+    ...[...emails].map((taken) => new EmailTaken(taken).message),
+  ];
+}
 
 /**
  * Erases what is stored of a user outside of the row.
@@ -33,6 +45,7 @@ const namesOf = ({ id, email, keycloakId }: UserRow): string[] =>
  */
 export async function eraseTraces(tx: Transaction, user: UserRow): Promise<void> {
   const { id, keycloakId } = user;
+  const names = await namesOf(user, tx); // the history still has the earlier e-mails
   const run = (name: string, text: string, values: unknown[]) => query({ name, text }, values, tx);
   await run(
     "erase-history",
@@ -41,7 +54,7 @@ export async function eraseTraces(tx: Transaction, user: UserRow): Promise<void>
   );
   await run("erase-outbox", `DELETE FROM ${OF_USER.outbox}`, [id, IMPERSONAL]);
   await run("erase-dead-letters", `DELETE FROM ${OF_USER.deadLetters}`, [id]);
-  await run("erase-answers", `DELETE FROM ${OF_USER.answers}`, [namesOf(user)]);
+  await run("erase-answers", `DELETE FROM ${OF_USER.answers}`, [names]);
   await run("erase-holds", "DELETE FROM legal_holds WHERE user_id = $1", [id]);
 }
 
@@ -57,6 +70,6 @@ export async function countTraces(
     historyEntries: await count("count-history", "user_history WHERE user_id = $1", [user.id]),
     outboxRecords: await count("count-outbox", OF_USER.outbox, [user.id, IMPERSONAL]),
     deadLetters: await count("count-letters", OF_USER.deadLetters, [user.id]),
-    storedAnswers: await count("count-answers", OF_USER.answers, [namesOf(user)]),
+    storedAnswers: await count("count-answers", OF_USER.answers, [await namesOf(user)]),
   };
 }

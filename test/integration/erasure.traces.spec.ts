@@ -98,6 +98,26 @@ describe("erasing", () => {
     expect(await waitFor(async () => (await objects()).length === 0)).toBe(true);
   });
 
+  test("removes the stored answers that refuse an e-mail that the person has or had, in any spelling", async () => {
+    const [name, earlier] = [secret(), secret()];
+    person = await createUser(service, { email: `${earlier}@example.com` });
+    const refused = (email: string) =>
+      ask({
+        method: "POST",
+        path: USERS,
+        headers: { "idempotency-key": secret() },
+        body: newUser({ email }),
+      });
+    expect((await refused(`${earlier.toUpperCase()}@example.com`)).status).toBe(409);
+    await send("PUT", "/email", { email: `\u00e4.${name}@example.com` });
+    for (const spelling of ["\u00c4", "A\u0308", "a\u0308"])
+      expect((await refused(`${spelling}.${name}@example.com`)).status).toBe(409);
+    expect((await operator.inventory(person.id)).storedAnswers).toBe(4);
+    await operator.eraseNow(person.id);
+    await outboxEmpty(service.database);
+    expect(await foundIn(service, [earlier, name])).toEqual([]);
+  });
+
   test("keeps who, when and which field of the history, and removes all values", async () => {
     await send("PATCH", "", { profile: { bio: "mine" } }, person.headers);
     await send("PATCH", "", { profile: { bio: "yours" } });
