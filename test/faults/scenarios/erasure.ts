@@ -13,7 +13,7 @@ import type { Scenario } from "./scenario.ts";
 
 const PEOPLE_A_ROUND = 5;
 /** In ms. */
-const LONGEST_LIFE = 120; // after the erasures of a round have begun
+const LONGEST_LIFE = 200; // after the erasures of a round have begun
 const BEGIN_WITHIN = 60_000;
 
 /**
