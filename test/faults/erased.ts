@@ -88,14 +88,14 @@ export async function checkEnd(world: World, people: Made[], stock: Stock): Prom
   ];
   for (const { places } of [database, bucket, logs])
     for (const [text, where] of places) ledger.wrong.push(`After the erasures ${text} is in ${where}`);
-  const pictures = bucket.objects.filter((name) => name.includes("/")); // a node's check of its rights has no folder
-  for (const name of pictures) ledger.wrong.push(`After the erasures there is the object ${name}`);
+  const images = bucket.objects.filter((name) => name.includes("/")); // a node's check of its rights has no folder
+  for (const name of images) ledger.wrong.push(`After the erasures there is the object ${name}`);
   const sums = await sql(SUMS);
   if (JSON.stringify(sums) !== JSON.stringify(stock.sums))
     ledger.wrong.push(`The sums are ${JSON.stringify(sums)}, and were ${JSON.stringify(stock.sums)}`);
   verdict.details.push(
     `after the erasures ${database.places.size} texts in a dump of ${database.bytes} bytes, ` +
-      `${bucket.places.size} in ${pictures.length} objects (the reconciler removed ${removed}), ` +
+      `${bucket.places.size} in ${images.length} objects (the reconciler removed ${removed}), ` +
       `${logs.places.size} in ${logs.bytes} bytes of logs; sums ${JSON.stringify(sums[0])}`,
   );
   return verdict;
