@@ -74,6 +74,30 @@ export async function findUsers(ids: string[]): Promise<UserRow[]> {
   return (await Promise.all(ids.map(findUser))).filter((row) => row !== undefined);
 }
 
+const FIND_BY_KEYCLOAK_ID = {
+  name: "find-users-by-keycloak-id",
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE keycloak_id = ANY($1::text[]) AND deleted_at IS NULL`,
+};
+
+/**
+ * Reads the current rows; nothing is cached.
+ * @returns the rows of those users that exist and are not deleted
+ * @throws DependencyUnavailable
+ */
+export const findUsersByKeycloakId = async (keycloakIds: string[]): Promise<UserRow[]> =>
+  keycloakIds.length > 0 ? query<UserRow>(FIND_BY_KEYCLOAK_ID, [keycloakIds]) : [];
+
+/**
+ * The current row of one user. Reads at the same moment share one query.
+ * @returns undefined if there is no such user, or the user is deleted
+ * @throws DependencyUnavailable
+ */
+export const findUserByKeycloakId = inBatches(async (keycloakIds: string[]) => {
+  const rows = await findUsersByKeycloakId(keycloakIds);
+  const found = new Map(rows.map((row) => [row.keycloakId, row]));
+  return keycloakIds.map((keycloakId) => found.get(keycloakId));
+});
+
 /** Reports the version of the row that an action answers with to its caller (contract 20). Returns the row. */
 export function reportVersion<Row extends Pick<UserRow, "version">>({ meta }: { meta: Meta }, row: Row): Row {
   meta.version = row.version;

@@ -3,6 +3,7 @@ import type { EventContract, EventTypes } from "../lib/contract/events.ts";
 import { deadLetterTopic, USER_EVENTS } from "../lib/contract/events.ts";
 import * as avatars from "./avatars/avatars.contract.ts";
 import type * as database from "./database/database.contract.ts";
+import * as identities from "./identities/identities.contract.ts";
 import { CONSUMED_TOPICS } from "./ingest/ingest.contract.ts";
 import * as stats from "./stats/stats.contract.ts";
 import * as users from "./users/users.contract.ts";
@@ -12,6 +13,7 @@ import * as users from "./users/users.contract.ts";
 type AllActions = ActionTypes<"users", typeof users.actions> &
   ActionTypes<"stats", typeof stats.actions> &
   ActionTypes<"avatars", typeof avatars.actions> &
+  ActionTypes<"identities", typeof identities.actions> &
   ActionTypes<"database", typeof database.actions>;
 
 /** Actions that only the services of this project call. */
@@ -33,6 +35,7 @@ export const OFFERED: [name: keyof Actions, contract: ActionContract][] = Object
   users,
   stats,
   avatars,
+  identities,
 }).flatMap(([service, { actions }]) =>
   Object.entries<ActionContract>(actions)
     .filter(([, { visibility }]) => visibility !== "public")
@@ -46,7 +49,7 @@ export const OFFERED: [name: keyof Actions, contract: ActionContract][] = Object
 export const REST_ACTIONS = OFFERED.filter(([, { rest }]) => rest);
 
 /** The events that we publish, by type (contract 7). */
-const published = { ...users.events, ...stats.events, ...avatars.events };
+const published = { ...users.events, ...stats.events, ...avatars.events, ...identities.events };
 export const PUBLISHED: Record<string, EventContract> = published;
 export type Events = EventTypes<typeof published>;
 

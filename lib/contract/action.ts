@@ -12,6 +12,8 @@ export type ActionContract<Params extends Fields = Fields, Result extends Field 
   /** The path of a created resource, with fields of its result, if it is not the user. */
   location?: `/${string}`;
   access: Access;
+  /** Suspended users may call it for themselves (contract 27). */
+  whileSuspended?: true;
   /** A repeat with the same `Idempotency-Key` has no second effect (contract 21): its handler uses `once`. */
   idempotent?: true;
   params: Params;
@@ -55,10 +57,10 @@ export function implement<Contracts extends ActionContracts>(
 ): Record<string, ActionSchema> {
   return Object.fromEntries(
     Object.entries(contracts).map(([name, contract]) => {
-      const { access, logAs, logLevel, visibility, retryPolicy } = contract;
+      const { access, whileSuspended, logAs, logLevel, visibility, retryPolicy } = contract;
       const params = toParams(contract.params);
       const handler = handlers[name] as ActionSchema["handler"];
-      return [name, { access, logAs, logLevel, visibility, retryPolicy, params, handler }];
+      return [name, { access, whileSuspended, logAs, logLevel, visibility, retryPolicy, params, handler }];
     }),
   );
 }

@@ -46,6 +46,13 @@ export class Forbidden extends TypedError<"FORBIDDEN"> {
   }
 }
 
+/** The token is that of a suspended user (contract 27). */
+export class AccountSuspended extends TypedError<"ACCOUNT_SUSPENDED"> {
+  constructor() {
+    super("Account is suspended", 403, "ACCOUNT_SUSPENDED");
+  }
+}
+
 export class UserNotFound extends TypedError<"USER_NOT_FOUND"> {
   constructor(key: "ID" | "Keycloak ID" | "email", value: string) {
     super(`User with ${key} ${value} not found`, 404, "USER_NOT_FOUND");

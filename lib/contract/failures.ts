@@ -6,6 +6,7 @@ export type Failures = {
   VALIDATION_ERROR: { code: 400; data: FieldError[] };
   UNAUTHORIZED: { code: 401; data?: { invalidToken: string } };
   FORBIDDEN: { code: 403; data?: undefined };
+  ACCOUNT_SUSPENDED: { code: 403; data?: undefined };
   USER_NOT_FOUND: { code: 404; data?: undefined };
   VERSION_NOT_FOUND: { code: 404; data?: undefined };
   AVATAR_NOT_FOUND: { code: 404; data?: undefined };

@@ -22,7 +22,9 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     parts,
     needsDatabase: parts.includes("database"),
     /** The node answers every REST request without another node. */
-    servesAlone: (["api", "users", "stats", "avatars"] as const).every((name) => services.includes(name)),
+    servesAlone: (["api", "users", "stats", "avatars", "identities"] as const).every((name) =>
+      services.includes(name),
+    ),
     nodeID: values.NODEID,
     /** Empty: the cluster has no name, and its topics none of its own. */
     namespace: values.NAMESPACE ?? "",

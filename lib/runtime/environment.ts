@@ -5,7 +5,7 @@ import { partsOfUrl } from "./database-url.ts";
 import { readSecret } from "./secret-file.ts";
 
 /** The services that a node can run, as named in SERVICES (contract 8). */
-export const SERVICE_NAMES = ["api", "users", "stats", "avatars", "outbox", "ingest"] as const;
+export const SERVICE_NAMES = ["api", "users", "stats", "avatars", "identities", "outbox", "ingest"] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** An environment variable. */

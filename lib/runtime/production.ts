@@ -20,7 +20,7 @@ type Needs = {
 /** What the parts of a process need in production, because nothing is embedded then (contract 8). */
 const PARTS = {
   database: {
-    usedBy: ["users", "stats", "avatars", "outbox", "ingest"],
+    usedBy: ["users", "stats", "avatars", "identities", "outbox", "ingest"],
     set: ["DATABASE_HOST"],
     own: ["DATABASE_PASSWORD"],
   },

@@ -39,11 +39,15 @@ function routesOf([action, contract]: (typeof REST_ACTIONS)[number]): RestRoute[
   const declared: RestRoute = { route, action, contract };
   if (!/ \/users\/:id(\/|$)/.test(route) || contract.access === "internal") return [declared];
   const mine: RestRoute = { route: route.replace(":id", "me"), action, contract, me: "id" };
-  return [declared, action === "users.get" ? { ...mine, ...BY_TOKEN } : mine];
+  const byToken = BY_TOKEN[action];
+  return [declared, byToken ? { ...mine, action: byToken, me: "keycloakId" } : mine];
 }
 
-/** The token contains the keycloakId, so this finds the user with one call instead of two. */
-const BY_TOKEN = { action: "users.getByKeycloakId", me: "keycloakId" } as const;
+/** The token contains the keycloakId, so these find the user with one call instead of two. */
+const BY_TOKEN: Partial<Record<keyof Actions, keyof Actions>> = {
+  "users.get": "users.getByKeycloakId",
+  "identities.get": "identities.getByKeycloakId",
+};
 
 export const REST_ROUTES: RestRoute[] = REST_ACTIONS.flatMap(routesOf);
 

@@ -13,7 +13,7 @@ import { notReady, nowReady } from "../../lib/runtime/health.ts";
 import type { Drain } from "../../lib/runtime/lifecycle.ts";
 import { within } from "../../lib/runtime/tasks.ts";
 import { BASE_PATH, ROUTES } from "./api.routes.ts";
-import { authenticate } from "./authenticate.ts";
+import { authenticate, identify } from "./authenticate.ts";
 import { printWelcome } from "./development-token.ts";
 import { DOCS_ROUTES } from "./docs/docs.routes.ts";
 import type { Binding, Request } from "./gateway.types.ts";
@@ -107,7 +107,7 @@ async function onBeforeCall(
   if (alias.me) keepApart(res);
   const access = req.$action?.access ?? "internal";
   const isOpen = access === "anyone" && !alias.me;
-  const caller = isOpen ? { internal: false } : await authenticate(req.headers, this.logger);
+  const caller = await (isOpen ? identify(req.headers) : authenticate(req.headers, this.logger));
   ctx.meta.caller = caller;
   demandRole(access, caller);
   const path = alias.me ? { ...req.$params, ...paramsOfMe(alias.me, caller) } : req.$params;

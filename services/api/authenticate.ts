@@ -23,7 +23,7 @@ export async function authenticate(
 
   const { authorization } = headers;
   if (authorization === undefined) return { internal };
-  const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
+  const token = tokenOf(authorization);
   if (!token) throw new Unauthorized("Authorization must be a Bearer token");
   try {
     return { internal, user: await verifyToken(token) };
@@ -32,6 +32,18 @@ export async function authenticate(
     throw error;
   }
 }
+
+/**
+ * The caller of a route that needs no token. A valid one names its user, because a suspended user is refused there too
+ * (contract 27); any other is ignored.
+ */
+export async function identify({ authorization = "" }: IncomingHttpHeaders): Promise<Caller> {
+  const token = tokenOf(authorization);
+  const user = token ? await verifyToken(token).catch(() => undefined) : undefined;
+  return { internal: false, user };
+}
+
+const tokenOf = (authorization: string): string | undefined => /^Bearer +(\S+)$/i.exec(authorization)?.[1];
 
 const digest = (text: string) => createHash("sha256").update(text).digest();
 

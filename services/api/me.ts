@@ -38,12 +38,12 @@ export const withMyId = ({ action, handler }: Pick<Binding, "action" | "handler"
 /** Routes with this access are also for users that are deleted. */
 const FOR_DELETED = new Set<unknown>(["person", "admin-only"] satisfies Access[]);
 
-/** @throws UserNotFound, but ValidationFailed first (contract 3); DependencyUnavailable */
+/** @throws UserNotFound, AccountSuspended, but ValidationFailed first (contract 3); DependencyUnavailable */
 async function findMyId({ $ctx, $action, $params }: Request, action: string): Promise<string> {
   const keycloakId = $ctx.meta.caller?.user?.sub ?? "";
   const find = FOR_DELETED.has($action?.access) ? "users.findPerson" : "users.getByKeycloakId";
   const { id } = await call($ctx, find, { keycloakId }).catch((error) => {
-    if (error.type === "USER_NOT_FOUND") demandValid(action, $params);
+    if (error.code < 500) demandValid(action, $params);
     throw error;
   });
   return id;

@@ -48,6 +48,7 @@ export const IMPERSONAL: (keyof Events)[] = [
   "user.restored",
   "user.erased",
   "user.avatar_deleted",
+  "user.activated",
   "user.quota_warning",
   "user.quota_exceeded",
 ];

@@ -10,19 +10,12 @@ export const byEmail = (email: string): WhereOptions =>
   literal(`email_key(email) = email_key(${sequelize.escape(email)})`) as WhereOptions;
 
 /** @throws UserNotFound, DependencyUnavailable */
-export const findByEmail = (reader: Reader<User>, email: string): Promise<UserRow> =>
-  findOne(reader, byEmail(email), new UserNotFound("email", email));
-
-/** @throws UserNotFound, DependencyUnavailable */
-export const findByKeycloakId = (reader: Reader<User>, keycloakId: string): Promise<UserRow> =>
-  findOne(reader, { keycloakId }, new UserNotFound("Keycloak ID", keycloakId));
-
-async function findOne({ adapter }: Reader<User>, is: WhereOptions, missing: UserNotFound): Promise<UserRow> {
-  const where = { [Op.and]: [{ deletedAt: null }, is] };
+export async function findByEmail({ adapter }: Reader<User>, email: string): Promise<UserRow> {
+  const where = { [Op.and]: [{ deletedAt: null }, byEmail(email)] };
   const user = await adapter.findOne({ where }).catch((error) => {
     throw translate(error);
   });
-  if (!user) throw missing;
+  if (!user) throw new UserNotFound("email", email);
   return user.get();
 }
 

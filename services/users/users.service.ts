@@ -5,7 +5,7 @@ import { Forbidden, UserNotFound } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { profilesUpdated, usersTotal } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
-import { AccessMixin, userOf } from "../../mixins/access.mixin.ts";
+import { AccessMixin, userOf, userWithKeycloakId } from "../../mixins/access.mixin.ts";
 import { databaseMixin, type Reader } from "../../mixins/database.mixin.ts";
 import { type Change, changeUser } from "../../models/change-user.ts";
 import { once, purgeAnswers } from "../../models/idempotency.ts";
@@ -14,7 +14,7 @@ import { findUser, reportVersion } from "../../models/user-row.ts";
 import { actions, type Past, type User } from "./users.contract.ts";
 import * as erasure from "./users.erasure.ts";
 import { exportUser } from "./users.export.ts";
-import { findByEmail, findByKeycloakId, findPerson } from "./users.find.ts";
+import { findByEmail, findPerson } from "./users.find.ts";
 import { findPast, listHistory, purgeHistory } from "./users.history.ts";
 import { endHold, holdUser } from "./users.holds.ts";
 import { takeInventory } from "./users.inventory.ts";
@@ -67,9 +67,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
     get: (ctx) => answerAsked(ctx, userOf(ctx)),
 
-    async getByKeycloakId(this: Reader<UserModel>, ctx) {
-      return answerAsked(ctx, await findByKeycloakId(this, ctx.params.keycloakId));
-    },
+    getByKeycloakId: async (ctx) => answerAsked(ctx, await userWithKeycloakId(ctx)),
 
     async getByEmail(this: Reader<UserModel>, ctx) {
       return answerWith(ctx, await findByEmail(this, ctx.params.email));

@@ -54,7 +54,7 @@ export async function startService(
   const brokerOptions = await nodeOptions();
   brokerOptions.middlewares?.push(checkResults(await actionContracts()));
   const broker = new ServiceBroker(brokerOptions);
-  for (const name of ["users", "stats", "avatars", "outbox", "ingest", "api"])
+  for (const name of ["users", "stats", "avatars", "identities", "outbox", "ingest", "api"])
     broker.createService((await import(`../../services/${name}/${name}.service.ts`)).default);
   for (const schema of options.services ?? []) broker.createService(schema);
   silenceWelcome();

@@ -8,7 +8,7 @@ import { faultOf, PRODUCTION } from "../helpers/environment.ts";
 test("without an environment, each variable has its default", () => {
   expect(readConfig({})).toMatchObject({
     production: false,
-    services: ["api", "users", "stats", "avatars", "outbox", "ingest"],
+    services: ["api", "users", "stats", "avatars", "identities", "outbox", "ingest"],
     needsDatabase: true,
     nodeID: undefined,
     namespace: "",
@@ -166,9 +166,12 @@ test("the path of JAEGER_ENDPOINT selects the protocol; without it, nothing is t
   });
 });
 
-test.each(["users", "stats", "avatars", "outbox", "ingest"])("a node with %s needs the database", (name) => {
-  expect(readConfig({ SERVICES: name }).needsDatabase).toBe(true);
-});
+test.each(["users", "stats", "avatars", "identities", "outbox", "ingest"])(
+  "a node with %s needs the database",
+  (name) => {
+    expect(readConfig({ SERVICES: name }).needsDatabase).toBe(true);
+  },
+);
 
 test("the configuration is frozen", () => {
   const config = readConfig({});

@@ -17,5 +17,6 @@ export const TAGS = [
   { name: "users", description: "Profiles and preferences" },
   { name: "stats", description: "Statistics and quotas" },
   { name: "avatars", description: "Avatars" },
+  { name: "identities", description: "Status of users, in step with Keycloak" },
   { name: "node", description: "Health and metrics of a node" },
 ];

@@ -1,5 +1,6 @@
 import type { ActionContract } from "../../../lib/contract/action.ts";
 import {
+  AccountSuspended,
   BadRequest,
   BodyTooLarge,
   DependencyUnavailable,
@@ -30,6 +31,7 @@ export const refusals = ({
     route?.startsWith("GET ") ? "A GET request takes no body" : "Request body could not be read",
   ),
   ...(access === "anyone" ? [] : [new Unauthorized(), new Forbidden()]),
+  new AccountSuspended(),
   ...("id" in params ? [new UserNotFound("ID", ADA.id)] : []),
   ...(route?.startsWith("GET ") || route?.endsWith("/avatar") ? [] : [new BodyTooLarge()]),
   ...errors,
