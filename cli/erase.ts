@@ -25,6 +25,7 @@ await asOperator("erase", async (broker, meta) => {
 
 function linesOf(inventory: Inventory): string[] {
   const { erasure, hold, fields, historyEntries, outboxRecords, deadLetters, storedAnswers } = inventory;
+  const { identities, identityHints } = inventory;
   return [
     `Erasure: ${erasure ? `${erasure.status}, due ${erasure.dueAt}` : "not requested"}`,
     `Legal hold: ${hold ? `since ${hold.since}: ${hold.reason}` : "none"}`,
@@ -32,6 +33,7 @@ function linesOf(inventory: Inventory): string[] {
     `History: ${historyEntries} entries; an erasure keeps who, when and which field`,
     `Outbox: ${outboxRecords} records, until Kafka has them`,
     `Dead letters: ${deadLetters}, until they are discarded`,
+    `Identity: ${identities} rows with what is known from Keycloak, and ${identityHints} hints of changes there`,
     `Stored answers: ${storedAnswers}, for 24 hours`,
   ];
 }

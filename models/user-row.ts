@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Transaction } from "sequelize";
 import type { Meta } from "../lib/contract/caller.ts";
 import { endOfTurn, inBatches } from "../lib/runtime/batch.ts";
 import { config } from "../lib/runtime/config.ts";
@@ -97,6 +98,27 @@ export const findUserByKeycloakId = inBatches(async (keycloakIds: string[]) => {
   const found = new Map(rows.map((row) => [row.keycloakId, row]));
   return keycloakIds.map((keycloakId) => found.get(keycloakId));
 });
+
+const LAST_DELETION = {
+  name: "last-deletion",
+  text: `
+    SELECT max(deleted_at) AS at FROM (
+      SELECT deleted_at FROM users WHERE keycloak_id = $1 AND deleted_at IS NOT NULL
+      UNION ALL
+      SELECT deleted_at FROM users JOIN erasures ON erasures.user_id = users.id
+      WHERE keycloak_digest = sha256(convert_to($1, 'UTF8'))
+    ) AS deleted`,
+};
+
+/**
+ * When a user with this keycloakId was last deleted, also one who was erased since.
+ * @returns undefined if there never was one
+ * @throws DependencyUnavailable
+ */
+export async function lastDeletion(keycloakId: string, tx?: Transaction): Promise<Date | undefined> {
+  const [last] = await query<{ at: Date | null }>(LAST_DELETION, [keycloakId], tx);
+  return last?.at ?? undefined;
+}
 
 /** Reports the version of the row that an action answers with to its caller (contract 20). Returns the row. */
 export function reportVersion<Row extends Pick<UserRow, "version">>({ meta }: { meta: Meta }, row: Row): Row {

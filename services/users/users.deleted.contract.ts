@@ -10,6 +10,7 @@ import {
   time,
   uuid,
 } from "../../lib/contract/fields.ts";
+import { Identity } from "../identities/identities.contract.ts";
 import { Quotas, Stats } from "../stats/stats.contract.ts";
 import { Erasure } from "./users.erasure.contract.ts";
 import { ADA, id, keycloakId, ListedUser, Preferences, User } from "./users.fields.ts";
@@ -21,6 +22,7 @@ const Export = object(
   {
     exportedAt: time(),
     user: ListedUser,
+    identity: Identity,
     preferences: Preferences,
     stats: Stats,
     quotas: Quotas,

@@ -63,6 +63,8 @@ const Inventory = object({
   historyEntries: count(),
   outboxRecords: count(),
   deadLetters: count(),
+  identities: count(),
+  identityHints: count(),
   storedAnswers: count(),
 });
 export type Inventory = Infer<typeof Inventory>;

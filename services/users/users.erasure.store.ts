@@ -1,5 +1,6 @@
 import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
+import type { UserRow } from "../../models/user.ts";
 import type { ErasureRow } from "./users.erasure.rules.ts";
 
 /** The statements of erasures (contract 25). Whoever calls them in a transaction has locked the user's row. */
@@ -62,9 +63,13 @@ export async function nextDue(tx: Transaction, after: string): Promise<string | 
 const END = {
   name: "end-erasure",
   text: `
-    UPDATE erasures SET reason = NULL, erased_at = CASE WHEN cancelled_at IS NULL THEN now() END
+    UPDATE erasures SET reason = NULL, erased_at = CASE WHEN cancelled_at IS NULL THEN now() END,
+      keycloak_digest = CASE WHEN cancelled_at IS NULL THEN sha256(convert_to($2, 'UTF8')) END
     WHERE user_id = $1`,
 };
 
-/** Notes that a user was erased now, and removes the reasons, also of erasures that were cancelled. */
-export const endErasure = (tx: Transaction, userId: string) => query(END, [userId], tx);
+/**
+ * Notes that a user was erased now, and removes the reasons, also of erasures that were cancelled. A digest of the
+ * keycloakId stays, so that neither an old token nor Keycloak recreates the user (contract 27).
+ */
+export const endErasure = (tx: Transaction, { id, keycloakId }: UserRow) => query(END, [id, keycloakId], tx);

@@ -76,7 +76,7 @@ const eraseScheduled = (ctx: ChangeCall): Promise<void> =>
 async function eraseIn(tx: Transaction, ctx: ChangeCall, user: UserRow, erasureId: string): Promise<void> {
   await changeDeleted(ctx, (row) => erase(row, erasureId), tx);
   await eraseTraces(tx, user);
-  await endErasure(tx, user.id);
+  await endErasure(tx, user);
 }
 
 /** The advisory lock of the node that erases; the number is arbitrary. */

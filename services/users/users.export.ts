@@ -4,6 +4,7 @@ import type { Context } from "moleculer";
 import { call } from "../../lib/contract/call.ts";
 import { callerOf, type Meta } from "../../lib/contract/caller.ts";
 import { config } from "../../lib/runtime/config.ts";
+import { findIdentity } from "../../models/identity.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Actor, Erasure, HistoryEntry } from "./users.contract.ts";
 import { presentErasure } from "./users.erasure.rules.ts";
@@ -28,6 +29,7 @@ export async function exportUser(ctx: Call, row: UserRow): Promise<Readable> {
   const known = {
     exportedAt: new Date().toISOString(),
     user: presentListed(row),
+    identity: await findIdentity(row),
     preferences: preferencesOf(row),
     ...(await call(ctx, "stats.getAny", { id: row.id })),
     erasures: await erasuresOf(row.id),

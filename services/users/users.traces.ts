@@ -12,14 +12,20 @@ const ERASED_CHANGES = `(
   FROM jsonb_object_keys(changes) AS field
 )`;
 
+/** An SQL condition: a text contains one of the ids, in any case. */
+const containsAny = (text: string, ids: string) =>
+  `EXISTS (SELECT FROM unnest(${ids}::text[]) AS id WHERE strpos(lower(${text}), id) > 0)`;
+
 /**
- * Where a user's id is $1, and $2 the types that the outbox keeps. Stored answers contain one of the texts $1, in the
- * spelling of whoever asked.
+ * Where a user's id is $1. Of the outbox, $2 are the types that it keeps, and $3 the ids that name the user in events;
+ * dead letters contain one of the ids $1. Stored answers contain one of the texts $1, in the spelling of whoever asked.
  */
 const OF_USER = {
   outbox: `outbox WHERE (topic = 'user-events' AND key = $1 AND value ->> 'eventType' <> ALL($2::text[]))
-    OR (topic LIKE '%-dlq' AND strpos(lower(value::text), $1) > 0)`,
-  deadLetters: "dead_letters WHERE strpos(lower(encode(event, 'escape')), $1) > 0",
+    OR (topic LIKE '%-dlq' AND ${containsAny("value::text", "$3")})`,
+  deadLetters: `dead_letters WHERE ${containsAny("encode(event, 'escape')", "$1")}`,
+  identities: "identities WHERE user_id = $1",
+  hints: "identity_hints WHERE keycloak_id = $1",
   answers: `idempotent_answers
     WHERE email_key(coalesce(answer #>> '{result,id}', answer #>> '{error,message}'))
       IN (SELECT email_key(text) FROM unnest($1::text[]) AS text)`,
@@ -39,6 +45,13 @@ async function namesOf({ id, email, keycloakId }: UserRow, tx?: Transaction): Pr
   ];
 }
 
+/** Ids of Keycloak are at least as long as a UUID. A shorter one could be a part of any text. */
+const KEYCLOAK_ID_MIN = 36;
+
+/** How events name a user: by our id, and those of Keycloak by theirs. */
+const idsOf = ({ id, keycloakId }: UserRow): string[] =>
+  keycloakId.length < KEYCLOAK_ID_MIN ? [id] : [id, keycloakId.toLowerCase()];
+
 /**
  * Erases what is stored of a user outside of the row.
  * @param user the row before it was erased
@@ -52,24 +65,26 @@ export async function eraseTraces(tx: Transaction, user: UserRow): Promise<void>
     `UPDATE user_history SET by_id = nullif(by_id, $2), changes = ${ERASED_CHANGES} WHERE user_id = $1`,
     [id, keycloakId],
   );
-  await run("erase-outbox", `DELETE FROM ${OF_USER.outbox}`, [id, IMPERSONAL]);
-  await run("erase-dead-letters", `DELETE FROM ${OF_USER.deadLetters}`, [id]);
+  await run("erase-outbox", `DELETE FROM ${OF_USER.outbox}`, [id, IMPERSONAL, idsOf(user)]);
+  await run("erase-dead-letters", `DELETE FROM ${OF_USER.deadLetters}`, [idsOf(user)]);
+  await run("erase-identity", `DELETE FROM ${OF_USER.identities}`, [id]);
+  await run("erase-hints", `DELETE FROM ${OF_USER.hints}`, [keycloakId]);
   await run("erase-answers", `DELETE FROM ${OF_USER.answers}`, [names]);
   await run("erase-holds", "DELETE FROM legal_holds WHERE user_id = $1", [id]);
 }
 
 /** How many rows of each place name a user. */
-export async function countTraces(
-  user: UserRow,
-): Promise<Pick<Inventory, "historyEntries" | "outboxRecords" | "deadLetters" | "storedAnswers">> {
+export async function countTraces(user: UserRow): Promise<Omit<Inventory, "erasure" | "hold" | "fields">> {
   const count = async (name: string, rows: string, values: unknown[]) => {
     const text = `SELECT count(*) AS count FROM ${rows}`;
     return (await query<{ count: number }>({ name, text }, values))[0]?.count ?? 0;
   };
   return {
     historyEntries: await count("count-history", "user_history WHERE user_id = $1", [user.id]),
-    outboxRecords: await count("count-outbox", OF_USER.outbox, [user.id, IMPERSONAL]),
-    deadLetters: await count("count-letters", OF_USER.deadLetters, [user.id]),
+    outboxRecords: await count("count-outbox", OF_USER.outbox, [user.id, IMPERSONAL, idsOf(user)]),
+    deadLetters: await count("count-letters", OF_USER.deadLetters, [idsOf(user)]),
+    identities: await count("count-identity", OF_USER.identities, [user.id]),
+    identityHints: await count("count-hints", OF_USER.hints, [user.keycloakId]),
     storedAnswers: await count("count-answers", OF_USER.answers, [await namesOf(user)]),
   };
 }

@@ -38,6 +38,8 @@ const BODIES: [string, string, () => Body, string, string[]][] = [
   ["PUT", "/:id/hold", () => ({ reason: "court case" }), "", ["reason"]],
   ["DELETE", "/:id/hold", () => ({}), "", ["reason"]],
   ["POST", "/:id/restore", () => ({}), "", []],
+  ["POST", "/:id/suspend", () => ({ reason: "Sent spam" }), "", ["reason"]],
+  ["POST", "/:id/activate", () => ({}), "", []],
   ["POST", "/:id/stats/increment-interviews", () => ({}), "", []],
   ["POST", "/:id/quota/reservations", () => ({ resource: "storage" }), "", ["resource", "amount", "ttl"]],
   ["POST", `/:id/quota/reservations/${crypto.randomUUID()}/commit`, () => ({}), "", []],
@@ -92,6 +94,7 @@ describe("from another node", () => {
         "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore export requestErasure getErasure cancelErasure hold releaseHold eraseNow inventory purge receive findPerson",
       stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply getAny",
       avatars: "upload get remove",
+      identities: "get getByKeycloakId suspend activate",
       database: "health",
     };
     const expected = Object.entries(spec).flatMap(([name, actions]) =>

@@ -55,6 +55,8 @@ test("every event that is published is as its message says", async () => {
   await send("delete", "/avatar");
   await send("patch", "/quotas", { maxInterviews: 10 });
   for (let count = 0; count < 10; count++) await send("post", "/stats/increment-interviews");
+  await send("post", "/suspend", { reason: "Sent spam" });
+  await send("post", "/activate");
   await send("delete", "");
   const admin = await service.admin();
   await service.http.post(`/api/v1/users/${user.id}/restore`).set(admin).expect(200);

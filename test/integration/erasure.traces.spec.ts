@@ -38,7 +38,7 @@ describe("erasing", () => {
 
   /** Writes random texts to every place that can hold one. Returns the texts. */
   async function writeEverywhere() {
-    const [sub, mail, name, company, bio, file] = Array.from({ length: 6 }, secret) as [
+    const [sub, mail, name, company, bio, file, reason, seen] = Array.from({ length: 8 }, secret) as [
       string,
       ...string[],
     ] as string[];
@@ -59,7 +59,14 @@ describe("erasing", () => {
       data: { fileId: file, fileSize: -1 },
     });
     await waitFor(async () => (await service.database.sql("SELECT FROM dead_letters")).length > 0);
-    return [sub, mail, name, company, bio, file].map(String);
+    await send("POST", "/suspend", { reason });
+    await service.database.sql(
+      `WITH identity AS (INSERT INTO identities (user_id, seen) VALUES ($1, $2)),
+       hint AS (INSERT INTO identity_hints (key, keycloak_id) VALUES ('keycloak-events:1', $3))
+       INSERT INTO dead_letters (key, topic, event, code, message) VALUES ('1', 'keycloak-events', $4, '', '')`,
+      [person.id, { fullName: seen }, sub, JSON.stringify({ userId: sub, details: { username: seen } })],
+    );
+    return [sub, mail, name, company, bio, file, reason, seen].map(String);
   }
 
   test("leaves none of the texts of a person in the database or in the store, and the row with its counters", async () => {
@@ -88,6 +95,8 @@ describe("erasing", () => {
       preferences: {},
       avatar_url: null,
       avatar_key: null,
+      status: "active",
+      status_reason: null,
       interviews_created: 3,
       storage_used: before.storage_used,
       max_storage: before.max_storage,
@@ -202,12 +211,19 @@ describe("erasing", () => {
 test("an inventory counts what is stored of a user in each place, and nothing after the erasure", async () => {
   await send("PATCH", "", { profile: { bio: "mine" } });
   await send("PUT", "/hold", { reason: "court case" });
+  await service.database.sql(
+    `WITH identity AS (INSERT INTO identities (user_id) VALUES ($1))
+     INSERT INTO identity_hints (key, keycloak_id) VALUES ('keycloak-events:2', $2)`,
+    [person.id, person.keycloakId],
+  );
   expect(await operator.inventory(person.id)).toMatchObject({
     erasure: null,
     hold: { reason: "court case" },
     fields: ["keycloakId", "email", "fullName", "bio"],
     historyEntries: 2,
     deadLetters: 0,
+    identities: 1,
+    identityHints: 1,
     storedAnswers: 0,
   });
   await send("DELETE", "/hold");
@@ -218,6 +234,8 @@ test("an inventory counts what is stored of a user in each place, and nothing af
     fields: [],
     outboxRecords: 0,
     deadLetters: 0,
+    identities: 0,
+    identityHints: 0,
     storedAnswers: 0,
   });
 });

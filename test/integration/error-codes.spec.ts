@@ -1,5 +1,6 @@
 import net from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { call } from "../../lib/contract/call.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { errorBody } from "../helpers/errors.ts";
 import { allRows, createUser, newUser, type Person } from "../helpers/people.ts";
@@ -10,9 +11,12 @@ import { startService, type TestService } from "../helpers/service.ts";
 const events = collectEvents();
 let service: TestService;
 let owner: Person;
+let suspended: Person;
 beforeAll(async () => {
   service = await startService({ services: [events.schema] });
   owner = await createUser(service);
+  suspended = await createUser(service);
+  await call(service.broker, "identities.suspend", { id: suspended.id, reason: "Sent spam" });
 });
 afterAll(() => service.stop());
 
@@ -37,6 +41,7 @@ const CASES: Case[] = [
   { code: "BAD_REQUEST", status: 400, asked: () => as({ path: `${users}/%ff` }) },
   { code: "UNAUTHORIZED", status: 401, asked: () => ({ path: users }) },
   { code: "FORBIDDEN", status: 403, asked: () => as({ path: users }, owner.headers) },
+  { code: "ACCOUNT_SUSPENDED", status: 403, asked: () => as({ path: `${users}/me` }, suspended.headers) },
   { code: "USER_NOT_FOUND", status: 404, asked: () => as({ path: `${users}/${MISSING}` }) },
   { code: "AVATAR_NOT_FOUND", status: 404, asked: () => ({ path: `${users}/${owner.id}/avatar` }) },
   { code: "ROUTE_NOT_FOUND", status: 404, asked: () => ({ path: "/api/v1/nothing" }) },

@@ -39,7 +39,7 @@ const addEntries = (count: number) =>
     [person.id, count],
   );
 
-test("an export has the user, preferences, stats, quotas, the avatar, the history and the ids of its events", async () => {
+test("an export has the user, identity, preferences, stats, quotas, the avatar, the history and the ids of its events", async () => {
   await ask({ method: "PATCH", path: `${users}/${person.id}/preferences`, body: { language: "de" } });
   await ask({ method: "PATCH", path: `${users}/${person.id}/quotas`, body: { maxInterviews: 3 } });
   await ask(uploadOf(person.id, await jpeg()));
@@ -52,6 +52,7 @@ test("an export has the user, preferences, stats, quotas, the avatar, the histor
   expect(answer.body).toEqual({
     exportedAt: expect.stringMatching(/Z$/),
     user: (await get("")).body,
+    identity: (await get("/identity")).body,
     preferences: (await get("/preferences")).body,
     stats: (await get("/stats")).body,
     quotas: (await get("/quotas")).body,

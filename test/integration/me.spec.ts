@@ -59,6 +59,7 @@ const BODIES: Record<string, object> = {
   "PATCH /quotas": { maxInterviews: 3 },
   "POST /revert": { version: 1 },
   "PUT /hold": { reason: "court case" },
+  "POST /suspend": { reason: "Sent spam" },
 };
 
 /** What differs between two users. */
@@ -72,7 +73,7 @@ const withoutIds = ({ body }: Answered, { id, keycloakId, email, profile }: Pers
 
 test.each(SUFFIXES)("%s /users/me%s answers as /users/:id%s does for the owner", async (method, suffix) => {
   const roles =
-    ["/email", "/quotas", "/revert", "/restore", "/hold"].includes(suffix) ||
+    ["/email", "/quotas", "/revert", "/restore", "/hold", "/suspend", "/activate"].includes(suffix) ||
     method + suffix === "DELETE/erasure"
       ? ["admin"]
       : [];

@@ -1,0 +1,296 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
+import pg from "pg";
+import { call } from "../../lib/contract/call.ts";
+import { REST_ROUTES } from "../../services/api/api.routes.ts";
+import { collectEvents } from "../helpers/collect-events.ts";
+import { errorBody } from "../helpers/errors.ts";
+import { uploadOf } from "../helpers/form.ts";
+import { entriesOf } from "../helpers/history.ts";
+import { jpeg } from "../helpers/images.ts";
+import { requestsOf, USERS } from "../helpers/one-user.ts";
+import { allRows, createUser, type Person, rowOf } from "../helpers/people.ts";
+import { type Asked, type Headers, requestAs } from "../helpers/request.ts";
+import { startService, type TestService } from "../helpers/service.ts";
+
+/** Contract 27: the status of users. */
+
+const events = collectEvents();
+let service: TestService;
+let admin: Headers;
+let person: Person;
+beforeAll(async () => {
+  service = await startService({ services: [events.schema] });
+  admin = await service.admin();
+});
+beforeEach(async () => {
+  person = await createUser(service);
+});
+afterAll(() => service.stop());
+
+const { ask, send, succeed } = requestsOf(() => ({ service, admin, person }));
+const suspend = (reason = "Sent spam", headers?: Headers) => succeed("POST", "/suspend", { reason }, headers);
+const activate = () => succeed("POST", "/activate");
+
+const unknown = { emailVerified: null, lastSeenAt: null, lastSyncedAt: null };
+const ACTIVE = { status: "active", reason: null, ...unknown };
+const SUSPENDED = { status: "suspended", reason: "Sent spam", ...unknown };
+
+test("the identity of a user is its status and reason, and what is known from Keycloak", async () => {
+  expect((await succeed("GET", "/identity", undefined, person.headers)).body).toEqual(ACTIVE);
+  const at = "2026-03-01T10:00:00.000Z";
+  await service.database.sql("INSERT INTO identities VALUES ($1, true, $2, $2, NULL)", [person.id, at]);
+  const { body } = await succeed("GET", "/identity");
+  expect(body).toEqual({ ...ACTIVE, emailVerified: true, lastSeenAt: at, lastSyncedAt: at });
+});
+
+describe("a suspension", () => {
+  test("by an admin answers the identity, and publishes one user.suspended with the reason", async () => {
+    expect((await suspend()).body).toEqual(SUSPENDED);
+    expect((await succeed("GET", "/identity")).body).toEqual(SUSPENDED);
+    const [, event] = await events.of(person.id, 2);
+    expect(event).toMatchObject({ eventType: "user.suspended", data: { reason: "Sent spam" } });
+  });
+
+  test("by an internal service ends with one user.activated {}", async () => {
+    await suspend("Sent spam", service.internal);
+    expect((await succeed("POST", "/activate", undefined, service.internal)).body).toEqual(ACTIVE);
+    const heard = await events.of(person.id, 3);
+    expect(heard.map(({ eventType, data }) => [eventType, data]).slice(1)).toEqual([
+      ["user.suspended", { reason: "Sent spam" }],
+      ["user.activated", {}],
+    ]);
+    await succeed("GET", "", undefined, person.headers);
+  });
+
+  test("writes one entry of the history for each change of status or reason, with its event", async () => {
+    await suspend();
+    await suspend("Sent more spam");
+    await activate();
+    const heard = await events.of(person.id, 4);
+    const entries = (await entriesOf(service, person.id)).slice(1);
+    expect(entries.map(({ changes }) => changes)).toEqual([
+      { status: { from: "active", to: "suspended" }, statusReason: { from: null, to: "Sent spam" } },
+      { statusReason: { from: "Sent spam", to: "Sent more spam" } },
+      { status: { from: "suspended", to: "active" }, statusReason: { from: "Sent more spam", to: null } },
+    ]);
+    expect(entries.map(({ eventId }) => eventId)).toEqual(heard.slice(1).map(({ eventId }) => eventId));
+    expect(entries.map(({ by }) => by)).toEqual(Array(3).fill({ kind: "admin", id: "an-admin" }));
+  });
+
+  test("with the same reason changes nothing the second time, and neither does activating an active user", async () => {
+    await activate();
+    await suspend();
+    const before = [await rowOf(service, person.id), await entriesOf(service, person.id)];
+    expect((await suspend()).body).toEqual(SUSPENDED);
+    expect([await rowOf(service, person.id), await entriesOf(service, person.id)]).toEqual(before);
+    expect(before[0]).toMatchObject({ version: 2 });
+    await activate();
+    expect(await events.of(person.id, 3)).toHaveLength(3);
+  });
+
+  test.each([{}, { reason: "" }, { reason: null }, { reason: "x".repeat(501) }, { reason: 1 }])(
+    "with the body %j is 400",
+    async (body) => {
+      expect((await send("POST", "/suspend", body)).body).toEqual(
+        errorBody(400, "Validation failed", undefined, ["reason"]),
+      );
+    },
+  );
+
+  test("of a user that does not exist or was deleted is 404", async () => {
+    await succeed("DELETE");
+    for (const rest of ["/suspend", "/activate", "/identity"]) {
+      const method = rest === "/identity" ? "GET" : "POST";
+      const { body } = await send(method, rest, rest === "/suspend" ? { reason: "Sent spam" } : undefined);
+      expect(body).toEqual(errorBody(404, `User with ID ${person.id} not found`));
+    }
+  });
+
+  test("is not changed by a revert, and shows in no version of the user", async () => {
+    await suspend();
+    await succeed("PATCH", "", { profile: { bio: "new" } });
+    await succeed("POST", "/revert", { version: 1 });
+    expect((await succeed("GET", "/identity")).body).toEqual(SUSPENDED);
+    for (const version of [1, 2, 3, 4]) {
+      const { body } = await succeed("GET", `?version=${version}`);
+      expect(Object.keys(body).sort()).toEqual(
+        [...Object.keys(person).filter((name) => name !== "headers"), "preferences"].sort(),
+      );
+    }
+  });
+
+  test("is there again after the user was deleted and restored", async () => {
+    await suspend();
+    await succeed("DELETE");
+    await succeed("POST", "/restore");
+    expect((await succeed("GET", "/identity")).body).toEqual(SUSPENDED);
+    expect((await send("GET", "", undefined, person.headers)).status).toBe(403);
+  });
+});
+
+const SUSPENDED_ERROR = errorBody(403, "Account is suspended");
+
+describe("a suspended user's own token", () => {
+  const BODIES: Record<string, () => object> = {
+    "POST /users": () => ({
+      keycloakId: person.keycloakId,
+      email: person.email,
+      profile: { fullName: "Me" },
+    }),
+    "PUT /users/by-keycloak/:keycloakId": () => ({ email: person.email, profile: { fullName: "Me" } }),
+    "PATCH /users/:id": () => ({ profile: { bio: "x" } }),
+    "PUT /users/:id/profile": () => ({ fullName: "New Name" }),
+    "PUT /users/:id/email": () => ({ email: "moved@example.com" }),
+    "PATCH /users/:id/preferences": () => ({ language: "de" }),
+    "PATCH /users/:id/quotas": () => ({ maxInterviews: 3 }),
+    "POST /users/:id/revert": () => ({ version: 1 }),
+    "PUT /users/:id/hold": () => ({ reason: "court case" }),
+    "POST /users/:id/suspend": () => ({ reason: "Sent spam" }),
+    "POST /users/lookup": () => ({ ids: [person.id] }),
+    "POST /users/:id/quota/reservations": () => ({ resource: "interviews" }),
+  };
+  async function requestOf(route: string): Promise<Asked> {
+    const [method = "", path = ""] = route.split(" ");
+    const filled = path
+      .replace(":id", person.id)
+      .replace(":keycloakId", person.keycloakId)
+      .replace(":email", person.email)
+      .replace(":reservationId", "00000000-0000-4000-8000-000000000000");
+    const isUpload = method === "POST" && path.endsWith("/avatar");
+    return {
+      body: BODIES[route.replace("/me", "/:id")]?.(),
+      ...(isUpload && uploadOf(person.id, await jpeg())),
+      method,
+      path: `/api/v1${filled}`,
+    };
+  }
+
+  const OPEN = "GET /users/me/identity";
+  const routes = REST_ROUTES.filter(({ route }) => route !== OPEN).map(({ route, contract }) => ({
+    route,
+    access: contract.access,
+  }));
+
+  test.each(routes)(
+    "is 403 at $route and changes nothing, also if it is an admin's",
+    async ({ route, access }) => {
+      await suspend();
+      const before = await allRows(service);
+      for (const roles of [[], ["admin"]]) {
+        const headers = await service.user(person.keycloakId, { email: person.email, roles });
+        const answer = await requestAs(service.url, headers, await requestOf(route));
+        const isRefusedByRole = access === "internal" || (access.startsWith("admin") && roles.length === 0);
+        expect(answer.body).toEqual(isRefusedByRole ? errorBody(403, expect.any(String)) : SUSPENDED_ERROR);
+        if (!isRefusedByRole) expect(answer.headers["x-error-code"]).toBe("ACCOUNT_SUSPENDED");
+      }
+      expect(await allRows(service)).toEqual(before);
+    },
+  );
+
+  test("gets its identity at GET and HEAD /users/me/identity, and at no other path", async () => {
+    await suspend();
+    const own = (method: string, path: string) => ask({ method, path: `${USERS}${path}` }, person.headers);
+    expect((await own("GET", "/me/identity")).body).toEqual(SUSPENDED);
+    expect((await own("HEAD", "/me/identity")).status).toBe(200);
+    expect((await own("GET", `/${person.id}/identity`)).body).toEqual(SUSPENDED_ERROR);
+    expect((await own("POST", "/me/activate")).status).toBe(403);
+  });
+
+  test.each<[string, Partial<Asked>]>([
+    ["HEAD", { method: "HEAD" }],
+    ["If-None-Match of the current version", { headers: { "if-none-match": '"2"' } }],
+    ["If-Match of the current version", { method: "PATCH", headers: { "if-match": '"2"' }, body: {} }],
+    ["If-Match of an old version", { method: "PATCH", headers: { "if-match": '"1"' }, body: {} }],
+  ])("is 403 with %s", async (_, asked) => {
+    await suspend();
+    for (const path of [`${USERS}/${person.id}`, `${USERS}/me`])
+      expect((await ask({ path, ...asked }, person.headers)).status).toBe(403);
+  });
+
+  test("is 403 for a user that does not exist and for another user", async () => {
+    await suspend();
+    const other = await createUser(service);
+    const own = async (path: string) => (await ask({ path: `${USERS}${path}` }, person.headers)).body;
+    for (const path of [`/${crypto.randomUUID()}`, `/${other.id}`, `/by-keycloak/${other.keycloakId}`])
+      expect(await own(path)).toEqual(SUSPENDED_ERROR);
+    expect((await ask({ path: `${USERS}/${other.id}` }, other.headers)).status).toBe(200);
+  });
+
+  test("gets no stored answer for a repeated Idempotency-Key, and gets it when the user is active again", async () => {
+    const key = { "idempotency-key": crypto.randomUUID() };
+    const body = { keycloakId: person.keycloakId, email: person.email, profile: { fullName: "Me" } };
+    const repeat = () => ask({ method: "POST", path: USERS, headers: key, body }, person.headers);
+    expect((await repeat()).status).toBe(409);
+    await suspend();
+    const { body: refused, headers } = await repeat();
+    expect([refused, headers["idempotency-replayed"]]).toEqual([SUSPENDED_ERROR, undefined]);
+    await activate();
+    expect((await repeat()).headers["idempotency-replayed"]).toBe("true");
+  });
+
+  test("is 403 beside an internal token, which alone still has access", async () => {
+    await suspend();
+    const path = `${USERS}/${person.id}`;
+    expect((await ask({ path }, { ...person.headers, ...service.internal })).body).toEqual(SUSPENDED_ERROR);
+    expect((await ask({ path }, service.internal)).status).toBe(200);
+  });
+
+  test("is 400 before it is 403, as any other", async () => {
+    await suspend();
+    const asked = { method: "PATCH", path: `${USERS}/me/preferences`, body: { language: 1 } };
+    expect((await ask(asked, person.headers)).status).toBe(400);
+  });
+
+  test("is 403 also for a service that calls an action on behalf of the user", async () => {
+    await suspend();
+    const { keycloakId: sub, id } = person;
+    const on = (internal: boolean, admin: boolean) => ({
+      meta: { caller: { internal, user: { sub, admin } } },
+    });
+    const { broker } = service;
+    const refusal = { code: 403, type: "ACCOUNT_SUSPENDED" };
+    const another = await createUser(service);
+    for (const meta of [on(false, false), on(true, false), on(false, true)]) {
+      await expect(call(broker, "users.get", { id }, meta)).rejects.toMatchObject(refusal);
+      await expect(call(broker, "stats.get", { id }, meta)).rejects.toMatchObject(refusal);
+      await expect(call(broker, "avatars.get", { id }, meta)).rejects.toMatchObject(refusal);
+      const { keycloakId } = another;
+      await expect(call(broker, "identities.getByKeycloakId", { keycloakId }, meta)).rejects.toMatchObject(
+        refusal,
+      );
+    }
+    await expect(call(broker, "users.get", { id })).resolves.toMatchObject({ id });
+  });
+});
+
+test("admins and services read, list and change a suspended user as before", async () => {
+  await suspend();
+  await succeed("PATCH", "", { profile: { bio: "changed by an admin" } });
+  await succeed("GET", "/export");
+  await succeed("POST", "/stats/increment-interviews", undefined, service.internal);
+  const lookup = await ask({ method: "POST", path: `${USERS}/lookup`, body: { ids: [person.id] } });
+  expect(lookup.body.items).toHaveLength(1);
+});
+
+test("a read by the owner takes one query", async () => {
+  type Query = (this: pg.Client, statement: { name?: string }, ...rest: unknown[]) => unknown;
+  const query = pg.Client.prototype.query as unknown as Query;
+  const names: string[] = [];
+  const counting: Query = function (statement, ...rest) {
+    if (statement.name?.startsWith("find-user")) names.push(statement.name);
+    return query.call(this, statement, ...rest);
+  };
+  const sent = jest.spyOn(pg.Client.prototype, "query").mockImplementation(counting as never);
+  const queriesOf = async (path: string) => {
+    names.length = 0;
+    expect((await ask({ path: `${USERS}${path}` }, person.headers)).status).toBe(200);
+    return [...names];
+  };
+  try {
+    expect(await queriesOf(`/${person.id}`)).toEqual(["find-users"]);
+    expect(await queriesOf("/me")).toEqual(["find-users-by-keycloak-id"]);
+    expect(await queriesOf("/me/identity")).toEqual(["find-users-by-keycloak-id"]);
+  } finally {
+    sent.mockRestore();
+  }
+});
