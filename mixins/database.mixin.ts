@@ -10,9 +10,11 @@ import {
   Utils,
   type WhereOptions,
 } from "sequelize";
-import { sequelize } from "../models/database.ts";
+import { sequelize } from "../models/connections.ts";
+import { readOld } from "../models/replica.ts";
 
 type CountFilter = { query: WhereOptions; limit: number };
+type ListFilter = CountFilter & { sort: Order };
 
 /**
  * The adapter of moleculer-db, which a service with this mixin uses to read. Writes go through stores, in a
@@ -21,9 +23,12 @@ type CountFilter = { query: WhereOptions; limit: number };
 export type Reader<Entity> = {
   adapter: {
     findOne(options: FindOptions): Promise<Entity | null>;
-    /** At most `limit` entities; `sort` is in Sequelize's own form, which can also name expressions. */
-    find(filter: { query: WhereOptions; sort: Order; limit: number }): Promise<Entity[]>;
-    /** The number of entities. The database counts at most `limit`. */
+    /**
+     * At most `limit` entities, as they were a few seconds ago or later (models/replica.ts); `sort` is in Sequelize's own
+     * form, which can also name expressions.
+     */
+    find(filter: ListFilter): Promise<Entity[]>;
+    /** The number of entities at about the same time. The database counts at most `limit`. */
     count(filter: CountFilter): Promise<number>;
   };
 };
@@ -47,13 +52,18 @@ class SharedAdapter extends SequelizeAdapter {
     this.model = this.service.model = this.service.schema.model;
   }
   override async disconnect(): Promise<void> {}
-  transformSort = (sort: Order): Order => sort;
+
+  override find({ query: where, sort: order, limit }: ListFilter): Promise<Model[]> {
+    return readOld((useMaster) => this.model.findAll({ where, order, limit, useMaster }));
+  }
 
   override async count({ query: where, limit }: CountOptions & Partial<CountFilter> = {}): Promise<number> {
     const options = Utils.mapFinderOptions({ attributes: ["id"], where, limit }, this.model);
     const selected = GENERATOR.selectQuery(this.model.tableName, options, this.model);
     const text = `SELECT count(*) FROM (${selected.replace(/;$/, "")}) AS limited`;
-    const [row] = await this.db.query<{ count: number }>(text, { type: QueryTypes.SELECT });
+    const [row] = await readOld((useMaster) =>
+      this.db.query<{ count: number }>(text, { type: QueryTypes.SELECT, useMaster }),
+    );
     return row?.count ?? 0;
   }
 }

@@ -1,7 +1,7 @@
 import { type CreationOptional, DataTypes, type InferAttributes, Model } from "sequelize";
 import type { Counter } from "../services/stats/stats.contract.ts";
 import { PROFILE_FIELDS, type PreferencesPatch } from "../services/users/users.fields.ts";
-import { sequelize } from "./database.ts";
+import { sequelize } from "./connections.ts";
 
 /** The table `users` (contract 5). Every service reads it; each column is written by the one service that owns it. */
 export class User extends Model<InferAttributes<User>> {

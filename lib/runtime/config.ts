@@ -1,5 +1,12 @@
 import { ConfigError } from "./config-error.ts";
-import { demand, readEnvironment, SERVICE_NAMES, type ServiceName, type Values } from "./environment.ts";
+import {
+  demand,
+  readEnvironment,
+  SERVICE_NAMES,
+  type ServiceName,
+  type Values,
+  withParts,
+} from "./environment.ts";
 import { checkParts, type Part, partsOf } from "./production.ts";
 
 /** The settings of this process, read from the environment once. */
@@ -21,6 +28,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     /** The parts of a node with these services. */
     parts,
     needsDatabase: parts.includes("database"),
+    /** The node answers lists, and there is a replica for them. */
+    readsReplica: services.includes("users") && values.DATABASE_READ_URL !== undefined,
     /** The node answers every REST request without another node. */
     servesAlone: (["api", "users", "stats", "avatars", "identities"] as const).every((name) =>
       services.includes(name),
@@ -48,14 +57,11 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     /** Not set: nothing is traced. */
     tracing: values.JAEGER_ENDPOINT && readTracing(values.JAEGER_ENDPOINT, values.TRACE_SAMPLE),
     database: Object.freeze({
-      /** Not set: the service starts a PostgreSQL of its own. */
-      host: values.DATABASE_HOST,
-      port: values.DATABASE_PORT,
-      name: values.DATABASE_NAME,
-      user: values.DATABASE_USER,
-      password: values.DATABASE_PASSWORD,
+      /** Without a host, the service starts a PostgreSQL of its own. */
+      ...addressOf(values),
+      /** Answers lists. Not set: the primary does. */
+      replica: values.DATABASE_READ_URL && readReplica(values, values.DATABASE_READ_URL),
       schema: values.DATABASE_SCHEMA,
-      ssl: readTls(values),
       poolMax: values.DATABASE_POOL_MAX,
       /** The mode of a pooler between the service and PostgreSQL; `session` also without one. */
       pooler: values.DATABASE_POOLER,
@@ -86,6 +92,22 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     /** The services that must answer an erasure. */
     erasureParties: values.ERASURE_PARTIES,
   });
+}
+
+const addressOf = (values: Values) =>
+  Object.freeze({
+    host: values.DATABASE_HOST,
+    port: values.DATABASE_PORT,
+    name: values.DATABASE_NAME,
+    user: values.DATABASE_USER,
+    password: values.DATABASE_PASSWORD,
+    ssl: readTls(values),
+  });
+
+/** What its address leaves out is as for the primary. */
+function readReplica(values: Values, parts: Record<string, string>) {
+  demand(values, "DATABASE_READ_URL is", "DATABASE_HOST");
+  return addressOf(withParts(values, parts));
 }
 
 /** TLS to PostgreSQL, with libpq's names of the modes; false if there is none, as on a Unix socket. */

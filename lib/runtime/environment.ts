@@ -1,132 +1,31 @@
-import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
 import { ConfigError } from "./config-error.ts";
-import { partsOfUrl } from "./database-url.ts";
 import { readSecret } from "./secret-file.ts";
+import {
+  databaseUrl,
+  flag,
+  fraction,
+  host,
+  integer,
+  listOf,
+  oneOf,
+  pemFile,
+  port,
+  secret,
+  text,
+  url,
+  type Variable,
+} from "./variables.ts";
 
 /** The services that a node can run, as named in SERVICES (contract 8). */
 export const SERVICE_NAMES = ["api", "users", "stats", "avatars", "identities", "outbox", "ingest"] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
-
-/** An environment variable. */
-type Variable<Value> = {
-  /** Converts a trimmed, non-empty text; undefined if it is not valid. */
-  parse: (text: string) => Value | undefined;
-  /** The allowed values, as shown to the operator. */
-  allowed: string;
-  /** The value if the variable is not set. */
-  fallback: Value;
-  /** The value never appears in a message, and may be in the file that `<name>_FILE` names. */
-  secret?: true;
-};
-
-const text = <Fallback extends string | undefined = undefined>(
-  fallback?: Fallback,
-  { pattern = /^/, allowed = "a text" } = {},
-): Variable<string | Fallback> => ({
-  parse: (text) => (pattern.test(text) ? text : undefined),
-  allowed,
-  fallback: fallback as Fallback,
-});
-
-const secret = <Fallback extends string | undefined = undefined>(
-  fallback?: Fallback,
-  format?: { pattern: RegExp; allowed: string },
-): Variable<string | Fallback> => ({ ...text(fallback, format), secret: true });
-
-const host = ({ sockets = false } = {}): Variable<string | undefined> => ({
-  parse: (text) =>
-    /^[\w.-]+$/.test(text) || isIP(text) || (sockets && text.startsWith("/")) ? text : undefined,
-  allowed: "a host name or an IP address, without scheme, port and path",
-  fallback: undefined,
-});
-
-const integer = <Fallback extends number | undefined>(
-  fallback: Fallback,
-  min: number,
-  max: number,
-): Variable<number | Fallback> => ({
-  parse: (text) => {
-    const value = Number(text);
-    return Number.isInteger(value) && value >= min && value <= max ? value : undefined;
-  },
-  allowed: `an integer from ${min} to ${max}`,
-  fallback,
-});
-
-const port = (fallback: number) => integer(fallback, 1, 65_535);
-
-const fraction = (fallback: number): Variable<number> => ({
-  parse: (text) => {
-    const value = Number(text);
-    return value >= 0 && value <= 1 ? value : undefined;
-  },
-  allowed: "a number from 0 to 1",
-  fallback,
-});
-
-const FLAGS = new Map(Object.entries({ true: true, false: false, on: true, off: false, 1: true, 0: false }));
-const flag = (fallback = false): Variable<boolean> => ({
-  parse: (text) => FLAGS.get(text.toLowerCase()),
-  allowed: "true or false",
-  fallback,
-});
-
-const oneOf = <Value extends string, Fallback extends Value | undefined = undefined>(
-  values: readonly Value[],
-  fallback?: Fallback,
-): Variable<Value | Fallback> => ({
-  parse: (text) => values.find((value) => value === text),
-  allowed: `one of ${values.join(", ")}`,
-  fallback: fallback as Fallback,
-});
-
-const url = (): Variable<string | undefined> => ({
-  parse: (text) => (/^https?:$/.test(URL.parse(text)?.protocol ?? "") ? text.replace(/\/+$/, "") : undefined),
-  allowed: "an http or https address",
-  fallback: undefined,
-});
-
-/** An address that stands for other variables; the value is these. */
-const databaseUrl = (): Variable<Record<string, string> | undefined> => ({
-  parse: partsOfUrl,
-  allowed: "an address such as postgres://user:password@host:5432/database?sslmode=verify-full",
-  fallback: undefined,
-  secret: true,
-});
-
-/** The path of a file; the value is its content. */
-const pemFile = (): Variable<string | undefined> => ({
-  parse: (path) => {
-    try {
-      const content = readFileSync(path, "utf8");
-      return content.includes("-----BEGIN ") ? content : undefined;
-    } catch {
-      return undefined;
-    }
-  },
-  allowed: "the path of a PEM file that can be read",
-  fallback: undefined,
-});
-
-/** A comma-separated list. */
-const listOf = <Item, Fallback extends Item[] | undefined = undefined>(
-  item: Pick<Variable<Item | undefined>, "parse" | "allowed">,
-  fallback?: Fallback,
-): Variable<Item[] | Fallback> => ({
-  parse: (text) => {
-    const items = text.split(",").map((part) => item.parse(part.trim()));
-    return items.every((value) => value !== undefined) ? items : undefined;
-  },
-  allowed: `a list of ${item.allowed}, separated by commas`,
-  fallback: fallback as Fallback,
-});
 
 /** Every variable that the service reads, with its default and the values it may have (contract 8). */
 export const VARIABLES = {
   PORT: port(3003),
   NODE_ENV: oneOf(["production", "development", "test"], "development"),
   DATABASE_URL: databaseUrl(),
+  DATABASE_READ_URL: databaseUrl(),
   DATABASE_HOST: host({ sockets: true }),
   DATABASE_PORT: port(5432),
   DATABASE_NAME: text("ai_video_interview"),
@@ -222,6 +121,18 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Values {
   const whole = { ...env, ...parts };
   const entries = Object.entries<Variable<unknown>>(VARIABLES);
   return Object.fromEntries(entries.map(([name, variable]) => [name, read(whole, name, variable)])) as Values;
+}
+
+/**
+ * The values for another server: those that its address contains in place of the others.
+ * @throws ConfigError for a part of the address that is not valid
+ */
+export function withParts(values: Values, parts: Record<string, string>): Values {
+  const entries = Object.entries<Variable<unknown>>(VARIABLES).filter(([name]) => name in parts);
+  return Object.assign(
+    { ...values },
+    ...entries.map(([name, variable]) => ({ [name]: read(parts, name, variable) })),
+  );
 }
 
 function read<Value>(env: NodeJS.ProcessEnv, name: string, variable: Variable<Value>): Value {

@@ -1,5 +1,7 @@
 import type { Context } from "moleculer";
-import { openConnections, ping } from "../../models/database.ts";
+import { openConnections } from "../../models/connections.ts";
+import { ping } from "../../models/database.ts";
+import { isReplicaUsed } from "../../models/replica.ts";
 import { call } from "../contract/call.ts";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import { openAdmin } from "../kafka/admin.ts";
@@ -23,8 +25,8 @@ export type Health = {
   degraded?: Part[];
 };
 
-/** What may not work on a node that serves requests: avatars, calls of other nodes, or consuming events. */
-const PARTS = ["object store", "cluster", "topics"] as const;
+/** What may not work on a node that serves requests: avatars, calls of other nodes, consuming events, or the replica. */
+const PARTS = ["object store", "cluster", "topics", "replica"] as const;
 type Part = (typeof PARTS)[number];
 
 /** Why the node must not get requests; empty if it is ready. */
@@ -48,7 +50,11 @@ export function noteStore(works: boolean): boolean {
   return isNew;
 }
 
-const isDegraded = (part: Part): boolean => (part === "object store" ? !storeWorks : isDeafTo(part));
+function isDegraded(part: Part): boolean {
+  if (part === "object store") return !storeWorks;
+  if (part === "replica") return config.readsReplica && !isReplicaUsed();
+  return isDeafTo(part);
+}
 
 /** The parts that do not work, for an answer; nothing if all work. */
 export function degradation(): { degraded?: Part[] } {
@@ -122,7 +128,7 @@ gaugeOf("user_service_node_ready", "1 if the node is ready for requests, 0 if it
 );
 gaugeOf(
   "user_service_node_degraded",
-  "1 if this part of the node does not work although it serves requests: the object store, the cluster's packets, or consumed topics",
+  "1 if this part of the node does not work although it serves requests: the object store, the cluster's packets, consumed topics, or the replica of the database",
   () => PARTS.map((part) => ({ labels: { part }, value: isDegraded(part) ? 1 : 0 })),
   ["part"],
 );

@@ -1,8 +1,9 @@
 import { literal, Op, type WhereOptions } from "sequelize";
 import { UserNotFound } from "../../lib/contract/errors.ts";
 import type { Reader } from "../../mixins/database.mixin.ts";
+import { sequelize } from "../../models/connections.ts";
 import { translate } from "../../models/database.errors.ts";
-import { query, sequelize } from "../../models/database.ts";
+import { query } from "../../models/database.ts";
 import type { User, UserRow } from "../../models/user.ts";
 
 /** A user's e-mail, compared by the rule of its unique index. */

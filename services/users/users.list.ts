@@ -1,7 +1,7 @@
 import { literal, Op, type Order, type WhereOptions } from "sequelize";
 import type { Reader } from "../../mixins/database.mixin.ts";
+import { sequelize } from "../../models/connections.ts";
 import { translate } from "../../models/database.errors.ts";
-import { sequelize } from "../../models/database.ts";
 import type { User as UserModel, UserRow } from "../../models/user.ts";
 import { type Listing, type SORTS, TOTAL_MAX, type UserPage } from "./users.contract.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";

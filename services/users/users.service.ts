@@ -9,6 +9,7 @@ import { AccessMixin, userOf, userWithKeycloakId } from "../../mixins/access.mix
 import { databaseMixin, type Reader } from "../../mixins/database.mixin.ts";
 import { type Change, changeUser } from "../../models/change-user.ts";
 import { once, purgeAnswers } from "../../models/idempotency.ts";
+import { watchReplica } from "../../models/replica.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { findUser, reportVersion } from "../../models/user-row.ts";
 import { actions, type Past, type User } from "./users.contract.ts";
@@ -160,6 +161,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   started() {
     const onError = (error: unknown) => this.logger.error(error);
     void repeat(() => this.purge(), { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
+    if (config.readsReplica) void watchReplica(this.logger, this.stopping.signal);
   },
 
   stopped() {

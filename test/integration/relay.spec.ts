@@ -24,7 +24,7 @@ beforeAll(async () => {
   ({ runLane } = await import("../../services/outbox/relay.ts"));
   ({ outboxAge } = await import("../../services/outbox/outbox.store.ts"));
   ({ retrySetAside } = await import("../../services/outbox/set-aside.store.ts"));
-  close = async () => (await import("../../models/database.ts")).sequelize.close();
+  close = async () => (await import("../../models/connections.ts")).sequelize.close();
 });
 afterEach(async () => {
   jest.restoreAllMocks();

@@ -54,3 +54,54 @@ describe("DATABASE_URL is refused without showing it", () => {
     expect(refused).not.toThrow(/hunter2/);
   });
 });
+
+describe("DATABASE_READ_URL", () => {
+  const primary = {
+    DATABASE_URL: "postgres://anna:hunter2@db:5433/hiring?sslmode=require",
+    DATABASE_POOL_MAX: "20",
+  };
+
+  test("names a replica, which has the user, database and TLS of the primary", () => {
+    const { replica, ...database } = databaseOf({ ...primary, DATABASE_READ_URL: "postgres://replica" });
+    expect(replica).toMatchObject({
+      host: "replica",
+      port: 5433,
+      name: "hiring",
+      user: "anna",
+      password: "hunter2",
+      ssl: { rejectUnauthorized: false },
+    });
+    expect(database).toMatchObject({ host: "db", poolMax: 20 });
+  });
+
+  test("may contain others", () => {
+    const DATABASE_READ_URL = "postgres://reader:secret@replica:6432/other?sslmode=disable";
+    expect(databaseOf({ ...primary, DATABASE_READ_URL }).replica).toEqual({
+      host: "replica",
+      port: 6432,
+      name: "other",
+      user: "reader",
+      password: "secret",
+      ssl: false,
+    });
+  });
+
+  test("is not needed", () => {
+    expect(databaseOf(primary).replica).toBeUndefined();
+    expect(readConfig({ ...primary, DATABASE_READ_URL: "" }).readsReplica).toBe(false);
+  });
+
+  test("makes only nodes with users read from the replica", () => {
+    const env = { ...primary, DATABASE_READ_URL: "postgres://replica" };
+    expect(readConfig(env).readsReplica).toBe(true);
+    expect(readConfig({ ...env, SERVICES: "api,stats" }).readsReplica).toBe(false);
+  });
+
+  test("is refused without DATABASE_HOST, and with a part that is not valid", () => {
+    expect(() => databaseOf({ DATABASE_READ_URL: "postgres://replica" })).toThrow(
+      /^DATABASE_HOST: is not set, although DATABASE_READ_URL is;/,
+    );
+    const invalid = { ...primary, DATABASE_READ_URL: "postgres://anna:hunter2@replica?sslmode=prefer" };
+    expect(() => databaseOf(invalid)).toThrow(/^DATABASE_SSL_MODE: "prefer" is not valid/);
+  });
+});

@@ -30,7 +30,7 @@ const error = {
 };
 const degraded = described(
   "The parts that do not work, although the node serves requests; not there if all work",
-  optional(list(oneOf(["object store", "cluster", "topics"]))),
+  optional(list(oneOf(["object store", "cluster", "topics", "replica"]))),
 );
 const health = {
   status: oneOf(["ok", "error"]),
