@@ -1,13 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
+import { asAdmin } from "./admin.ts";
 import type { Ledger } from "./ledger.ts";
 import type { FaultNode } from "./nodes.ts";
 import { pick } from "./random.ts";
 
-/** Writers that name the version that they read, repeat with a key, and reserve; and what they were answered. */
+/**
+ * Writers that name the version that they read, revert, repeat with a key, reserve, delete and restore; and what they
+ * were answered.
+ */
 
 const WRITERS = 16;
 const USERS = 40;
+/** Those of them who are deleted and restored. Nothing is counted for them, because nobody knows whether it should be. */
+const LEAVERS = 10;
 /** Users on whom nothing but reservations uses storage, and their limit in bytes. */
 const LIMITED = { users: 2, bytes: 25 };
 const ANSWER_WITHIN = 10_000; // ms
@@ -22,6 +28,10 @@ export type Books = {
   accepted: Accepted[];
   conflicts: number;
   notModified: number;
+  reverts: number;
+  /** Users who were deleted and restored, and requests that were answered 404 meanwhile. */
+  returns: number;
+  missed: number;
   /** Conditional writes without an answer that says whether they were applied. */
   unknown: number;
   replays: number;
@@ -53,6 +63,8 @@ export async function writeConditionally(
   total: number,
   books: Books,
 ): Promise<void> {
+  const caller = { "x-internal-token": INTERNAL_TOKEN, ...(await asAdmin()) };
+
   /** Undefined if there was no answer, or 503: the request may have had its effect. */
   async function send(method: string, path: string, { headers = {}, body }: Sent = {}) {
     const up = nodes.filter((node) => node.isUp());
@@ -60,7 +72,7 @@ export async function writeConditionally(
     try {
       const answer = await fetch(url, {
         method,
-        headers: { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN, ...headers },
+        headers: { "content-type": "application/json", ...caller, ...headers },
         body: body && JSON.stringify(body),
         signal: AbortSignal.timeout(ANSWER_WITHIN),
       });
@@ -109,7 +121,7 @@ export async function writeConditionally(
     const headers: Record<string, string> = known ? { "if-none-match": `"${known.version}"` } : {};
     const answer = await send("GET", `/${userId}`, { headers });
     if (answer?.status === 304) books.notModified++;
-    if (answer?.status !== 200) return answer && known;
+    if (answer?.status !== 200) return answer?.status === 304 ? known : undefined;
     return { version: versionOf(answer), op: readBio(answer.body.profile.bio).op };
   }
 
@@ -118,12 +130,14 @@ export async function writeConditionally(
     const seen = await read(userId, known);
     if (!seen) return undefined;
     const bio = bioOf(op, seen.op);
+    const earlier = Math.ceil(Math.random() * seen.version);
     const writes: [method: string, path: string, body: object, updatesBio: boolean][] = [
       ["PATCH", "", { profile: { bio } }, true],
       ["PATCH", "", { profile: { bio } }, true],
       ["PUT", "/profile", { fullName: "Ada", bio }, true],
       ["PATCH", "/preferences", { notifications: { marketing: Math.random() < 0.5 } }, false],
       ["PATCH", "/quotas", { maxInterviews: Math.floor(Math.random() * 1e9) }, false],
+      ["POST", "/revert", { version: earlier }, false],
     ];
     const [method, path, body, updatesBio] = pick(writes);
     const isStale = Math.random() < 0.02;
@@ -131,13 +145,24 @@ export async function writeConditionally(
     const headers = { "if-match": `"${base}"` };
     const answer = await send(method, `/${userId}${path}`, { headers, body });
     if (answer?.status === 412) books.conflicts++;
+    else if (answer?.status === 404 && leavers.includes(userId)) books.missed++;
     else if (!answer) books.unknown++;
     else if (answer.status !== 200 || isStale) wrong(`${method} ${path} of version ${base}`, answer);
     if (answer?.status !== 200) return undefined;
     const version = versionOf(answer);
     const isUnchanged = !updatesBio && version === base; // the same preferences again
     if (!isUnchanged) books.accepted.push({ userId, base, version, ...(updatesBio && { op }) });
-    return { version, op: updatesBio ? op : seen.op };
+    if (path !== "/revert") return { version, op: updatesBio ? op : seen.op };
+    books.reverts++;
+    return { version, op: readBio(answer.body.profile.bio).op };
+  }
+
+  /** Deletes a user, and restores it in any case, because nobody knows what came of a request without an answer. */
+  async function leave(userId: string): Promise<void> {
+    const answer = await send("DELETE", `/${userId}`);
+    if (answer?.status === 404) books.missed++;
+    else if (answer && answer.status !== 200) wrong("DELETE", answer);
+    if (await repeat([200], "POST", `/${userId}/restore`)) books.returns++;
   }
 
   async function increment(userId: string): Promise<void> {
@@ -170,14 +195,17 @@ export async function writeConditionally(
   const limited = await Promise.all(
     Array.from({ length: LIMITED.users }, () => create({ maxStorage: LIMITED.bytes })),
   );
+  const leavers = users.slice(0, LEAVERS);
+  const stayers = users.slice(LEAVERS);
   const write = async (_: unknown, writer: number) => {
     const known = new Map<string, Seen>();
     for (let n = 1; books.operations < total; n++) {
       books.operations++;
       const kind = Math.random();
       const userId = pick(users);
-      if (kind < 0.08) await increment(userId);
+      if (kind < 0.08) await increment(pick(stayers));
       else if (kind < 0.16) await reserve(pick(limited));
+      else if (kind < 0.18) await leave(pick(leavers));
       else {
         const seen = await change(userId, `${writer}-${n}`, known.get(userId));
         if (seen) known.set(userId, seen);
