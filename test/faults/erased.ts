@@ -39,7 +39,7 @@ export async function takeStock(world: World, people: Made[]): Promise<Stock> {
 const ROWS = `
   SELECT users.id, erased_at IS NOT NULL AS erased,
     (keycloak_id, email, full_name, preferences::text, avatar_size) = ('', '', '', '{}', 0)
-    AND num_nonnulls(company_name, phone, bio, avatar_url, avatar_key) = 0 AS empty
+    AND num_nonnulls(company_name, phone, bio, status_reason, avatar_url, avatar_key) = 0 AS empty
   FROM users LEFT JOIN erasures ON user_id = users.id AND cancelled_at IS NULL`;
 
 /**

@@ -16,6 +16,7 @@ type Entry = { userId: string; version: number; eventId: string | null; changes:
 const ROWS = `
   SELECT id, keycloak_id AS "keycloakId", email, full_name AS "fullName", company_name AS "companyName", phone, bio,
     avatar_url AS "avatarUrl", max_interviews AS "maxInterviews", max_storage::float8 AS "maxStorage",
+    status, status_reason AS "statusReason",
     to_char(deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deletedAt", preferences
   FROM users`;
 const ENTRIES = `SELECT user_id AS "userId", version::int AS version, event_id AS "eventId", changes
@@ -46,6 +47,7 @@ function checkReplay({ id, preferences, ...row }: Row, entries: Entry[], note: N
   const state: Record<string, Value> = {
     ...Object.fromEntries(Object.keys(last).map((field) => [field, null])),
     ...DEFAULTS,
+    status: "active",
   };
   for (const { version, changes } of entries)
     for (const [field, { from, to }] of Object.entries(changes)) {

@@ -21,6 +21,8 @@ export const TABLES = [
   "idempotent_answers",
   "erasures",
   "legal_holds",
+  "identities",
+  "identity_hints",
 ];
 
 const AT_ONCE = 8;
@@ -83,6 +85,9 @@ async function makePerson(world: World, { url, headers, portrait }: Means): Prom
   await signUp(409, { keycloakId, email: `${newText()}@example.com` });
   await send(200, "PATCH", "", { profile: { bio: all } });
   await send(200, "PATCH", "/preferences", { language: story });
+  await send(200, "POST", "/suspend", { reason: all });
+  await sql("INSERT INTO identities (user_id, seen) VALUES ($1, $2)", [id, JSON.stringify({ fullName })]);
+  await sql("INSERT INTO identity_hints (key, keycloak_id) VALUES ($1, $2)", [id, keycloakId]);
   await send(200, "PUT", "/hold", { reason: all });
   await send(200, "DELETE", "/hold", { reason: all });
   await send(202, "POST", "/erasure", { reason: all });

@@ -2,8 +2,8 @@ import { startNode, type TestNode } from "./node.ts";
 
 /** The layouts to test: all services on one node, or spread over three nodes. */
 export const FORMS = {
-  "one node": ["api,users,stats,avatars,outbox,ingest"],
-  "three nodes": ["api", "users,outbox,ingest", "stats,avatars"],
+  "one node": ["api,users,stats,avatars,identities,outbox,ingest"],
+  "three nodes": ["api", "users,identities,outbox,ingest", "stats,avatars"],
 };
 
 /** Starts the nodes of one cluster with its own namespace, schema, bucket and consumer group. The first one has the gateway. */
