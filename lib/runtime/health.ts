@@ -10,11 +10,14 @@ import { config } from "./config.ts";
 import { isDeafTo } from "./listening.ts";
 import { gaugeOf } from "./metrics.ts";
 
+type DatabaseStatus = "connected" | "disconnected";
+
 /** What a node reports about itself (contract 6). */
 export type Health = {
   status: "ok" | "error";
   timestamp: string;
-  database: { status: "connected" | "disconnected"; connections: number };
+  /** Unknown if the node has no database and no other node answers it. */
+  database: { status: DatabaseStatus | "unknown"; connections: number };
   kafka: {
     status: "connected" | "disconnected" | "embedded";
     broker: string | null;
@@ -63,7 +66,7 @@ export function degradation(): { degraded?: Part[] } {
 }
 
 /** The database as this node sees it; a read-only one counts as disconnected. */
-export async function databaseHealth(): Promise<Health["database"]> {
+export async function databaseHealth(): Promise<{ status: DatabaseStatus; connections: number }> {
   const status = await ping().then(
     () => "connected" as const,
     () => "disconnected" as const,
@@ -93,12 +96,12 @@ export async function healthReport(ctx: Pick<Context, "call">): Promise<Health> 
     config.needsDatabase
       ? databaseHealth()
       : call(ctx, "database.health", {}, { timeout: ANSWER_WITHIN }).catch(() => ({
-          status: "disconnected" as const,
+          status: "unknown" as const,
           connections: 0,
         })),
     kafkaHealth(),
   ]);
-  const status = database.status === "connected" ? "ok" : "error";
+  const status = database.status === "disconnected" ? "error" : "ok";
   return { status, timestamp: new Date().toISOString(), database, kafka, ...degradation() };
 }
 

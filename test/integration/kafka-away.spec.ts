@@ -1,7 +1,8 @@
 import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
-import { postUser, type ServiceProcess, spawnService } from "../helpers/process.ts";
+import { postUser, type ServiceProcess, spawnService, statusOf } from "../helpers/process.ts";
+import { waitFor } from "../helpers/wait-for.ts";
 
 /** A node whose Kafka is not there, or hangs: it accepts connections and never answers. */
 
@@ -9,27 +10,40 @@ describe.each(["refuses connections", "does not answer"])("while Kafka %s", (how
   let silent: Server;
   let database: TestDatabase;
   let node: ServiceProcess;
+  let gateway: ServiceProcess;
   beforeAll(async () => {
     silent = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => silent.once("listening", resolve));
     const { port } = silent.address() as { port: number };
     if (how === "refuses connections") await new Promise((resolve) => silent.close(resolve));
     database = await createDatabase();
-    node = await spawnService({ ...database.env, KAFKA_BROKERS: `127.0.0.1:${port}` });
-    await node.ready();
+    const env = { ...database.env, KAFKA_BROKERS: `127.0.0.1:${port}` };
+    [node, gateway] = await Promise.all([spawnService(env), spawnService({ ...env, SERVICES: "api" })]);
+    await Promise.all([node.ready(), waitFor(() => statusOf(`${gateway.url}/health`))]);
   });
   afterAll(async () => {
-    await node?.remove();
+    await Promise.all([node?.remove(), gateway?.remove()]);
     await database?.drop();
     silent.close();
   });
 
-  test("GET /health says so within 1 s", async () => {
+  test.each([
+    { kind: "all services", of: () => node, status: "connected" },
+    {
+      kind: "the gateway only, so that it cannot ask for the database,",
+      of: () => gateway,
+      status: "unknown",
+    },
+  ])("GET /health of a node with $kind says so within 1 s and with 200", async ({ of, status }) => {
     const start = performance.now();
-    const answer = await fetch(`${node.url}/health`);
+    const answer = await fetch(`${of().url}/health`);
     expect(performance.now() - start).toBeLessThan(1_300);
     expect(answer.status).toBe(200);
-    expect(await answer.json()).toMatchObject({ status: "ok", kafka: { status: "disconnected" } });
+    expect(await answer.json()).toMatchObject({
+      status: "ok",
+      database: { status },
+      kafka: { status: "disconnected" },
+    });
   });
 
   test("SIGTERM ends the node in time and with 0, and the events that wait stay in the outbox", async () => {

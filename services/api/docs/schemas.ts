@@ -35,7 +35,13 @@ const degraded = described(
 const health = {
   status: oneOf(["ok", "error"]),
   timestamp: time(),
-  database: object({ status: oneOf(["connected", "disconnected"]), connections: count() }),
+  database: object({
+    status: described(
+      "`unknown` if the node has no database and no other node answers it",
+      oneOf(["connected", "disconnected", "unknown"]),
+    ),
+    connections: count(),
+  }),
   kafka: object({
     status: oneOf(["connected", "disconnected", "embedded"]),
     broker: nullable(anyText()),
