@@ -2,6 +2,7 @@
 # Starts the real servers for end-to-end and fault tests on 127.0.0.1, without Docker.
 #   test/servers.sh up NAME…            install what is missing, and start
 #   test/servers.sh kill|start NAME…    SIGKILL, and start again on the same data
+#   test/servers.sh stop NAME…          SIGTERM: a server that is stopped in order
 #   test/servers.sh pause|resume NAME…  SIGSTOP and SIGCONT: a server that hangs
 #   test/servers.sh down                stop all of them and delete their data
 #   test/servers.sh env                 print the variables that point the service and its tests at them
@@ -104,6 +105,10 @@ start_kafka() { # NAME: kafka, or a broker of the cluster
 process.roles=broker,controller
 node.id=$id
 controller.quorum.voters=$voters
+controller.quorum.fetch.timeout.ms=1000
+controller.quorum.election.timeout.ms=500
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 controller.listener.names=CONTROLLER
 listeners=$address,CONTROLLER://127.0.0.1:$controller_port
 advertised.listeners=$address
@@ -244,11 +249,11 @@ stop() { # NAME SIGNAL: returns when it has ended
   local pid
   pid=$(pid_of "$1") || return 0
   kill "-$2" -- "-$pid" 2>/dev/null || return 0 # it has just ended
-  for _ in $(seq 100); do
+  for _ in $(seq 300); do
     pid_of "$1" >/dev/null || return 0
     sleep 0.1
   done
-  kill -KILL -- "-$pid" 2>/dev/null || true
+  stop "$1" KILL
 }
 
 print_env() {
@@ -278,6 +283,7 @@ case "$verb" in
   up) for name in "$@"; do pid_of "$name" >/dev/null || { "install_${name%-[123]}"; "start_${name%-[123]}" "$name"; log "$name is up"; }; done ;;
   start) for name in "$@"; do pid_of "$name" >/dev/null || "start_${name%-[123]}" "$name"; done ;;
   kill) for name in "$@"; do stop "$name" KILL; done ;;
+  stop) for name in "$@"; do stop "$name" TERM; done ;;
   pause) for name in "$@"; do send_signal STOP "$name"; done ;;
   resume) for name in "$@"; do send_signal CONT "$name"; done ;;
   down)
@@ -285,5 +291,5 @@ case "$verb" in
     rm -rf "$home" "$postgres_data" "$postgres_data.password"
     ;;
   env) print_env ;;
-  *) sed -n '2,11p' "$0"; exit 2 ;;
+  *) sed -n '2,12p' "$0"; exit 2 ;;
 esac

@@ -12,9 +12,10 @@ import { createPacketSender } from "./send-packets.ts";
 
 /**
  * A packet may be a call, and a call that arrives twice is executed twice. An idempotent producer may send again what
- * may have arrived: Kafka drops what it has already. In ms; together longer than a change of leaders takes.
+ * may have arrived: Kafka drops what it has already. It does so for about 5 s, which is the time limit of a call
+ * (moleculer.config.ts), because a topic whose leader has died takes nothing until Kafka has elected another. In ms.
  */
-const SEND_ONCE = { idempotent: true, retries: 20, retryDelay: 100 };
+const SEND_ONCE = { idempotent: true, requestTimeout: 1_000, retries: 45, retryDelay: 100 };
 /** How often unreadable packets are reported, in ms. */
 const REPORT_EVERY = 60_000;
 /** In ms. How long a stop waits for the removal of the node's topics, and for its clients: Kafka may not answer. */

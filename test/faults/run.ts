@@ -1,8 +1,9 @@
 import { parseArgs } from "node:util";
 import { minio, uploads } from "./scenarios/avatars.ts";
+import { brokers } from "./scenarios/brokers.ts";
 import { erasure } from "./scenarios/erasure.ts";
 import { kills } from "./scenarios/kills.ts";
-import { both, brokers, kafka, postgres } from "./scenarios/outages.ts";
+import { both, kafka, postgres } from "./scenarios/outages.ts";
 import { poison } from "./scenarios/poison.ts";
 import { rebalances } from "./scenarios/rebalances.ts";
 import { rolling } from "./scenarios/rolling.ts";

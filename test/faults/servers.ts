@@ -3,14 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 /**
- * The servers that are killed and frozen, by the names that docker-compose.yml has for them (the brokers of a cluster:
- * test/servers.sh). SERVERS is the command that takes
- * `kill|start|pause|resume NAME`; without it, it is `docker compose`, which says `unpause`.
+ * The servers that are killed, stopped and frozen, by the names that docker-compose.yml has for them (the brokers of a
+ * cluster: test/servers.sh). SERVERS is the command that takes `kill|stop|start|pause|resume NAME`; without it, it is
+ * `docker compose`, which says `unpause`.
  */
 export type Server = "kafka" | "kafka-1" | "kafka-2" | "kafka-3" | "postgres" | "minio";
-export type Outage = "kill" | "pause";
+export type Outage = "kill" | "stop" | "pause";
 
-const BACK = { kill: "start", pause: process.env.SERVERS ? "resume" : "unpause" };
+const BACK = { kill: "start", stop: "start", pause: process.env.SERVERS ? "resume" : "unpause" };
 
 const [program = "", ...before] = (process.env.SERVERS || "docker compose").split(/\s+/);
 
@@ -28,7 +28,7 @@ export async function demandServers(servers: Server[]): Promise<void> {
   for (const server of servers) await command("start", server);
 }
 
-/** Kills or freezes the server; resolves `ms` later, when it is started again. */
+/** Kills, stops or freezes the server; resolves when it is started again, after `ms`. */
 export async function takeAway(server: Server, outage: Outage, ms: number): Promise<void> {
   await command(outage, server);
   try {

@@ -13,12 +13,12 @@ const OUTAGES = ["pause", "kill"] as const;
 const [SHORTEST, LONGEST] = [1_000, 12_000]; // ms
 
 /**
- * These servers are killed and frozen under load, all at once or one in each round: on a node that runs everything, and
- * on a gateway that reaches it through the transporter. While only Kafka is unavailable, the first keeps answering 2xx.
+ * These servers are killed and frozen under load, all at once: on a node that runs everything, and on a gateway that
+ * reaches it through the transporter. While only Kafka is unavailable, the first keeps answering 2xx.
  * Gap: from the moment when all servers are back until all works again.
  */
-const outagesOf = (servers: Server[], { one = false } = {}): Scenario => ({
-  rounds: (wanted) => Math.max(one ? servers.length : 2, Math.ceil(wanted / 10)),
+const outagesOf = (servers: Server[]): Scenario => ({
+  rounds: (wanted) => Math.max(2, Math.ceil(wanted / 10)),
   limit: 15_000,
   servers,
 
@@ -36,8 +36,7 @@ const outagesOf = (servers: Server[], { one = false } = {}): Scenario => ({
     for (let round = 1; round <= rounds; round++) {
       await sleep(between(1_000, 3_000));
       disturbed = true;
-      const affected = servers.filter((_, index) => !one || index === round % servers.length);
-      const planned = affected.map((server, index) => {
+      const planned = servers.map((server, index) => {
         const [outage, ms] = [OUTAGES[(round + index) % 2] ?? "kill", Math.round(between(SHORTEST, LONGEST))];
         return { server, outage, ms };
       });
@@ -55,4 +54,3 @@ const outagesOf = (servers: Server[], { one = false } = {}): Scenario => ({
 export const kafka = outagesOf(["kafka"]);
 export const postgres = outagesOf(["postgres"]);
 export const both = outagesOf(["kafka", "postgres"]);
-export const brokers = outagesOf(["kafka-1", "kafka-2", "kafka-3"], { one: true });
