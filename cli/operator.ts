@@ -5,7 +5,7 @@ import brokerOptions from "../moleculer.config.ts";
 import { OPERATOR } from "./rights.ts";
 
 /** The services that commands and the REPL call. */
-const CALLED = ["users", "stats", "avatars"];
+const CALLED = ["users", "stats", "avatars", "identities"];
 
 /** In ms: the first node of a cluster is found within a few seconds. */
 const FOUND_WITHIN = 15_000;

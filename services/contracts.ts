@@ -24,6 +24,7 @@ type Internal =
   | "users.inventory"
   | "users.purge"
   | "users.receive"
+  | "users.signUp"
   | "users.findPerson"
   | "database.health";
 export type InternalActions = Pick<AllActions, Internal>;

@@ -13,6 +13,9 @@ export type Caller = {
   keycloak?: { eventId?: string };
 };
 
+/** What a token says of its user; `issuedAt` is in seconds since 1970. */
+export type SignUp = { keycloakId: string; email: string; fullName: string; issuedAt: number };
+
 /** What a call from the gateway carries besides its params (contract 12), and its answer besides the result. */
 export type Meta = {
   caller?: Caller;
@@ -26,6 +29,8 @@ export type Meta = {
   idempotencyKey?: string;
   /** In an answer: it is the stored answer for the idempotency key. */
   replayed?: boolean;
+  /** The token's user, who is created if missing: only `GET /users/me` with USERS_AUTO_CREATE (contract 27). */
+  signUp?: SignUp;
   /** Set by an action that creates a user only if it is missing: it created one. */
   created?: boolean;
 };

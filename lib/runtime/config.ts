@@ -83,6 +83,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
      * cluster caches only if this is set.
      */
     userCacheMs: 1000 * (values.USER_CACHE_SECONDS ?? (values.KAFKA_BROKERS ? 0 : 60)),
+    /** The first `GET /users/me` of a token creates its user. */
+    usersAutoCreate: values.USERS_AUTO_CREATE,
     /** How long an entry of the history is kept; 0 is for ever. */
     historyKeepDays: values.HISTORY_KEEP_DAYS,
     /** For how long after its deletion a user can be restored. */

@@ -97,6 +97,7 @@ export const VARIABLES = {
   HTTP_MAX_HEADER_SIZE: integer(32_768, 8_192, 1_048_576),
   HTTP_KEEP_ALIVE_SECONDS: integer(65, 1, 3600),
   HTTP_STOP_NOTICE_SECONDS: integer(undefined, 0, 5),
+  USERS_AUTO_CREATE: flag(),
   USER_CACHE_SECONDS: integer(undefined, 0, 3600),
   HISTORY_KEEP_DAYS: integer(0, 0, 36_500),
   RESTORE_WITHIN_DAYS: integer(30, 0, 36_500),

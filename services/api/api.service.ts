@@ -22,6 +22,7 @@ import { markReplay, readIdempotencyKey } from "./idempotency-key.ts";
 import { keepApart, paramsOfMe } from "./me.ts";
 import { readParams } from "./request.ts";
 import { routeOf } from "./request-log.ts";
+import { maySignUp } from "./sign-up.ts";
 
 /** In ms. While stopping, answers ask clients at least so long to close their connection. */
 const ANNOUNCE = 300;
@@ -107,8 +108,9 @@ async function onBeforeCall(
   if (alias.me) keepApart(res);
   const access = req.$action?.access ?? "internal";
   const isOpen = access === "anyone" && !alias.me;
-  const caller = await (isOpen ? identify(req.headers) : authenticate(req.headers, this.logger));
+  const { caller, signUp } = await (isOpen ? identify(req.headers) : authenticate(req.headers, this.logger));
   ctx.meta.caller = caller;
+  if (signUp && maySignUp(alias, req)) ctx.meta.signUp = signUp;
   demandRole(access, caller);
   const path = alias.me ? { ...req.$params, ...paramsOfMe(alias.me, caller) } : req.$params;
   setCorrelationId(ctx, route, req);

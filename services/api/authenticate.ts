@@ -1,11 +1,14 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Service } from "moleculer";
-import type { Caller } from "../../lib/contract/caller.ts";
+import type { Caller, SignUp } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { logRefusal } from "./refusal-log.ts";
 import { verifyToken } from "./token.ts";
+
+/** `signUp`: what the caller's user can be created from. */
+type Authenticated = { caller: Caller; signUp?: SignUp };
 
 /**
  * The caller of a request, by its headers (contract 9): a service by `x-internal-token`, a user by a Bearer token,
@@ -15,18 +18,19 @@ import { verifyToken } from "./token.ts";
 export async function authenticate(
   headers: IncomingHttpHeaders,
   logger: Pick<Service["logger"], "warn">,
-): Promise<Caller> {
+): Promise<Authenticated> {
   const internalToken = headers["x-internal-token"];
   if (internalToken !== undefined && !isInternalToken(String(internalToken)))
     throw new Unauthorized("Invalid internal token");
   const internal = internalToken !== undefined;
 
   const { authorization } = headers;
-  if (authorization === undefined) return { internal };
+  if (authorization === undefined) return { caller: { internal } };
   const token = tokenOf(authorization);
   if (!token) throw new Unauthorized("Authorization must be a Bearer token");
   try {
-    return { internal, user: await verifyToken(token) };
+    const { user, signUp } = await verifyToken(token);
+    return { caller: { internal, user }, signUp };
   } catch (error) {
     logRefusal(logger, error as Error);
     throw error;
@@ -37,10 +41,10 @@ export async function authenticate(
  * The caller of a route that needs no token. A valid one names its user, because a suspended user is refused there too
  * (contract 27); any other is ignored.
  */
-export async function identify({ authorization = "" }: IncomingHttpHeaders): Promise<Caller> {
+export async function identify({ authorization = "" }: IncomingHttpHeaders): Promise<Authenticated> {
   const token = tokenOf(authorization);
-  const user = token ? await verifyToken(token).catch(() => undefined) : undefined;
-  return { internal: false, user };
+  const verified = token ? await verifyToken(token).catch(() => undefined) : undefined;
+  return { caller: { internal: false, user: verified?.user } };
 }
 
 const tokenOf = (authorization: string): string | undefined => /^Bearer +(\S+)$/i.exec(authorization)?.[1];

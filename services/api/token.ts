@@ -1,13 +1,17 @@
 import { hash } from "node:crypto";
 import { type JWTHeaderParameters, type JWTPayload, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
-import type { Caller } from "../../lib/contract/caller.ts";
+import type { Caller, SignUp } from "../../lib/contract/caller.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { DEVELOPMENT_ISSUER, developmentKey } from "./development-token.ts";
 import { realmKeys } from "./key-set.ts";
 import { invalidToken, toRefusal } from "./refusal.ts";
+import { signUpOf } from "./sign-up.ts";
 
 type TokenUser = NonNullable<Caller["user"]>;
+
+/** A valid token: its user, and with USERS_AUTO_CREATE what the user can be created from. */
+type Token = { user: TokenUser; signUp?: SignUp };
 
 const key = config.auth.issuer ? realmKeys(config.auth.jwksUrl) : developmentKey;
 
@@ -26,13 +30,13 @@ const REQUIRED = {
  * In ms. A valid token is not verified again for this time, because a client sends the same token with each request.
  */
 const REMEMBER = 30_000;
-const good = new LRUCache<string, TokenUser>({ max: 10_000 });
+const good = new LRUCache<string, Token>({ max: 10_000 });
 
 /**
- * The user to whom a Keycloak access token was issued.
+ * Verifies a Keycloak access token.
  * @throws Unauthorized with the reason; DependencyUnavailable if the realm's keys could never be loaded
  */
-export async function verifyToken(token: string): Promise<TokenUser> {
+export async function verifyToken(token: string): Promise<Token> {
   const digest = hash("sha256", token, "base64");
   const known = good.get(digest);
   if (known) return known;
@@ -41,8 +45,9 @@ export async function verifyToken(token: string): Promise<TokenUser> {
   });
   if (!isAccessToken(payload, protectedHeader)) throw invalidToken("it is not an access token (typ)");
   const user = toTokenUser(payload);
-  good.set(digest, user, { ttl: Math.min(REMEMBER, timeLeft(payload)) });
-  return user;
+  const verified = config.usersAutoCreate ? { user, signUp: signUpOf(payload) } : { user };
+  good.set(digest, verified, { ttl: Math.min(REMEMBER, timeLeft(payload)) });
+  return verified;
 }
 
 /**

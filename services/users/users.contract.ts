@@ -1,6 +1,15 @@
 import { action } from "../../lib/contract/action.ts";
 import { EmailTaken, KeycloakIdTaken, UserNotFound } from "../../lib/contract/errors.ts";
-import { anyText, email, ifVersion, object, optional } from "../../lib/contract/fields.ts";
+import {
+  anyText,
+  count,
+  described,
+  email,
+  flag,
+  ifVersion,
+  object,
+  optional,
+} from "../../lib/contract/fields.ts";
 import { deletedActions } from "./users.deleted.contract.ts";
 import { erasureActions } from "./users.erasure.contract.ts";
 import {
@@ -25,6 +34,7 @@ export * from "./users.erasure.contract.ts";
 export * from "./users.events.ts";
 export * from "./users.fields.ts";
 export * from "./users.history.contract.ts";
+export * from "./users.names.contract.ts";
 
 /** The actions on users, their profiles and their preferences (contract 2 and 12). */
 
@@ -125,6 +135,20 @@ export const actions = {
       params: { keycloakId: ADA.keycloakId, email: ADA.email, profile: { fullName: "Ada Lovelace" } },
       result: ADA,
     },
+  }),
+  /** For the first `GET /users/me` of a token. */
+  signUp: action({
+    access: "keycloak-owner",
+    visibility: "public",
+    logAs: "user_create",
+    params: {
+      keycloakId,
+      email: email(),
+      fullName: profile.fullName,
+      issuedAt: described("Of the token, in seconds since 1970", count()),
+    },
+    result: object({ created: flag() }),
+    summary: "Create the user of a token, unless there is one",
   }),
   getByEmail: action({
     rest: "GET /users/by-email/:email",

@@ -1,5 +1,6 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { implement } from "../../lib/contract/action.ts";
+import { call } from "../../lib/contract/call.ts";
 import { callerOf, demandRole, type Meta } from "../../lib/contract/caller.ts";
 import { Forbidden, UserNotFound } from "../../lib/contract/errors.ts";
 import { config } from "../../lib/runtime/config.ts";
@@ -25,6 +26,7 @@ import { presentUser } from "./users.presenter.ts";
 import { insertReceipts } from "./users.receipts.ts";
 import { cancelErasure, restoreUser } from "./users.restore.ts";
 import * as rules from "./users.rules.ts";
+import { signUp } from "./users.sign-up.ts";
 import { ensureUser, insertUser, refuseTaken } from "./users.store.ts";
 
 const PURGE_EVERY = 3_600_000; // ms
@@ -68,7 +70,22 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
     get: (ctx) => answerAsked(ctx, userOf(ctx)),
 
-    getByKeycloakId: async (ctx) => answerAsked(ctx, await userWithKeycloakId(ctx)),
+    async getByKeycloakId(ctx) {
+      const user = await userWithKeycloakId(ctx).catch(async (missing) => {
+        if (!ctx.meta.signUp || missing.type !== "USER_NOT_FOUND") throw missing;
+        await call(ctx, "users.signUp", ctx.meta.signUp);
+        return userWithKeycloakId(ctx);
+      });
+      return answerAsked(ctx, user);
+    },
+
+    async signUp(ctx) {
+      const { keycloakId, email, fullName, issuedAt } = ctx.params;
+      const created = await signUp(ctx, { keycloakId, email, profile: { fullName } }, issuedAt);
+      ctx.locals.hadNoEffect = !created;
+      if (created) usersTotal.inc();
+      return { created };
+    },
 
     async getByEmail(this: Reader<UserModel>, ctx) {
       return answerWith(ctx, await findByEmail(this, ctx.params.email));

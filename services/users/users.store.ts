@@ -100,16 +100,21 @@ const ATTEMPTS = 5;
 
 /**
  * The user with this keycloakId, created if missing. The unique indexes decide between parallel calls.
- * @throws EmailTaken if the e-mail belongs to another user, DependencyUnavailable
+ * @param insert stores the new user
+ * @throws EmailTaken if the e-mail belongs to another user, DependencyUnavailable, what `insert` throws
  */
-export async function ensureUser(ctx: TracedCall, wish: Wish): Promise<{ row: UserRow; created: boolean }> {
+export async function ensureUser(
+  ctx: TracedCall,
+  wish: Wish,
+  insert = (user: NewUser, event: DomainEvent) => insertUser(ctx, user, event),
+): Promise<{ row: UserRow; created: boolean }> {
   for (let attempts = 1; ; attempts++) {
     const takers = await query<UserRow>(FIND_TAKERS, [wish.keycloakId, wish.email]);
     const existing = existingUser(takers, wish);
     if (existing) return { row: existing, created: false };
     const { user, event } = newUser(wish, crypto.randomUUID(), new Date());
     try {
-      return { row: await insertUser(ctx, user, event), created: true };
+      return { row: await insert(user, event), created: true };
     } catch (error) {
       if (!isTaken(error) || attempts === ATTEMPTS) throw error;
     }

@@ -14,7 +14,7 @@ let cluster: Awaited<ReturnType<typeof startCluster>>;
 let neighbour: Awaited<ReturnType<typeof startNeighbour>>;
 beforeAll(async () => {
   const parties = { ERASURE_PARTIES: "interviews,media" };
-  cluster = await startCluster(["api", "users,outbox,ingest", "stats,avatars"], parties);
+  cluster = await startCluster(["api", "users,identities,outbox,ingest", "stats,avatars"], parties);
   neighbour = await startNeighbour();
 }, 120_000);
 afterAll(async () => {

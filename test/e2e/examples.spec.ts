@@ -36,7 +36,7 @@ const statsOf = async (id: string) =>
   (await cluster.gateway.http.get(`/api/v1/users/${id}/stats`).set(internal)).body;
 
 beforeAll(async () => {
-  cluster = await startCluster(["api,users,stats,avatars,outbox,ingest"]);
+  cluster = await startCluster(["api,users,stats,avatars,identities,outbox,ingest"]);
 });
 afterAll(async () => {
   for (const child of running) child.kill("SIGKILL");

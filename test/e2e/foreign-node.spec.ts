@@ -23,7 +23,7 @@ let image: Buffer;
 const heard: string[] = [];
 
 beforeAll(async () => {
-  cluster = await startCluster(["api,users,stats,avatars,outbox,ingest"]);
+  cluster = await startCluster(["api,users,stats,avatars,identities,outbox,ingest"]);
   foreign = new ServiceBroker({
     nodeID: `foreign-${crypto.randomUUID()}`,
     namespace: cluster.env.NAMESPACE,

@@ -16,7 +16,7 @@ const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
 let cluster: Awaited<ReturnType<typeof startCluster>>;
 let neighbour: Awaited<ReturnType<typeof startNeighbour>>;
 beforeAll(async () => {
-  cluster = await startCluster(["api,users,stats,avatars,outbox,ingest"]);
+  cluster = await startCluster(["api,users,stats,avatars,identities,outbox,ingest"]);
   neighbour = await startNeighbour();
   await admin.connect();
 });

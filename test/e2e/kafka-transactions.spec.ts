@@ -16,7 +16,7 @@ const producer = kafka.producer({ transactionalId: crypto.randomUUID(), maxInFli
 
 let cluster: Awaited<ReturnType<typeof startCluster>>;
 beforeAll(async () => {
-  cluster = await startCluster(["api,users,stats,avatars,outbox,ingest"]);
+  cluster = await startCluster(["api,users,stats,avatars,identities,outbox,ingest"]);
   await Promise.all([admin.connect(), producer.connect()]);
 });
 afterAll(async () => {

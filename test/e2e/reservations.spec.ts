@@ -10,7 +10,7 @@ import { waitFor } from "../helpers/wait-for.ts";
 let cluster: Awaited<ReturnType<typeof startCluster>>;
 let neighbour: Awaited<ReturnType<typeof startNeighbour>>;
 beforeAll(async () => {
-  cluster = await startCluster(["api,users,avatars,outbox,ingest", "stats", "stats"]);
+  cluster = await startCluster(["api,users,avatars,identities,outbox,ingest", "stats", "stats"]);
   neighbour = await startNeighbour();
 }, 120_000);
 afterAll(async () => {

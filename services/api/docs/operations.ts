@@ -1,6 +1,6 @@
 import type { ActionContract } from "../../../lib/contract/action.ts";
 import type { Access } from "../../../lib/contract/caller.ts";
-import { UserNotFound } from "../../../lib/contract/errors.ts";
+import { EmailTaken, UserNotFound } from "../../../lib/contract/errors.ts";
 import { ADA } from "../../users/users.contract.ts";
 import { REST_ROUTES, type RestRoute } from "../api.routes.ts";
 
@@ -45,12 +45,12 @@ export const OPERATIONS: Operation[] = REST_ROUTES.map(toOperation);
 function toOperation({ route, action: name, contract, me }: RestRoute): Operation {
   const [method = "", path = ""] = route.split(" ");
   return me
-    ? { name, method, path, contract: mine(contract), ...callersOfMine(contract.access) }
+    ? { name, method, path, contract: mine(contract, name), ...callersOfMine(contract.access) }
     : { name, method, path, contract, ...CALLERS[contract.access] };
 }
 
 /** The same operation for the user of the token, without the id. */
-function mine(contract: ActionContract): ActionContract {
+function mine(contract: ActionContract, name: string): ActionContract {
   const { id, ...params } = contract.params;
   const { operationId = "", summary, access, errors = [] } = contract;
   return {
@@ -61,6 +61,11 @@ function mine(contract: ActionContract): ActionContract {
       : operationId.replace(/^[a-z]+/, "$&My"),
     summary: `${summary} (me)`,
     access: access === "anyone" ? "owner" : access,
-    errors: [new UserNotFound("Keycloak ID", ADA.keycloakId), ...errors],
+    whileSuspended: name === "identities.getByKeycloakId" || undefined,
+    errors: [
+      new UserNotFound("Keycloak ID", ADA.keycloakId),
+      ...(name === "users.getByKeycloakId" ? [new EmailTaken(ADA.email)] : []), // with USERS_AUTO_CREATE
+      ...errors,
+    ],
   };
 }

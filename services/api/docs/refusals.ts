@@ -22,6 +22,7 @@ import { refer } from "./schemas.ts";
 export const refusals = ({
   rest: route,
   access,
+  whileSuspended,
   idempotent,
   params,
   errors = [],
@@ -31,7 +32,7 @@ export const refusals = ({
     route?.startsWith("GET ") ? "A GET request takes no body" : "Request body could not be read",
   ),
   ...(access === "anyone" ? [] : [new Unauthorized(), new Forbidden()]),
-  new AccountSuspended(),
+  ...(whileSuspended ? [] : [new AccountSuspended()]),
   ...("id" in params ? [new UserNotFound("ID", ADA.id)] : []),
   ...(route?.startsWith("GET ") || route?.endsWith("/avatar") ? [] : [new BodyTooLarge()]),
   ...errors,

@@ -41,7 +41,7 @@ export const minio: Scenario = {
   servers: ["minio"],
 
   async play(world, rounds) {
-    const node = await world.addNode("api,users,stats,avatars,outbox,ingest");
+    const node = await world.addNode("api,users,stats,avatars,identities,outbox,ingest");
     await world.startAll();
     let disturbed = false;
     const writers = startWriters(world.ledger, [doorOf(node, () => false)]);

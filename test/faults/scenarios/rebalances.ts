@@ -21,7 +21,7 @@ export const rebalances: Scenario = {
   servers: [],
 
   async play(world, rounds) {
-    const whole = await world.addNode("api,users,stats,avatars,outbox");
+    const whole = await world.addNode("api,users,stats,avatars,identities,outbox");
     const ingesters = await Promise.all([1, 2, 3].map(() => world.addNode("ingest")));
     await world.startAll();
     const writers = startWriters(world.ledger, [doorOf(whole, () => false)]);
