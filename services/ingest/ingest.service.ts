@@ -6,6 +6,7 @@ import { config } from "../../lib/runtime/config.ts";
 import { registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";
+import { fillUuids } from "./dead-letter.fill.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import type { Message } from "./dead-letter.ts";
 import { CONSUMED_BY_TYPE, CONSUMED_TOPICS, RECEIPT } from "./ingest.contract.ts";
@@ -31,7 +32,7 @@ const consumerLag = new Gauge({
 });
 
 /** In ms. */
-const EVERY = { retry: 500, lag: 5_000 };
+const EVERY = { retry: 500, lag: 5_000, fill: 3_600_000 };
 const CONNECT_BACKOFF = { first: 500, last: 5_000 };
 
 /** The Kafka clients of this node: one that consumes, one that creates topics and reads the lag. */
@@ -91,6 +92,7 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     const { signal } = this.stop;
     const onError = (error: unknown) => this.logger.warn(error);
     void repeat(() => retryWaiting(this, signal), { everyMs: EVERY.retry, signal, onError });
+    void repeat(() => fillUuids(signal), { everyMs: EVERY.fill, signal, onError });
     if (!this.kafka) return;
     const { kafka } = this;
     void retryUntilDone(() => this.consume(kafka), { backoff: CONNECT_BACKOFF, signal, onError });

@@ -18,12 +18,15 @@ const containsAny = (text: string, ids: string) =>
 
 /**
  * Where a user's id is $1. Of the outbox, $2 are the types that it keeps, and $3 the ids that name the user in events;
- * dead letters contain one of the ids $1. Stored answers contain one of the texts $1, in the spelling of whoever asked.
+ * dead letters contain one of the ids $1, and are found by the UUIDs in it; only those of nodes of an older version have
+ * no `uuids`. Stored answers contain one of the texts $1, in the spelling of whoever asked.
  */
 const OF_USER = {
   outbox: `outbox WHERE (topic = 'user-events' AND key = $1 AND value ->> 'eventType' <> ALL($2::text[]))
     OR (topic LIKE '%-dlq' AND ${containsAny("value::text", "$3")})`,
-  deadLetters: `dead_letters WHERE ${containsAny("encode(event, 'escape')", "$1")}`,
+  deadLetters: `dead_letters
+    WHERE (uuids && uuids_in(array_to_string($1::text[], ' ')) OR uuids IS NULL)
+      AND ${containsAny("encode(event, 'escape')", "$1")}`,
   identities: "identities WHERE user_id = $1",
   hints: "identity_hints WHERE keycloak_id = $1",
   answers: `idempotent_answers
@@ -45,12 +48,12 @@ async function namesOf({ id, email, keycloakId }: UserRow, tx?: Transaction): Pr
   ];
 }
 
-/** Ids of Keycloak are at least as long as a UUID. A shorter one could be a part of any text. */
-const KEYCLOAK_ID_MIN = 36;
+/** Keycloak's ids are a UUID or contain one. Any other text could be a part of any message. */
+const HAS_UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 
 /** How events name a user: by our id, and those of Keycloak by theirs. */
 const idsOf = ({ id, keycloakId }: UserRow): string[] =>
-  keycloakId.length < KEYCLOAK_ID_MIN ? [id] : [id, keycloakId.toLowerCase()];
+  HAS_UUID.test(keycloakId) ? [id, keycloakId.toLowerCase()] : [id];
 
 /**
  * Erases what is stored of a user outside of the row.
