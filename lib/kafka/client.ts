@@ -1,8 +1,8 @@
 import { connect, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Admin, ISocketFactory, Kafka, Producer, SASLOptions } from "kafkajs";
+import { createTokenSource } from "../runtime/access-token.ts";
 import type { KafkaConfig } from "../runtime/config.ts";
-import { createTokenSource } from "./access-token.ts";
 
 /** The kafkajs client, which handles the domain topics. No code outside this folder depends on it. */
 
@@ -41,7 +41,7 @@ export async function loadClient(config: KafkaConfig, warn: Warn): Promise<Kafka
 function saslOf(sasl: NonNullable<KafkaConfig["sasl"]>): SASLOptions {
   const { mechanism, username, password } = sasl;
   if (mechanism !== "oauthbearer") return { mechanism, username, password } as SASLOptions; // they need a literal
-  const token = createTokenSource(sasl);
+  const token = createTokenSource("KAFKA_SASL_TOKEN_URL", sasl);
   return { mechanism, oauthBearerProvider: async () => ({ value: await token() }) };
 }
 

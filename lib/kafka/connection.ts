@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { BaseOptions } from "@platformatic/kafka";
+import { createTokenSource } from "../runtime/access-token.ts";
 import type { KafkaConfig } from "../runtime/config.ts";
-import { createTokenSource } from "./access-token.ts";
 
 /** How the clients of the transporter connect. */
 export type Connection = BaseOptions & { clientId: string; bootstrapBrokers: string[] };
@@ -37,6 +37,6 @@ function saslOf(sasl: NonNullable<KafkaConfig["sasl"]>): Connection["sasl"] {
   const { username, password } = sasl;
   const mechanism = MECHANISMS[sasl.mechanism];
   return mechanism === "OAUTHBEARER"
-    ? { mechanism, token: createTokenSource(sasl) }
+    ? { mechanism, token: createTokenSource("KAFKA_SASL_TOKEN_URL", sasl) }
     : { mechanism, username, password };
 }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { createTokenSource } from "../../lib/kafka/access-token.ts";
+import { createTokenSource } from "../../lib/runtime/access-token.ts";
 
 /** The token endpoint of an identity provider. */
 let answer: { status: number; body: object };
@@ -18,8 +18,7 @@ beforeEach(() => void requests.splice(0));
 afterAll(() => new Promise((resolve) => server.close(resolve)));
 
 const source = () =>
-  createTokenSource({
-    mechanism: "oauthbearer",
+  createTokenSource("KAFKA_SASL_TOKEN_URL", {
     username: "kafka:client",
     password: "p w",
     tokenUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`,

@@ -1,6 +1,6 @@
-import type { KafkaConfig } from "../runtime/config.ts";
+/** Where a client gets its tokens, its id and its secret. */
+type Client = { tokenUrl?: string; username: string; password: string };
 
-type Credentials = NonNullable<KafkaConfig["sasl"]>;
 type Answer = { access_token?: string; expires_in?: number };
 
 /** In ms: how long the token endpoint may take. */
@@ -9,11 +9,15 @@ const ANSWER_WITHIN = 3_000;
 const USED = 0.8;
 
 /**
- * Access tokens for Kafka (SASL OAUTHBEARER), from a token endpoint (OAuth 2.0 client credentials, RFC 6749, 4.4).
+ * Access tokens of a client (OAuth 2.0 client credentials, RFC 6749, 4.4).
  *
+ * @param name of the endpoint, for the error
  * @returns gets a token that has not expired; rejects if the endpoint does not give one
  */
-export function createTokenSource({ tokenUrl = "", username, password }: Credentials): () => Promise<string> {
+export function createTokenSource(
+  name: string,
+  { tokenUrl = "", username, password }: Client,
+): () => Promise<string> {
   let known: { token: string; until: number } | undefined;
   return async () => {
     if (known && performance.now() < known.until) return known.token;
@@ -26,7 +30,7 @@ export function createTokenSource({ tokenUrl = "", username, password }: Credent
     const { access_token: token, expires_in: seconds = 0 } = answer.ok
       ? ((await answer.json()) as Answer)
       : {};
-    if (!token) throw new Error(`KAFKA_SASL_TOKEN_URL gave no token: status ${answer.status}`);
+    if (!token) throw new Error(`${name} gave no token: status ${answer.status}`);
     known = { token, until: performance.now() + seconds * 1_000 * USED };
     return token;
   };

@@ -1,0 +1,97 @@
+import { type KeycloakAdmin, KeycloakUnavailable } from "../../lib/keycloak/admin.ts";
+import type { Person } from "../../lib/keycloak/person.ts";
+import { endNotFound, insertFound } from "./identities.hints.store.ts";
+import { DIFFERENCE_KINDS, type Difference, LISTED_MAX, type Report } from "./identities.mirror.contract.ts";
+import { differencesIn, mayDelete, newUserFor, seenOf, stepsFor } from "./identities.mirror.rules.ts";
+import {
+  type Compared,
+  countUsers,
+  databaseTime,
+  findDeleted,
+  findGone,
+  findKnown,
+  noteCompared,
+} from "./identities.mirror.store.ts";
+
+/** Compares all users with all people in Keycloak (contract 27). What differs becomes hints, which are then followed. */
+
+export type Comparison = {
+  /** Nothing changes but when users were last compared. */
+  dryRun: boolean;
+  /** How many users may be deleted, if it is not the limit of a sweep. */
+  mayDelete?: number;
+};
+
+/**
+ * Compares everybody. Users who are gone are a difference only if Keycloak listed all its people, and are deleted only
+ * if they are not more than may be.
+ * @throws KeycloakUnavailable, also if the list is empty or incomplete; DependencyUnavailable
+ */
+export async function compareAll(keycloak: KeycloakAdmin, comparison: Comparison): Promise<Report> {
+  const { dryRun } = comparison;
+  const since = await databaseTime();
+  const before = await keycloak.count();
+  const report = newReport();
+  for await (const page of keycloak.people()) {
+    const found = await comparePage(page.filter(({ isService }) => !isService));
+    if (!dryRun) await insertFound(found.map((one) => hintOf(one)));
+    add(report, page.length, found);
+  }
+  demandAll(report.people, before, await keycloak.count());
+  const gone = (await findGone(since)).map((one): Difference => ({ kind: "gone", ...one }));
+  const isRefused = gone.length > (comparison.mayDelete ?? mayDelete(await countUsers()));
+  if (isRefused) report.refused = gone.length;
+  add(report, 0, gone);
+  if (dryRun) return report;
+  await insertFound(gone.map((one) => hintOf(one, isRefused)));
+  await endNotFound(since);
+  return report;
+}
+
+/** People may come and go while they are listed; a list that is shorter than both counts was cut. */
+function demandAll(people: number, before: number, after: number): void {
+  if (people > 0 && people >= Math.min(before, after)) return;
+  throw new KeycloakUnavailable(`Keycloak listed ${people} people of ${after}: nobody is taken for gone`);
+}
+
+/** Compares some people, and notes those who do not differ. */
+async function comparePage(people: Person[]): Promise<Difference[]> {
+  const ids = people.map(({ id }) => id);
+  const known = await findKnown(ids);
+  const deleted = await findDeleted(ids.filter((id) => !known.has(id)));
+  const found: Difference[] = [];
+  const compared: Compared[] = [];
+  for (const person of people) {
+    const { id: keycloakId, emailVerified } = person;
+    const one = known.get(keycloakId);
+    if (!one && !deleted.has(keycloakId)) found.push({ kind: "missing", keycloakId, userId: null });
+    if (!one) continue;
+    const kinds = differencesIn(stepsFor(person, one.user, one.seen));
+    found.push(...kinds.map((kind) => ({ kind, keycloakId, userId: one.user.id })));
+    const seen = kinds.length === 0 ? seenOf(person) : undefined;
+    compared.push({ userId: one.user.id, emailVerified, seen });
+  }
+  await noteCompared(compared);
+  return found;
+}
+
+const hintOf = ({ kind, keycloakId }: Difference, isRefused = false) => ({
+  key: `sweep:${keycloakId}`,
+  kind: kind === "gone" ? ("deleted" as const) : ("changed" as const),
+  keycloakId,
+  difference: kind,
+  isRefused,
+});
+
+const newReport = (): Report => ({
+  people: 0,
+  differences: [],
+  counts: Object.fromEntries(DIFFERENCE_KINDS.map((kind) => [kind, 0])) as Report["counts"],
+  refused: 0,
+});
+
+function add(report: Report, people: number, found: Difference[]): void {
+  report.people += people;
+  report.differences.push(...found.slice(0, LISTED_MAX - report.differences.length));
+  for (const { kind } of found) report.counts[kind] += 1;
+}

@@ -1,0 +1,77 @@
+import { action } from "../../lib/contract/action.ts";
+import {
+  anyText,
+  count,
+  flag,
+  type Infer,
+  list,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  time,
+  withDefault,
+} from "../../lib/contract/fields.ts";
+
+/** How the service follows Keycloak (contract 27): for our own services and commands. */
+
+/** What a hint says of a person in Keycloak. */
+export const HINT_KINDS = ["changed", "deleted", "signed-in"] as const;
+
+/** A hint that a person may have changed in Keycloak. The person is read there before anything changes here. */
+export const hint = {
+  /** The identity of the event: each is one hint, whichever way it comes. */
+  key: anyText(),
+  kind: oneOf(HINT_KINDS),
+  keycloakId: anyText(),
+  /** The event's own id. */
+  eventId: optional(anyText()),
+  at: optional(time()),
+};
+export type Hint = Infer<ReturnType<typeof object<typeof hint>>>;
+
+export const HINT_OUTCOMES = ["applied", "duplicate"] as const;
+export type HintOutcome = (typeof HINT_OUTCOMES)[number];
+
+/**
+ * How a user differs from Keycloak: `missing` here, `gone` from Keycloak, or another name, e-mail or status.
+ */
+export const DIFFERENCE_KINDS = ["missing", "gone", "name", "email", "status"] as const;
+export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
+
+const difference = object({ kind: oneOf(DIFFERENCE_KINDS), keycloakId: anyText(), userId: nullable(anyText()) });
+export type Difference = Infer<typeof difference>;
+
+/** The maximum number of differences that a report lists. */
+export const LISTED_MAX = 1_000;
+
+const Report = object({
+  people: count(),
+  differences: list(difference),
+  counts: object(
+    Object.fromEntries(DIFFERENCE_KINDS.map((kind) => [kind, count()])) as Record<
+      DifferenceKind,
+      ReturnType<typeof count>
+    >,
+  ),
+  /** The number of users that are gone from Keycloak and stay, because they are more than one sweep may delete. */
+  refused: count(),
+});
+export type Report = Infer<typeof Report>;
+
+export const mirrorActions = {
+  receive: action({
+    access: "internal",
+    visibility: "public",
+    params: { hints: list(object(hint)) },
+    result: list(oneOf(HINT_OUTCOMES)),
+    summary: "Note that people may have changed in Keycloak",
+  }),
+  sync: action({
+    access: "admin-only",
+    visibility: "public",
+    params: { dryRun: withDefault(flag(), false), mayDelete: optional(count()) },
+    result: Report,
+    summary: "Compare all users with Keycloak, and make them as they are there",
+  }),
+};

@@ -1,0 +1,65 @@
+import type { Service } from "moleculer";
+import pLimit from "p-limit";
+import { type KeycloakAdmin, KeycloakUnavailable } from "../../lib/keycloak/admin.ts";
+import { claimHints, type DueHint, type Settled, settleHints } from "./identities.hints.store.ts";
+import { tryAgainAfter } from "./identities.mirror.rules.ts";
+import { mirrorPerson, type Rest } from "./identities.person.ts";
+
+/** Follows the hints that are due (contract 27). */
+
+export type Runner = Pick<Service, "broker" | "logger">;
+
+/** The hints of one round, and how many people are read at once. */
+const ROUND = 200;
+const AT_ONCE = 4;
+/** In ms. Claimed hints are due again after the lease, and sooner if they could not be followed now. */
+const LEASE = 300_000;
+const NOT_NOW = 5_000;
+/** After so many people in a row whom Keycloak does not tell, the others of the round wait too. */
+const PATIENCE = 3;
+/** In ms. What our contract refuses stays refused until Keycloak changes it, which makes a hint of its own. */
+const REFUSED = 3_600_000;
+
+/**
+ * Follows all hints that are due. A person who cannot be mirrored is tried again later, and stops no other.
+ * @returns whether Keycloak answered
+ * @throws DependencyUnavailable
+ */
+export async function mirrorDue(
+  runner: Runner,
+  keycloak: KeycloakAdmin,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  for (let due = await claimHints(ROUND, LEASE); due.length > 0; due = await claimHints(ROUND, LEASE)) {
+    const isThere = await mirrorRound(runner, keycloak, due);
+    if (!isThere || signal?.aborted) return isThere;
+  }
+  return true;
+}
+
+async function mirrorRound(runner: Runner, keycloak: KeycloakAdmin, due: DueHint[]): Promise<boolean> {
+  let failures = 0;
+  const mirror = async (hints: DueHint[]): Promise<Settled[]> => {
+    const notNow = hints.map((hint) => ({ hint, tryAgainInMs: NOT_NOW }));
+    if (failures >= PATIENCE) return notNow;
+    try {
+      const rest = await mirrorPerson(runner.broker, keycloak, hints);
+      failures = 0;
+      return hints.map((hint) => settlementOf(hint, rest));
+    } catch (error) {
+      if (error instanceof KeycloakUnavailable) failures += 1;
+      runner.logger.warn({ action: "identity_mirror" }, (error as Error).message);
+      return notNow;
+    }
+  };
+  const limit = pLimit(AT_ONCE);
+  const people = Map.groupBy(due, ({ keycloakId }) => keycloakId);
+  const settled = await Promise.all([...people.values()].map((hints) => limit(mirror, hints)));
+  await settleHints(settled.flat());
+  return failures < PATIENCE;
+}
+
+function settlementOf(hint: DueHint, { difference, mayEnd }: Rest): Settled {
+  if (!difference) return { hint };
+  return { hint, difference, tryAgainInMs: mayEnd ? tryAgainAfter(hint.attempts) : REFUSED };
+}

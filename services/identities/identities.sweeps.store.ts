@@ -1,0 +1,70 @@
+import { query } from "../../models/database.ts";
+
+/** When Keycloak is swept, by one node at a time (contract 27). */
+
+/** `events` reads what Keycloak reported since the last sweep; `full` compares everybody. */
+export type SweepKind = "events" | "full";
+
+const CLAIM = {
+  name: "claim-sweep",
+  text: `
+    INSERT INTO identity_sweeps (kind, next_at) VALUES ($1, now() + $2 * interval '1 ms')
+    ON CONFLICT (kind) DO UPDATE SET next_at = excluded.next_at WHERE identity_sweeps.next_at <= now()
+    RETURNING read_until AS "readUntil"`,
+};
+
+/**
+ * Claims a sweep that is due. No other node claims it within `leaseMs`; after that it is due again, in case this node
+ * dies.
+ * @returns undefined if it is not due, or another node does it; `readUntil` is the time of the newest event that was
+ *   read, by Keycloak's clock
+ * @throws DependencyUnavailable
+ */
+export async function claimSweep(
+  kind: SweepKind,
+  leaseMs: number,
+): Promise<{ readUntil: Date | null } | undefined> {
+  const [claimed] = await query<{ readUntil: Date | null }>(CLAIM, [kind, leaseMs]);
+  return claimed;
+}
+
+const END = {
+  name: "end-sweep",
+  text: `
+    INSERT INTO identity_sweeps (kind, next_at, swept_at, read_until)
+    VALUES ($1, now() + $2 * interval '1 ms', now(), $3)
+    ON CONFLICT (kind) DO UPDATE SET
+      next_at = excluded.next_at, swept_at = excluded.swept_at,
+      read_until = greatest(excluded.read_until, identity_sweeps.read_until)`,
+};
+
+/** Records a sweep that is complete, and when the next one is due. @throws DependencyUnavailable */
+export const endSweep = (kind: SweepKind, nextInMs: number, readUntil?: Date) =>
+  query(END, [kind, nextInMs, readUntil]);
+
+const POSTPONE = {
+  name: "postpone-sweep",
+  text: "UPDATE identity_sweeps SET next_at = now() + $2 * interval '1 ms' WHERE kind = $1",
+};
+
+/** Makes a sweep that failed due again: it begins where the last one did. @throws DependencyUnavailable */
+export const postponeSweep = (kind: SweepKind, ms: number) => query(POSTPONE, [kind, ms]);
+
+const LAG = {
+  name: "identity-lag",
+  text: `
+    SELECT extract(epoch FROM now() - least(
+      (SELECT swept_at FROM identity_sweeps WHERE kind = 'events'),
+      (SELECT min(received_at) FROM identity_hints WHERE due_at <= now() AND difference IS NULL)
+    ))::float8 AS lag`,
+};
+
+/**
+ * @returns for how many seconds a change in Keycloak may have waited by now: since the last sweep, or since the oldest
+ *   hint that waits; NaN if there was no sweep yet
+ * @throws DependencyUnavailable
+ */
+export async function syncLag(): Promise<number> {
+  const [row] = await query<{ lag: number | null }>(LAG, []);
+  return row?.lag ?? Number.NaN;
+}
