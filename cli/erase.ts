@@ -1,7 +1,7 @@
 import { call } from "../lib/contract/call.ts";
 import { openAdmin } from "../lib/kafka/admin.ts";
 import { config, type KafkaConfig } from "../lib/runtime/config.ts";
-import { TOPICS } from "../services/contracts.ts";
+import { allTopics } from "../services/contracts.ts";
 import type { Inventory } from "../services/users/users.contract.ts";
 import { asOperator } from "./operator.ts";
 
@@ -43,7 +43,7 @@ async function topicLines(kafka: KafkaConfig | undefined): Promise<string[]> {
   if (!kafka) return ["Kafka: none"];
   const admin = openAdmin(kafka, console.error);
   try {
-    const kept = await admin.retention(TOPICS);
+    const kept = await admin.retention(allTopics(config.keycloakTopics));
     return kept.map(
       ({ topic, ms }) => `Kafka topic ${topic}: ${ms < 0 ? "for ever" : `${ms / 3_600_000} hours`}`,
     );

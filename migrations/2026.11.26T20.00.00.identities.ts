@@ -43,6 +43,7 @@ export const up: Migration = async ({ context: { sql } }) => {
       swept_at TIMESTAMPTZ(3),
       read_until TIMESTAMPTZ(3)
     )`);
+  await sql("INSERT INTO identity_sweeps (kind, next_at) VALUES ('events', now()), ('full', now())");
   await sql("ALTER TABLE erasures ADD COLUMN keycloak_digest BYTEA");
   await sql("CREATE INDEX idx_erasures_keycloak_digest ON erasures (keycloak_digest)");
 };

@@ -4,7 +4,7 @@ import { deadLetterTopic, USER_EVENTS } from "../lib/contract/events.ts";
 import * as avatars from "./avatars/avatars.contract.ts";
 import type * as database from "./database/database.contract.ts";
 import * as identities from "./identities/identities.contract.ts";
-import { CONSUMED_TOPICS } from "./ingest/ingest.contract.ts";
+import { consumedTopics } from "./ingest/ingest.contract.ts";
 import * as stats from "./stats/stats.contract.ts";
 import * as users from "./users/users.contract.ts";
 
@@ -26,6 +26,9 @@ type Internal =
   | "users.receive"
   | "users.signUp"
   | "users.findPerson"
+  | "users.follow"
+  | "identities.receive"
+  | "identities.sync"
   | "database.health";
 export type InternalActions = Pick<AllActions, Internal>;
 /** The actions that other services and the REPL call (contract 12). */
@@ -69,5 +72,8 @@ export type Envelope<Type extends keyof Events = keyof Events> = {
   metadata: { service: "user-service"; version: string; correlationId: string; causationId?: string };
 };
 
-/** All topics that are used. */
-export const TOPICS = [USER_EVENTS, ...CONSUMED_TOPICS.flatMap((topic) => [topic, deadLetterTopic(topic)])];
+/** All topics that are used, with the configured ones of Keycloak's events. */
+export const allTopics = (keycloakTopics: string[]): string[] => [
+  USER_EVENTS,
+  ...consumedTopics(keycloakTopics).flatMap((topic) => [topic, deadLetterTopic(topic)]),
+];

@@ -93,6 +93,10 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     eraseAfterDays: values.ERASE_AFTER_DAYS,
     /** The services that must answer an erasure. */
     erasureParties: values.ERASURE_PARTIES,
+    /** The topics with Keycloak's events. */
+    keycloakTopics: values.KEYCLOAK_EVENTS_TOPICS,
+    /** Not set: nothing is read back from Keycloak, and users are not made as they are there. */
+    keycloak: values.KEYCLOAK_ADMIN_CLIENT_ID && readKeycloak(values, values.KEYCLOAK_ADMIN_CLIENT_ID),
   });
 }
 
@@ -182,6 +186,27 @@ function readKafka(values: Values, brokers: string[]) {
 
 function readKafkaTls({ KAFKA_SSL_CA: ca, KAFKA_SSL_CERT: cert, KAFKA_SSL_KEY: key }: Values) {
   return Object.freeze({ ca, cert, key });
+}
+
+/** A client of the realm that issues the tokens, with the right to read its users and events. */
+export type KeycloakConfig = ReturnType<typeof readKeycloak>;
+
+function readKeycloak(values: Values, clientId: string) {
+  const name = values.AUTH_JWKS_URL ? "AUTH_JWKS_URL" : "AUTH_ISSUER"; // the address that the service can reach
+  demand(values, "KEYCLOAK_ADMIN_CLIENT_ID is", "KEYCLOAK_ADMIN_CLIENT_SECRET", name);
+  const [, url, realm] = /^(.+)\/realms\/([^/]+)/.exec(values[name] ?? "") ?? [];
+  if (url === undefined || realm === undefined)
+    throw new ConfigError(
+      `${name}: is of no Keycloak realm, although KEYCLOAK_ADMIN_CLIENT_ID is set; allowed: an address with /realms/NAME`,
+    );
+  return Object.freeze({
+    url,
+    realm,
+    clientId,
+    clientSecret: values.KEYCLOAK_ADMIN_CLIENT_SECRET ?? "",
+    /** In ms: how often the events since the last time are read. */
+    syncMs: 1000 * values.IDENTITY_SYNC_SECONDS,
+  });
 }
 
 /** Returns what `read` returns. If the environment is invalid, the process prints one line and exits. */

@@ -103,6 +103,13 @@ export const VARIABLES = {
   RESTORE_WITHIN_DAYS: integer(30, 0, 36_500),
   ERASE_AFTER_DAYS: integer(30, 0, 36_500),
   ERASURE_PARTIES: listOf(text(undefined, { pattern: /^.{1,100}$/, allowed: "names of services" }), []),
+  KEYCLOAK_EVENTS_TOPICS: listOf(
+    text(undefined, { pattern: /^[\w.-]{1,245}$/, allowed: "names of topics" }), // the name of its dead-letter topic is longer
+    [],
+  ),
+  KEYCLOAK_ADMIN_CLIENT_ID: text(),
+  KEYCLOAK_ADMIN_CLIENT_SECRET: secret(),
+  IDENTITY_SYNC_SECONDS: integer(60, 1, 86_400),
 };
 
 type Variables = typeof VARIABLES;

@@ -1,8 +1,8 @@
 import { type KeycloakAdmin, KeycloakUnavailable } from "../../lib/keycloak/admin.ts";
 import type { Person } from "../../lib/keycloak/person.ts";
 import { endNotFound, insertFound } from "./identities.hints.store.ts";
-import { DIFFERENCE_KINDS, type Difference, LISTED_MAX, type Report } from "./identities.mirror.contract.ts";
-import { differencesIn, mayDelete, newUserFor, seenOf, stepsFor } from "./identities.mirror.rules.ts";
+import { type Difference, LISTED_MAX, type Report } from "./identities.mirror.contract.ts";
+import { differencesIn, mayDelete, seenOf, stepsFor } from "./identities.mirror.rules.ts";
 import {
   type Compared,
   countUsers,
@@ -86,7 +86,7 @@ const hintOf = ({ kind, keycloakId }: Difference, isRefused = false) => ({
 const newReport = (): Report => ({
   people: 0,
   differences: [],
-  counts: Object.fromEntries(DIFFERENCE_KINDS.map((kind) => [kind, 0])) as Report["counts"],
+  counts: { missing: 0, gone: 0, name: 0, email: 0, status: 0 },
   refused: 0,
 });
 

@@ -12,6 +12,9 @@ import {
   time,
 } from "../../lib/contract/fields.ts";
 import { ADA, id, keycloakId } from "../users/users.fields.ts";
+import { mirrorActions } from "./identities.mirror.contract.ts";
+
+export * from "./identities.mirror.contract.ts";
 
 /** The status of users, and what is known of them from Keycloak (contract 27). */
 
@@ -82,6 +85,7 @@ export const actions = {
     summary: "End the suspension of a user",
     example: { params: ada, result: active },
   }),
+  ...mirrorActions,
 };
 
 export const events = {

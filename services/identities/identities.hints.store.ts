@@ -1,7 +1,6 @@
-import { countRows } from "../../models/count-rows.ts";
 import { query } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
-import type { DifferenceKind, Hint } from "./identities.mirror.contract.ts";
+import type { Counts, DifferenceKind, Hint } from "./identities.mirror.contract.ts";
 
 /** The hints that people may have changed in Keycloak: a queue that survives crashes (contract 27). */
 
@@ -24,7 +23,7 @@ const INSERT_NEW = {
   text: `${INSERT} ON CONFLICT (key) DO NOTHING RETURNING key`,
 };
 
-/** A sweep finds a person anew each time. */
+/** A sweep finds a person again each time. */
 const INSERT_FOUND = {
   name: "insert-found-hints",
   text: `${INSERT}
@@ -89,18 +88,20 @@ export type DueHint = {
 const CLAIM = {
   name: "claim-hints",
   text: `
-    UPDATE identity_hints AS hint SET due_at = now() + $2 * interval '1 ms'
-    FROM (
+    WITH due AS (
       SELECT key FROM identity_hints WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
-    ) AS due
-    WHERE hint.key = due.key
-    RETURNING hint.key, keycloak_id AS "keycloakId", event_id AS "eventId", is_deletion AS "isDeletion",
-      signed_in_at AS "signedInAt", attempts`,
+    ), claimed AS (
+      UPDATE identity_hints AS hint SET due_at = now() + $2 * interval '1 ms'
+      FROM due WHERE hint.key = due.key RETURNING hint.*
+    )
+    SELECT key, keycloak_id AS "keycloakId", event_id AS "eventId", is_deletion AS "isDeletion",
+      signed_in_at AS "signedInAt", attempts
+    FROM claimed ORDER BY received_at`,
 };
 
 /**
- * Claims due hints, oldest first. No other node claims them within `leaseMs`; after that they are due again, in case
- * this node dies.
+ * Claims due hints and returns them, oldest first. No other node claims them within `leaseMs`; after that they are due
+ * again, in case this node dies.
  * @throws DependencyUnavailable
  */
 export const claimHints = (limit: number, leaseMs: number): Promise<DueHint[]> =>
@@ -116,18 +117,30 @@ const SETTLE = {
       due_at = CASE WHEN try_in IS NULL THEN again_at ELSE now() + try_in * interval '1 ms' END,
       again_at = CASE WHEN try_in IS NULL THEN NULL ELSE again_at END,
       attempts = CASE WHEN try_in IS NULL THEN 0 ELSE attempts + 1 END,
-      difference = coalesce(settled.difference, CASE WHEN try_in IS NULL THEN NULL ELSE hint.difference END)
+      difference = CASE WHEN try_in IS NULL THEN NULL ELSE coalesce(settled.difference, hint.difference) END
     FROM unnest($1::text[], $2::text[], $3::float8[]) AS settled (key, difference, try_in)
     WHERE hint.key = settled.key`,
 };
+const END_DIFFERENCES = {
+  name: "end-differences",
+  text: `
+    UPDATE identity_hints SET due_at = NULL, difference = NULL
+    WHERE keycloak_id = ANY($1) AND difference IS NOT NULL AND due_at IS NOT NULL`,
+};
 
-/** Records what became of hints. One that was followed is due once more if it is to be read again. */
+/**
+ * Records what became of hints. One that was followed is due once more if it is to be read again, and ends the
+ * differences that older hints of the person have left.
+ * @throws DependencyUnavailable
+ */
 export async function settleHints(settled: Settled[]): Promise<void> {
   await query(SETTLE, [
     settled.map(({ hint }) => hint.key),
     settled.map(({ difference }) => difference ?? null),
     settled.map(({ tryAgainInMs }) => tryAgainInMs ?? null),
   ]);
+  const followed = settled.filter(({ tryAgainInMs }) => tryAgainInMs === undefined);
+  if (followed.length > 0) await query(END_DIFFERENCES, [followed.map(({ hint }) => hint.keycloakId)]);
 }
 
 /** Ends the hints of earlier sweeps that a sweep of everybody did not find again. @throws DependencyUnavailable */
@@ -146,17 +159,16 @@ export const endNotFound = (since: Date) =>
 export const purgeHints = (limits?: PurgeLimits): Promise<void> =>
   purge("identity_hints", "due_at IS NULL AND received_at < now() - interval '30 days'", limits);
 
-/** How many people differ from Keycloak, by kind. */
-export const countDifferences = (): Promise<{ kind: DifferenceKind; people: number }[]> =>
-  query(
-    {
-      name: "count-differences",
-      text: `
-        SELECT difference AS kind, count(DISTINCT keycloak_id)::float8 AS people FROM identity_hints
-        WHERE due_at IS NOT NULL AND difference IS NOT NULL GROUP BY difference`,
-    },
-    [],
-  );
+const COUNT_DIFFERENCES = {
+  name: "count-differences",
+  text: `
+    SELECT difference AS kind, count(DISTINCT keycloak_id)::float8 AS people FROM identity_hints
+    WHERE due_at IS NOT NULL AND difference IS NOT NULL GROUP BY difference`,
+};
 
-/** How many hints wait, up to 100,000. */
-export const countDue = (): Promise<number> => countRows("count-due", "identity_hints WHERE due_at <= now()");
+/** How many people are known to differ from Keycloak, by kind. @throws DependencyUnavailable */
+export async function countDifferences(): Promise<Counts> {
+  const counted = await query<{ kind: DifferenceKind; people: number }>(COUNT_DIFFERENCES, []);
+  const known = Object.fromEntries(counted.map(({ kind, people }) => [kind, people]));
+  return { missing: 0, gone: 0, name: 0, email: 0, status: 0, ...known };
+}

@@ -36,26 +36,31 @@ export type HintOutcome = (typeof HINT_OUTCOMES)[number];
 /**
  * How a user differs from Keycloak: `missing` here, `gone` from Keycloak, or another name, e-mail or status.
  */
-export const DIFFERENCE_KINDS = ["missing", "gone", "name", "email", "status"] as const;
+const DIFFERENCE_KINDS = ["missing", "gone", "name", "email", "status"] as const;
 export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
 
-const difference = object({ kind: oneOf(DIFFERENCE_KINDS), keycloakId: anyText(), userId: nullable(anyText()) });
+const difference = object({
+  kind: oneOf(DIFFERENCE_KINDS),
+  keycloakId: anyText(),
+  userId: nullable(anyText()),
+});
 export type Difference = Infer<typeof difference>;
 
 /** The maximum number of differences that a report lists. */
 export const LISTED_MAX = 1_000;
 
+const counts = object({ missing: count(), gone: count(), name: count(), email: count(), status: count() });
+export type Counts = Infer<typeof counts>;
+
+/** What a comparison of everybody found. */
 const Report = object({
   people: count(),
   differences: list(difference),
-  counts: object(
-    Object.fromEntries(DIFFERENCE_KINDS.map((kind) => [kind, count()])) as Record<
-      DifferenceKind,
-      ReturnType<typeof count>
-    >,
-  ),
+  counts,
   /** The number of users that are gone from Keycloak and stay, because they are more than one sweep may delete. */
   refused: count(),
+  /** What was left after the differences were followed. */
+  left: optional(counts),
 });
 export type Report = Infer<typeof Report>;
 

@@ -3,8 +3,10 @@ import { email } from "../../lib/contract/fields.ts";
 import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import type { Person } from "../../lib/keycloak/person.ts";
+import { backoffDelay } from "../../lib/runtime/tasks.ts";
 import type { UserRow } from "../../models/user.ts";
 import { profile } from "../users/users.contract.ts";
+import { fullNameOf } from "../users/users.names.contract.ts";
 import type { DifferenceKind } from "./identities.mirror.contract.ts";
 
 /** Decides what of Keycloak is applied to a user: pure (contract 27). */
@@ -71,9 +73,13 @@ export const seenAfter = (person: Person, { refused }: Steps, seen: Seen | undef
 export function newUserFor(person: Person) {
   const { id, email } = person;
   if (email === null || !isEmail(email)) return undefined;
-  const names = [nameOf(person), person.username, email.slice(0, 100)];
-  const fullName = names.find((name) => name !== null && isName(name));
-  return fullName === undefined ? undefined : { keycloakId: id, email, profile: { fullName } };
+  const fullName = fullNameOf({
+    first: person.firstName,
+    last: person.lastName,
+    username: person.username,
+    email,
+  });
+  return { keycloakId: id, email, profile: { fullName } };
 }
 
 /** How many users one sweep may delete: 10, or 1 % of all users. */
@@ -89,5 +95,11 @@ export function nextNight(now: Date): Date {
   return new Date(night > now.getTime() ? night : night + DAY);
 }
 
-/** In ms. A hint that could not be followed is tried again after 2 s, then ever later, at last hourly. */
-export const tryAgainAfter = (attempts: number): number => Math.min(2_000 * 2 ** Math.min(attempts, 20), 3_600_000);
+/** In ms. What another user's change can end is tried again after 2 s, then ever later, at last every minute. */
+const TRY_AGAIN = { first: 2_000, last: 60_000 };
+/** In ms. What our contract refuses stays refused until Keycloak changes it, which makes a hint of its own. */
+const REFUSED = 3_600_000;
+
+/** In how many ms a person who still differs is read again. */
+export const tryAgainIn = (mayEnd: boolean, attempts: number): number =>
+  mayEnd ? backoffDelay(TRY_AGAIN, attempts) : REFUSED;

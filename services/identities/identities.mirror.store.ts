@@ -110,6 +110,9 @@ export async function countUsers(): Promise<number> {
 
 /** The time of the database, by which sweeps are dated. @throws DependencyUnavailable */
 export async function databaseTime(): Promise<Date> {
-  const [row] = await query<{ now: Date }>({ name: "database-time", text: "SELECT now()::timestamptz(3) AS now" }, []);
+  const [row] = await query<{ now: Date }>(
+    { name: "database-time", text: "SELECT now()::timestamptz(3) AS now" },
+    [],
+  );
   return row?.now ?? new Date();
 }

@@ -2,7 +2,7 @@ import type { Service } from "moleculer";
 import pLimit from "p-limit";
 import { type KeycloakAdmin, KeycloakUnavailable } from "../../lib/keycloak/admin.ts";
 import { claimHints, type DueHint, type Settled, settleHints } from "./identities.hints.store.ts";
-import { tryAgainAfter } from "./identities.mirror.rules.ts";
+import { tryAgainIn } from "./identities.mirror.rules.ts";
 import { mirrorPerson, type Rest } from "./identities.person.ts";
 
 /** Follows the hints that are due (contract 27). */
@@ -15,10 +15,8 @@ const AT_ONCE = 4;
 /** In ms. Claimed hints are due again after the lease, and sooner if they could not be followed now. */
 const LEASE = 300_000;
 const NOT_NOW = 5_000;
-/** After so many people in a row whom Keycloak does not tell, the others of the round wait too. */
+/** After so many people in a row whom Keycloak does not return, the others of the round wait too. */
 const PATIENCE = 3;
-/** In ms. What our contract refuses stays refused until Keycloak changes it, which makes a hint of its own. */
-const REFUSED = 3_600_000;
 
 /**
  * Follows all hints that are due. A person who cannot be mirrored is tried again later, and stops no other.
@@ -59,7 +57,5 @@ async function mirrorRound(runner: Runner, keycloak: KeycloakAdmin, due: DueHint
   return failures < PATIENCE;
 }
 
-function settlementOf(hint: DueHint, { difference, mayEnd }: Rest): Settled {
-  if (!difference) return { hint };
-  return { hint, difference, tryAgainInMs: mayEnd ? tryAgainAfter(hint.attempts) : REFUSED };
-}
+const settlementOf = (hint: DueHint, { difference, mayEnd = false }: Rest): Settled =>
+  difference ? { hint, difference, tryAgainInMs: tryAgainIn(mayEnd, hint.attempts) } : { hint };

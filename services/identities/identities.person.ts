@@ -72,7 +72,8 @@ async function follow(
   const { id } = user;
   const steps = stepsFor(person, user, seen);
   const hasEmail = await applyProfile(broker, user.version, { id, ...steps }, meta);
-  if (steps.status === "suspended") await call(broker, "identities.suspend", { id, reason: DISABLED }, { meta });
+  if (steps.status === "suspended")
+    await call(broker, "identities.suspend", { id, reason: DISABLED }, { meta });
   if (steps.status === "active") await call(broker, "identities.activate", { id }, { meta });
   const signedInAt = hints.map((hint) => hint.signedInAt).findLast((at) => at !== null);
   const { emailVerified } = person;

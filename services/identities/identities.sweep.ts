@@ -55,11 +55,7 @@ export async function sweepEvents(logger: Logger, keycloak: KeycloakAdmin, every
 }
 
 /** Stores the events as hints. @returns the time of the newest one */
-async function noteEvents(
-  logger: Logger,
-  keycloak: KeycloakAdmin,
-  since: number,
-): Promise<Date | undefined> {
+async function noteEvents(logger: Logger, keycloak: KeycloakAdmin, since: number): Promise<Date | undefined> {
   const deletions: Hint[] = [];
   let newest = 0;
   for await (const page of keycloak.events(since)) {

@@ -8,9 +8,8 @@ export type SweepKind = "events" | "full";
 const CLAIM = {
   name: "claim-sweep",
   text: `
-    INSERT INTO identity_sweeps (kind, next_at) VALUES ($1, now() + $2 * interval '1 ms')
-    ON CONFLICT (kind) DO UPDATE SET next_at = excluded.next_at WHERE identity_sweeps.next_at <= now()
-    RETURNING read_until AS "readUntil"`,
+    UPDATE identity_sweeps SET next_at = now() + $2 * interval '1 ms'
+    WHERE kind = $1 AND next_at <= now() RETURNING read_until AS "readUntil"`,
 };
 
 /**
@@ -31,11 +30,9 @@ export async function claimSweep(
 const END = {
   name: "end-sweep",
   text: `
-    INSERT INTO identity_sweeps (kind, next_at, swept_at, read_until)
-    VALUES ($1, now() + $2 * interval '1 ms', now(), $3)
-    ON CONFLICT (kind) DO UPDATE SET
-      next_at = excluded.next_at, swept_at = excluded.swept_at,
-      read_until = greatest(excluded.read_until, identity_sweeps.read_until)`,
+    UPDATE identity_sweeps
+    SET next_at = now() + $2 * interval '1 ms', swept_at = now(), read_until = greatest($3, read_until)
+    WHERE kind = $1`,
 };
 
 /** Records a sweep that is complete, and when the next one is due. @throws DependencyUnavailable */

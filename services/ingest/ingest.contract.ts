@@ -82,6 +82,11 @@ export type ConsumedEventType = keyof typeof CONSUMED;
 
 export const CONSUMED_TOPICS = [...new Set(Object.values(CONSUMED).map(({ topic }) => topic))];
 
+/** All topics that are consumed: these, and the configured ones with Keycloak's events (contract 27). */
+export const consumedTopics = (keycloakTopics: string[]): string[] => [
+  ...new Set([...CONSUMED_TOPICS, ...keycloakTopics]),
+];
+
 /**
  * The answer of another service to `user.erased` (contract 25): on any consumed topic, for a user who is deleted, and
  * without an effect on counters. So it is not in CONSUMED.

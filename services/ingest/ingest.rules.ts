@@ -6,6 +6,8 @@ import { toParams } from "../../lib/contract/params.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { MAX_VALUE } from "../../lib/kafka/cut-records.ts";
+import { readKeycloakEvent } from "../../lib/keycloak/event.ts";
+import type { Hint } from "../identities/identities.contract.ts";
 import type { CountedEvent } from "../stats/stats.contract.ts";
 import type { Receipt } from "../users/users.contract.ts";
 import type { DeadLetterCode } from "./dead-letter.ts";
@@ -16,6 +18,7 @@ import { CONSUMED_BY_TYPE, RECEIPT } from "./ingest.contract.ts";
 export type Reading =
   | { kind: "event"; event: CountedEvent }
   | { kind: "receipt"; receipt: Receipt }
+  | { kind: "hint"; hint: Hint }
   | { kind: "skip" }
   | { kind: "dead"; code: DeadLetterCode; message: string };
 
@@ -39,8 +42,9 @@ const dead = (message: string, code: DeadLetterCode = "VALIDATION_ERROR"): Readi
 /**
  * Reads a message of a topic. A null value is a tombstone.
  * @param value JSON in UTF-8, with or without a byte order mark
+ * @param keycloakTopics the topics with Keycloak's events
  */
-export function readMessage(topic: string, value: Buffer | null): Reading {
+export function readMessage(topic: string, value: Buffer | null, keycloakTopics: string[] = []): Reading {
   if (value === null) return skip;
   if (value.length > MAX_VALUE) return dead("The message is larger than 1 MiB");
   if (!isUtf8(value)) return dead("The message is not valid UTF-8", "INVALID_JSON");
@@ -50,7 +54,13 @@ export function readMessage(topic: string, value: Buffer | null): Reading {
   } catch {
     return dead("The message is not JSON", "INVALID_JSON");
   }
-  return readEvent(topic, envelope);
+  return keycloakTopics.includes(topic) ? readHint(envelope) : readEvent(topic, envelope);
+}
+
+/** An event of Keycloak is a hint that a user may have changed there (contract 27). */
+function readHint(envelope: unknown): Reading {
+  const read = readKeycloakEvent(envelope);
+  return read.kind === "dead" ? dead(read.message) : read;
 }
 
 type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;

@@ -9,7 +9,7 @@ import { traceparentOf } from "../../lib/tracing/trace-context.ts";
 import { fillUuids } from "./dead-letter.fill.ts";
 import { countDeadLetters } from "./dead-letter.store.ts";
 import type { Message } from "./dead-letter.ts";
-import { CONSUMED_BY_TYPE, CONSUMED_TOPICS, RECEIPT } from "./ingest.contract.ts";
+import { CONSUMED_BY_TYPE, consumedTopics, RECEIPT } from "./ingest.contract.ts";
 import { nativeMessage } from "./ingest.rules.ts";
 import { ingest } from "./ingest.ts";
 import { retryWaiting } from "./retry.ts";
@@ -30,6 +30,8 @@ const consumerLag = new Gauge({
   labelNames: ["topic", "partition"],
   registers: [registry],
 });
+
+const TOPICS = consumedTopics(config.keycloakTopics);
 
 /** In ms. */
 const EVERY = { retry: 500, lag: 5_000, fill: 3_600_000 };
@@ -68,13 +70,13 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     },
 
     async consume({ admin, consumer }) {
-      await admin.create(CONSUMED_TOPICS);
-      await consumer.consume(CONSUMED_TOPICS, (messages: Message[]) => this.take(messages));
+      await admin.create(TOPICS);
+      await consumer.consume(TOPICS, (messages: Message[]) => this.take(messages));
     },
 
     async observeLag(admin) {
       // no figure is better than an outdated one
-      const lag = await admin.lag(CONSUMED_TOPICS).finally(() => consumerLag.reset());
+      const lag = await admin.lag(TOPICS).finally(() => consumerLag.reset());
       for (const { topic, partition, records } of lag) consumerLag.set({ topic, partition }, records);
     },
   },
@@ -96,7 +98,7 @@ const IngestService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     if (!this.kafka) return;
     const { kafka } = this;
     void retryUntilDone(() => this.consume(kafka), { backoff: CONNECT_BACKOFF, signal, onError });
-    const createTopics = () => kafka.admin.create(CONSUMED_TOPICS);
+    const createTopics = () => kafka.admin.create(TOPICS);
     void repeat(createTopics, { everyMs: CREATE_TOPICS_EVERY, signal, onError });
     void repeat(() => this.observeLag(kafka.admin), { everyMs: EVERY.lag, signal, onError: () => {} });
   },

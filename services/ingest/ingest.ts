@@ -1,10 +1,12 @@
 import type { Service, Span } from "moleculer";
+import { config } from "../../lib/runtime/config.ts";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import { startSpanBelow } from "../../lib/tracing/spans.ts";
 import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";
 import type { Receipt } from "../users/users.contract.ts";
 import { countEvents } from "./count.ts";
 import { type DeadLetterCode, givenUp, type Message, waiting } from "./dead-letter.ts";
+import { passHints } from "./hints.ts";
 import { type Reading, readMessage } from "./ingest.rules.ts";
 import { keepDeadLetters } from "./ingest.store.ts";
 import { inParts, isNotNow, isolate } from "./isolate.ts";
@@ -69,7 +71,10 @@ async function ingestBatch(
   messages: Message[],
   parentSpan?: ParentSpan,
 ): Promise<void> {
-  const read = messages.map((message) => ({ message, reading: readMessage(message.topic, message.value) }));
+  const read = messages.map((message) => ({
+    message,
+    reading: readMessage(message.topic, message.value, config.keycloakTopics),
+  }));
   const events = read
     .filter((one): one is WithReading<"event"> => one.reading.kind === "event")
     .map(({ message, reading }) => ({
@@ -82,8 +87,12 @@ async function ingestBatch(
   const receipts = read
     .filter((one): one is WithReading<"receipt"> => one.reading.kind === "receipt")
     .map(({ message, reading }) => ({ message, topic: message.topic, receipt: reading.receipt }));
+  const hints = read
+    .filter((one): one is WithReading<"hint"> => one.reading.kind === "hint")
+    .map(({ message, reading }) => ({ topic: message.topic, hint: reading.hint }));
   const skipped = read.filter(({ reading }) => reading.kind === "skip");
 
+  await passHints(broker, hints);
   const received = await recordReceipts(broker, receipts);
   const rejected = received.filter(({ outcome }) => outcome === "unknown-erasure");
   const dead = [...unreadable, ...rejected.map(({ item }) => ofNoErasure(item))];

@@ -1,8 +1,10 @@
 import type { Service } from "moleculer";
+import { config } from "../../lib/runtime/config.ts";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import type { Outcome } from "../stats/stats.contract.ts";
 import { countEvents } from "./count.ts";
 import { type DeadLetterCode, storable } from "./dead-letter.ts";
+import { passHints } from "./hints.ts";
 import { type Reading, readMessage } from "./ingest.rules.ts";
 import {
   claimDue,
@@ -69,8 +71,10 @@ async function retryTogether({ broker, logger }: Runner, letters: DueLetter[]): 
   const read = letters.map((letter) => ({ letter, topic: letter.topic, ...readAgain(letter) }));
   const events = read.filter((one) => one.kind === "event");
   const receipts = read.filter((one) => one.kind === "receipt");
+  const hints = read.filter((one) => one.kind === "hint");
   const unreadable = read.filter(({ kind }) => kind === "dead" || kind === "skip");
   const counted = await countEvents(broker, events);
+  await passHints(broker, hints);
   const received = await recordReceipts(broker, receipts);
   const unknown = received.filter(({ outcome }) => outcome === "unknown-erasure").map(({ item }) => item);
   const recorded = received.filter(({ outcome }) => outcome !== "unknown-erasure").map(({ item }) => item);
@@ -78,7 +82,7 @@ async function retryTogether({ broker, logger }: Runner, letters: DueLetter[]): 
     ...[...unreadable, ...unknown].map(
       ({ letter }): Settlement => ({ letter, next: "give-up", code: letter.code }),
     ),
-    ...recorded.map(({ letter }): Settlement => ({ letter, next: "done" })),
+    ...[...recorded, ...hints].map(({ letter }): Settlement => ({ letter, next: "done" })),
     ...counted.map(({ item, outcome }) => settlementOf(item.letter, outcome)),
   ]);
   for (const { item, outcome } of counted) eventsConsumed.inc({ topic: item.topic, outcome });
@@ -86,7 +90,7 @@ async function retryTogether({ broker, logger }: Runner, letters: DueLetter[]): 
 
 /** What a letter has to be counted or recorded. The message of a replayed one is read again by the current rules. */
 const readAgain = ({ topic, counted, event }: DueLetter): Reading =>
-  counted ? { kind: "event", event: counted } : readMessage(topic, event);
+  counted ? { kind: "event", event: counted } : readMessage(topic, event, config.keycloakTopics);
 
 /** The outcome of a dead letter's retry. */
 export function settlementOf(letter: DueLetter, outcome: Outcome): Settlement {

@@ -10,7 +10,7 @@ import { repeat, until } from "../../lib/runtime/tasks.ts";
 import type { Envelope } from "../contracts.ts";
 import { countSetAside, outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
-import { LANES } from "./relay.rules.ts";
+import { lanesOf } from "./relay.rules.ts";
 import { runLane } from "./relay.ts";
 
 sharedGaugeOf(
@@ -34,6 +34,8 @@ const setAside = new Counter({
   labelNames: ["topic", "fault"],
   registers: [registry],
 });
+
+const LANES = lanesOf(config.keycloakTopics);
 
 /** In ms. How long a stop waits for Kafka. Records that are not published by then stay in the outbox. */
 const STOP_WITHIN = 1_000;

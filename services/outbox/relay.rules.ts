@@ -1,7 +1,8 @@
+import { crc32 } from "node:zlib";
 import { deadLetterTopic, USER_EVENTS } from "../../lib/contract/events.ts";
 import { faultOf } from "../../lib/kafka/faults.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
-import { CONSUMED_TOPICS } from "../ingest/ingest.contract.ts";
+import { CONSUMED_TOPICS, consumedTopics } from "../ingest/ingest.contract.ts";
 import type { Pending, Position } from "./outbox.store.ts";
 
 /**
@@ -12,12 +13,24 @@ export type Lane = { topic: string; lock: number; batch: number };
 
 const FIRST_LOCK = 8_300_302;
 
+/** The locks of configured topics are above all others. */
+const CONFIGURED_LOCKS = 2 ** 40;
+
+const FIXED = [USER_EVENTS, ...CONSUMED_TOPICS.map(deadLetterTopic)];
+
+/** The same on all nodes, whatever the order of the configured topics. */
+function lockOf(topic: string): number {
+  const index = FIXED.indexOf(topic);
+  return index < 0 ? CONFIGURED_LOCKS + crc32(topic) : FIRST_LOCK + index;
+}
+
 /** Dead letters are published in small batches, because each may have most of a megabyte. */
-export const LANES: Lane[] = [USER_EVENTS, ...CONSUMED_TOPICS.map(deadLetterTopic)].map((topic, index) => ({
-  topic,
-  lock: FIRST_LOCK + index,
-  batch: topic === USER_EVENTS ? 500 : 50,
-}));
+export const lanesOf = (keycloakTopics: string[]): Lane[] =>
+  [USER_EVENTS, ...consumedTopics(keycloakTopics).map(deadLetterTopic)].map((topic) => ({
+    topic,
+    lock: lockOf(topic),
+    batch: topic === USER_EVENTS ? 500 : 50,
+  }));
 
 /** The position before the first record of a topic. */
 export const START: Position = { key: "", id: 0 };

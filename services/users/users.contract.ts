@@ -29,6 +29,7 @@ import {
   UserPage,
 } from "./users.fields.ts";
 import { historyActions, past, unknownVersion } from "./users.history.contract.ts";
+import { keycloakActions } from "./users.keycloak.contract.ts";
 
 export * from "./users.erasure.contract.ts";
 export * from "./users.events.ts";
@@ -136,20 +137,6 @@ export const actions = {
       result: ADA,
     },
   }),
-  /** For the first `GET /users/me` of a token. */
-  signUp: action({
-    access: "keycloak-owner",
-    visibility: "public",
-    logAs: "user_create",
-    params: {
-      keycloakId,
-      email: email(),
-      fullName: profile.fullName,
-      issuedAt: described("Of the token, in seconds since 1970", count()),
-    },
-    result: object({ created: flag() }),
-    summary: "Create the user of a token, unless there is one",
-  }),
   getByEmail: action({
     rest: "GET /users/by-email/:email",
     access: "admin",
@@ -245,6 +232,7 @@ export const actions = {
     },
   }),
   ...historyActions,
+  ...keycloakActions,
   ...deletedActions,
   ...erasureActions,
 };

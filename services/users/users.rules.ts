@@ -91,6 +91,16 @@ export function changeEmail(user: UserRow, email: string): Change | undefined {
   };
 }
 
+/** Applies what changed in Keycloak, as one change. */
+export function follow(
+  user: UserRow,
+  wish: Partial<Pick<UserRow, "email" | "fullName">>,
+): Change | undefined {
+  const changes = differing(wish, user);
+  if (isEmpty(changes)) return undefined;
+  return { set: changes, event: { eventType: "user.updated", userId: user.id, data: { changes } } };
+}
+
 /** The wished preferences that differ, and all that are then stored; undefined if nothing differs. */
 function mergePreferences(
   user: UserRow,

@@ -108,6 +108,14 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       return changeProfile(ctx, (user) => rules.changeEmail(user, email)).catch(refuseTaken({ email }));
     },
 
+    follow(ctx) {
+      const { email, fullName } = ctx.params;
+      const wish = { email, fullName };
+      return changeProfile(ctx, (user) => rules.follow(user, wish)).catch(
+        refuseTaken({ email: email ?? "" }),
+      );
+    },
+
     async remove(ctx) {
       const now = new Date();
       const reason = rules.removalReason(callerOf(ctx.meta), userOf(ctx).keycloakId);

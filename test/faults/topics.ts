@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Kafka, logLevel, type Message } from "kafkajs";
-import { TOPICS } from "../../services/contracts.ts";
+import { allTopics } from "../../services/contracts.ts";
 import { waitFor } from "../helpers/wait-for.ts";
+
+const TOPICS = allTopics([]);
 
 /** The topics as a plain Kafka program sees them. */
 

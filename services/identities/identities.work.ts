@@ -1,0 +1,70 @@
+import type { Service } from "moleculer";
+import { BadRequest } from "../../lib/contract/errors.ts";
+import { type KeycloakAdmin, openKeycloak } from "../../lib/keycloak/admin.ts";
+import { config } from "../../lib/runtime/config.ts";
+import { sharedGaugeOf } from "../../lib/runtime/metrics.ts";
+import { repeat } from "../../lib/runtime/tasks.ts";
+import { type Comparison, compareAll } from "./identities.compare.ts";
+import { countDifferences } from "./identities.hints.store.ts";
+import type { Report } from "./identities.mirror.contract.ts";
+import { mirrorDue, type Runner } from "./identities.mirror.ts";
+import { reportRefused, sweepAll, sweepEvents } from "./identities.sweep.ts";
+import { syncLag } from "./identities.sweeps.store.ts";
+
+/** Keeps users in step with Keycloak while the service runs, or at once for an operator (contract 27). */
+
+/** In ms: how often is looked for hints and for sweeps that are due. */
+const LOOK_EVERY = { hints: 500, sweep: 1_000, full: 30_000 };
+
+if (config.keycloak) {
+  sharedGaugeOf(
+    "user_service_identity_differences",
+    "People who differ from Keycloak, by kind: missing, gone, name, email, status",
+    async () =>
+      Object.entries(await countDifferences()).map(([kind, value]) => ({ labels: { kind }, value })),
+    ["kind"],
+  );
+  sharedGaugeOf(
+    "user_service_identity_sync_lag_seconds",
+    "For how long a change in Keycloak may wait by now: since the last sweep, or the oldest hint that waits",
+    syncLag,
+  );
+}
+
+/** Follows Keycloak until `signal` aborts, if its admin API is configured. Resolves after the last run. */
+export async function followKeycloak(runner: Service, signal: AbortSignal): Promise<void> {
+  if (!config.keycloak) return;
+  const { logger } = runner;
+  const { syncMs } = config.keycloak;
+  const keycloak = openKeycloak(config.keycloak);
+  const every = (everyMs: number, work: () => Promise<unknown>) =>
+    repeat(work, {
+      everyMs,
+      signal,
+      onError: (error) =>
+        logger.warn({ action: "identity_sync", err: error }, "Users are not compared with Keycloak"),
+    });
+  await Promise.all([
+    every(LOOK_EVERY.hints, () => mirrorDue(runner, keycloak, signal)),
+    every(LOOK_EVERY.sweep, () => sweepEvents(logger, keycloak, syncMs)),
+    every(LOOK_EVERY.full, () => sweepAll(logger, keycloak)),
+  ]);
+}
+
+/**
+ * Compares everybody at once; unless it is a dry run, follows what was found.
+ * @throws BadRequest if the admin API is not configured, KeycloakUnavailable, DependencyUnavailable
+ */
+export async function syncNow(runner: Runner, comparison: Comparison): Promise<Report> {
+  const keycloak = keycloakOfNode();
+  const report = await compareAll(keycloak, comparison);
+  if (comparison.dryRun) return report;
+  if (report.refused > 0) reportRefused(runner.logger, report.refused);
+  await mirrorDue(runner, keycloak);
+  return { ...report, left: await countDifferences() };
+}
+
+function keycloakOfNode(): KeycloakAdmin {
+  if (!config.keycloak) throw new BadRequest("KEYCLOAK_ADMIN_CLIENT_ID is not set");
+  return openKeycloak(config.keycloak);
+}
