@@ -1,15 +1,6 @@
 import { action } from "../../lib/contract/action.ts";
 import { EmailTaken, KeycloakIdTaken, UserNotFound } from "../../lib/contract/errors.ts";
-import {
-  anyText,
-  count,
-  described,
-  email,
-  flag,
-  ifVersion,
-  object,
-  optional,
-} from "../../lib/contract/fields.ts";
+import { anyText, email, ifVersion, object, optional } from "../../lib/contract/fields.ts";
 import { deletedActions } from "./users.deleted.contract.ts";
 import { erasureActions } from "./users.erasure.contract.ts";
 import {

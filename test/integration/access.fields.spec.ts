@@ -91,10 +91,10 @@ describe("from another node", () => {
   test("the actions of contract 12 can be called, those of `Internal` in services/contracts.ts among our own services, and no others", async () => {
     const spec = {
       users:
-        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore export requestErasure getErasure cancelErasure hold releaseHold eraseNow inventory purge receive findPerson signUp",
+        "create ensure get getByKeycloakId getByEmail list lookup resolve update replaceProfile changeEmail remove getPreferences updatePreferences history revert restore export requestErasure getErasure cancelErasure hold releaseHold eraseNow inventory purge receive findPerson follow signUp",
       stats: "get incrementInterviews getQuotas setQuotas reserve commit release apply getAny",
       avatars: "upload get remove",
-      identities: "get getByKeycloakId suspend activate",
+      identities: "get getByKeycloakId suspend activate receive sync",
       database: "health",
     };
     const expected = Object.entries(spec).flatMap(([name, actions]) =>

@@ -131,6 +131,28 @@ test("KAFKA_SASL_MECHANISM requires a user name and a password", () => {
   });
 });
 
+test("KEYCLOAK_ADMIN_CLIENT_ID requires its secret and the address of a Keycloak realm", () => {
+  const issuer = { AUTH_ISSUER: "https://id.example.com/auth/realms/hiring" };
+  const env = { KEYCLOAK_ADMIN_CLIENT_ID: "mirror", KEYCLOAK_ADMIN_CLIENT_SECRET: "a-secret" };
+  expect(faultOf({ ...issuer, KEYCLOAK_ADMIN_CLIENT_ID: "mirror" })).toMatch(
+    /^KEYCLOAK_ADMIN_CLIENT_SECRET: /,
+  );
+  expect(faultOf(env)).toMatch(/^AUTH_ISSUER: is not set/);
+  expect(faultOf({ ...env, AUTH_ISSUER: "https://id.example.com" })).toMatch(/^AUTH_ISSUER: [^\n]+$/);
+  expect(readConfig({ ...issuer, ...env }).keycloak).toMatchObject({
+    url: "https://id.example.com/auth",
+    realm: "hiring",
+    clientId: "mirror",
+    clientSecret: "a-secret",
+    syncMs: 60_000,
+  });
+  const inside = { AUTH_JWKS_URL: "http://keycloak:8080/realms/hiring/protocol/openid-connect/certs" };
+  expect(readConfig({ ...issuer, ...inside, ...env }).keycloak).toMatchObject({
+    url: "http://keycloak:8080",
+  });
+  expect(readConfig(issuer)).toMatchObject({ keycloak: undefined, keycloakTopics: [] });
+});
+
 test("KAFKA_SASL_MECHANISM=oauthbearer requires the token endpoint too", () => {
   const client = { KAFKA_SASL_USERNAME: "u", KAFKA_SASL_PASSWORD: "p" };
   const env = { KAFKA_BROKERS: "k:9092", KAFKA_SASL_MECHANISM: "oauthbearer", ...client };
