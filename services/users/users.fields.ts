@@ -114,7 +114,11 @@ export const listing = {
 };
 export type Listing = InferAll<typeof listing>;
 export const ListedUser = object(
-  { ...user, deletedAt: described("With `deleted=true` only", optional(time())) },
+  {
+    ...user,
+    profile: object({ ...shownProfile, fullName: described("Empty after an erasure", anyText()) }),
+    deletedAt: described("With `deleted=true` only", optional(time())),
+  },
   "ListedUser",
 );
 export type ListedUser = Infer<typeof ListedUser>;
