@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { dueDaysAgo, erasureOf, operatorOf } from "../helpers/erasure.ts";
 import { createUser, type Person, rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
+import { waitFor } from "../helpers/wait-for.ts";
 
 /** Contract 25: who is erased when: holds and the purge. */
 
@@ -48,6 +49,13 @@ describe("a legal hold", () => {
     expect((await send("POST", "/erasure")).status).toBe(202);
   });
 
+  test("prevents neither the deletion nor the restoration of the user", async () => {
+    await send("PUT", "/hold", { reason: "court case" });
+    expect((await send("DELETE")).status).toBe(200);
+    expect((await send("POST", "/restore")).status).toBe(200);
+    await refuses(send("POST", "/erasure"), 409, onHold(), "LEGAL_HOLD");
+  });
+
   test("keeps a user whose erasure is due; after its release the user is erased", async () => {
     await send("POST", "/erasure");
     await dueDaysAgo(service, person.id, 2);
@@ -79,6 +87,36 @@ describe("the purge", () => {
     const erased = events.heard.filter(({ eventType }) => eventType === "user.erased");
     for (const { id } of people.slice(1))
       expect(erased.filter(({ userId }) => userId === id)).toHaveLength(1);
+  });
+
+  test("reports a user that cannot be erased, and erases the others", async () => {
+    const people = await Promise.all(Array.from({ length: 3 }, () => createUser(service)));
+    for (person of people) {
+      await send("POST", "/erasure");
+      await dueDaysAgo(service, person.id, 0);
+    }
+    const [, failing] = people.map(({ id }) => id).sort();
+    const { sql } = service.database;
+    await sql(`
+      CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'stop'; END $$;
+      CREATE TRIGGER fail BEFORE UPDATE ON erasures FOR EACH ROW WHEN (OLD.user_id = '${failing}') EXECUTE FUNCTION fail()`);
+    const reported = jest.spyOn(service.broker.getLocalService("users").logger, "error").mockReturnValue();
+    expect((await operator.purge()).erased).toBe(2);
+    expect(reported).toHaveBeenCalledTimes(1);
+    reported.mockRestore();
+    await sql("DROP TRIGGER fail ON erasures; DROP FUNCTION fail()");
+    for (const { id, email } of people)
+      expect((await rowOf(service, id)).email).toBe(id === failing ? email : "");
+    expect((await operator.purge()).erased).toBe(1);
+  });
+
+  test("is done by a node that starts, and hourly then", async () => {
+    await send("POST", "/erasure");
+    await dueDaysAgo(service, person.id, 0);
+    const users = service.broker.getLocalService("users");
+    await service.broker.destroyService(users);
+    service.broker.createService(users.originalSchema);
+    expect(await waitFor(async () => (await rowOf(service, person.id)).email === "")).toBe(true);
   });
 
   test("does nothing while another node erases", async () => {

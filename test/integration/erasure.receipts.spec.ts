@@ -46,6 +46,19 @@ describe("erasure.completed", () => {
     expect((await send("GET", "/erasure")).body.missing).toEqual(["interview-service"]);
   });
 
+  test("is read in either envelope, without userId and eventId", async () => {
+    const { erasureId } = (await send("POST", "/erasure")).body;
+    const eventType = "erasure.completed";
+    await service.broker.emit(eventType, { eventType, data: { erasureId, service: "one" } });
+    await service.broker.emit(eventType, {
+      eventType,
+      timestamp: Date.now(),
+      payload: { erasureId, service: "two" },
+    });
+    await waitFor(async () => (await receipts()).length === 2);
+    expect((await receipts()).map(({ service }) => service).sort()).toEqual(["one", "two"]);
+  });
+
   test("of an unknown erasure, or without its fields, is a dead letter that says so", async () => {
     await service.database.sql("DELETE FROM dead_letters");
     const erasureId = crypto.randomUUID();

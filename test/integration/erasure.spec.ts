@@ -145,6 +145,13 @@ describe("GET /users/:id/erasure", () => {
     await refuses(send("GET", "/erasure"), 404, message, "ERASURE_NOT_FOUND");
   });
 
+  test("after the erasure is for admins only, because nobody is the owner any more", async () => {
+    await operator.eraseNow(person.id);
+    expect((await send("GET", "/erasure", undefined, person.headers)).status).toBe(403);
+    expect((await send("GET", "/erasure")).status).toBe(200);
+    expect((await ask({ path: `${USERS}/me/erasure` }, person.headers)).status).toBe(404);
+  });
+
   test("at /users/me shows the erasure of the token's user, who is deleted by then", async () => {
     const { body } = await ask({ method: "POST", path: `${USERS}/me/erasure` }, person.headers);
     const shown = await ask({ path: `${USERS}/me/erasure` }, person.headers);
@@ -167,13 +174,19 @@ describe("DELETE /users/:id/erasure", () => {
     expect((await send("POST", "/erasure")).status).toBe(202); // a new one
   });
 
-  test("is 404 without a scheduled erasure, 410 after the erasure, and 409 if the e-mail was taken", async () => {
+  test("is 404 without a scheduled erasure, 410 after the erasure, and 409 if the e-mail or the keycloakId was taken", async () => {
     const { id, email } = person;
     const none = `No erasure of the user with ID ${id} was requested`;
     await refuses(send("DELETE", "/erasure"), 404, none, "ERASURE_NOT_FOUND");
     await send("POST", "/erasure");
     await createUser(service, { email });
     await refuses(send("DELETE", "/erasure"), 409, `User with email ${email} already exists`, "EMAIL_TAKEN");
+    person = await createUser(service);
+    await send("POST", "/erasure");
+    const { keycloakId } = await createUser(service, { keycloakId: person.keycloakId });
+    const taken = `User with Keycloak ID ${keycloakId} already exists`;
+    await refuses(send("DELETE", "/erasure"), 409, taken, "KEYCLOAK_ID_TAKEN");
+    person = { ...person, id };
     await operator.eraseNow(id);
     await refuses(send("DELETE", "/erasure"), 410, `User with ID ${id} has been erased`, "USER_ERASED");
   });

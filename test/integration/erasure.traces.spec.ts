@@ -221,6 +221,40 @@ describe("erasing", () => {
     });
   });
 
+  test("removes holds, also those that were released, and the reasons of all its erasures", async () => {
+    const reason = secret();
+    await send("PUT", "/hold", { reason });
+    await send("DELETE", "/hold", { reason });
+    await send("POST", "/erasure", { reason });
+    await send("DELETE", "/erasure");
+    await send("POST", "/erasure", { reason });
+    expect(await foundIn(service, [reason])).toEqual([reason]);
+    await operator.eraseNow(person.id);
+    expect(await foundIn(service, [reason])).toEqual([]);
+  });
+
+  test("leaves the sub of an erased admin in the history of others", async () => {
+    const headers = await service.user(person.keycloakId, { roles: ["admin"] });
+    const other = await createUser(service);
+    const body = { profile: { bio: "by an admin" } };
+    expect((await ask({ method: "PATCH", path: `${USERS}/${other.id}`, body }, headers)).status).toBe(200);
+    await operator.eraseNow(person.id);
+    const by = (await entriesOf(service, other.id)).at(-1)?.by;
+    expect(by).toEqual({ kind: "admin", id: person.keycloakId });
+  });
+
+  test("leaves the user in GET /users?deleted=true, without data", async () => {
+    await operator.eraseNow(person.id);
+    const listed = await ask({ path: `${USERS}?deleted=true&limit=100` });
+    expect(listed.status).toBe(200);
+    const { items } = listed.body as unknown as { items: Person[] };
+    expect(items.find(({ id }) => id === person.id)).toMatchObject({
+      keycloakId: "",
+      email: "",
+      profile: { fullName: "", companyName: null, phone: null, bio: null, avatarUrl: null },
+    });
+  });
+
   test("leaves all other users as they are", async () => {
     const other = await createUser(service);
     await ask({ method: "PATCH", path: `${USERS}/${other.id}`, body: { profile: { bio: "mine" } } });

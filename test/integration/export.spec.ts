@@ -1,4 +1,7 @@
+import { once } from "node:events";
+import http from "node:http";
 import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
 import pg from "pg";
 import { call } from "../../lib/contract/call.ts";
@@ -133,6 +136,40 @@ test("an export reads the history only as fast as the document is read, so it ta
   expect(pages()).toBeGreaterThan(90);
   expect(bytes.length).toBeGreaterThan(500_000);
   sent.mockRestore();
+});
+
+test("what changes during an export is not in it", async () => {
+  await addEntries(2_000);
+  const meta = { caller: { internal: false, user: { sub: "an-admin", admin: true } } };
+  const document = await call(service.broker, "users.export", { id: person.id }, { meta });
+  const first = document.read(1) ?? "";
+  await ask({ method: "PATCH", path: `${users}/${person.id}`, body: { profile: { bio: "meanwhile" } } });
+  const text = `${first}${await buffer(document)}`;
+  expect(text).not.toContain("meanwhile");
+  const { user, history, eventIds } = JSON.parse(text);
+  expect([user.profile.bio, history.length, eventIds.length]).toEqual([null, 2_001, 2_001]);
+});
+
+test("an export of a user without an avatar, and of one whose image is gone, has the avatar null", async () => {
+  const avatarOf = async () => (await get("/export")).body.avatar;
+  expect(await avatarOf()).toBeNull();
+  await ask(uploadOf(person.id, await jpeg()));
+  expect(await avatarOf()).toMatch(/^data:image/);
+  await ask({ method: "DELETE", path: `${users}/${person.id}/avatar` });
+  expect(await avatarOf()).toBeNull();
+});
+
+test("an export that is not read within 5 minutes is cut off", async () => {
+  await addEntries(20_000);
+  const timeout = AbortSignal.timeout;
+  const limits = jest.spyOn(AbortSignal, "timeout").mockImplementation(() => timeout(300));
+  const path = `${users}/${person.id}/export`;
+  const asking = http.get(service.url + path, { headers: admin, agent: false });
+  const [answer] = (await once(asking, "response")) as [http.IncomingMessage];
+  await sleep(600); // nobody reads
+  await expect(buffer(answer)).rejects.toThrow("aborted");
+  expect(limits).toHaveBeenCalledWith(300_000);
+  limits.mockRestore();
 });
 
 test("an export that fails midway closes the connection: what was sent is not taken for a whole document", async () => {

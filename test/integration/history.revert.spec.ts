@@ -116,6 +116,14 @@ describe("POST /users/:id/revert", () => {
     expect(await statusFor({ ...service.internal, ...admin })).toBe(200);
   });
 
+  test("of a deleted user is 404, and nothing changes", async () => {
+    await succeed("PATCH", "", { profile: { bio: "new" } });
+    await succeed("DELETE", "");
+    const before = [await allRows(service), await entriesOf(service, person.id)];
+    expect((await revert({ version: 1 })).status).toBe(404);
+    expect([await allRows(service), await entriesOf(service, person.id)]).toEqual(before);
+  });
+
   test("to an unknown version is 404, and to a malformed one 400, and nothing changes", async () => {
     const [before, entries] = [await allRows(service), await countHistory()];
     expect((await revert({ version: 2 })).body).toEqual(

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { HistoryEntry } from "../../services/users/users.contract.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { operatorOf } from "../helpers/erasure.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
@@ -221,6 +222,21 @@ test("counters are not in the history, whatever counts, nor are the events of qu
   ]);
 });
 
+test("the versions of a history have gaps, because counters make versions too", async () => {
+  const path = `${USERS}/${person.id}/stats/increment-interviews`;
+  expect((await ask({ method: "POST", path }, service.internal)).status).toBe(200);
+  await succeed("PATCH", "", { profile: { bio: "new" } });
+  expect((await entriesOf(service, person.id)).map(({ version }) => version)).toEqual([1, 3]);
+});
+
+test("without HISTORY_KEEP_DAYS an entry is kept, however old", async () => {
+  await service.database.sql("UPDATE user_history SET at = now() - interval '50 years' WHERE user_id = $1", [
+    person.id,
+  ]);
+  await operatorOf(service).purge();
+  expect(await entriesOf(service, person.id)).toHaveLength(1);
+});
+
 describe("an entry names", () => {
   const patch = (headers: Headers, bio: string) => succeed("PATCH", "", { profile: { bio } }, headers);
 
@@ -252,6 +268,12 @@ describe("an entry names", () => {
     const event = events.heard.find(({ metadata }) => metadata.correlationId === traceId);
     expect(await newest()).toMatchObject({ traceId, eventId: event?.eventId });
     expect(event?.data).toEqual({ changes: { bio: "traced" } });
+  });
+
+  test("no trace if a node of another team calls with an id of another form", async () => {
+    const params = { id: person.id, profile: { bio: "untraced" } };
+    await service.broker.call("users.update", params, { requestID: "order-17" });
+    expect((await newest())?.traceId).toBeNull();
   });
 
   test("a time that never goes back, although clocks of nodes differ", async () => {

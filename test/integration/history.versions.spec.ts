@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { errorBody } from "../helpers/errors.ts";
+import { uploadOf } from "../helpers/form.ts";
 import { changeAll, entriesOf } from "../helpers/history.ts";
+import { jpeg } from "../helpers/images.ts";
 import { requestsOf, USERS } from "../helpers/one-user.ts";
 import { createUser, type Person, rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
@@ -48,6 +50,18 @@ describe("GET /users/:id?version=n", () => {
     expect(await biosOf(1, 2, 3, 4)).toEqual([null, "first", "first", "second"]);
     const preferences = (await succeed("GET", "/preferences")).body;
     expect((await get("?version=4")).body).toEqual({ ...(await get()).body, preferences });
+  });
+
+  test("shows the URL of an earlier avatar, whose image is gone", async () => {
+    const upload = async (left: string) => (await ask(uploadOf(person.id, await jpeg({ left })))).body;
+    const { avatarUrl } = await upload("#00ff00");
+    await upload("#0000ff");
+    const past = (await get("?version=2")).body.profile;
+    expect(past).toMatchObject({ avatarUrl });
+    const served = await ask({ path: new URL(avatarUrl).pathname });
+    const { etag } = (await ask({ path: `${USERS}/${person.id}/avatar` })).headers;
+    expect(served.headers.etag).toBe(etag); // the current image
+    expect(avatarUrl).not.toContain(String(etag).slice(1, 33));
   });
 
   test("has the current ETag, as its counters are the current ones, and is 304 to who has it", async () => {

@@ -86,6 +86,20 @@ test("a restore publishes one user.restored and writes one entry in the history,
   ]);
 });
 
+test.each(["outbox", "user_history"])(
+  "a restore, its event and its entry commit together: if %s cannot be written, the user stays deleted",
+  async (table) => {
+    await remove();
+    await outboxEmpty(service.database);
+    const before = [await allRows(service), await entriesOf(service, person.id)];
+    await service.database.sql(`ALTER TABLE ${table} ADD CONSTRAINT refused CHECK (false) NOT VALID`);
+    expect((await restore()).status).toBe(500);
+    await service.database.sql(`ALTER TABLE ${table} DROP CONSTRAINT refused`);
+    expect([await allRows(service), await entriesOf(service, person.id)]).toEqual(before);
+    expect((await restore()).status).toBe(200);
+  },
+);
+
 test("a restored user has no avatar, and its storage no longer counts", async () => {
   await ask(uploadOf(person.id, await jpeg()));
   expect((await rowOf(service, person.id)).storage_used).not.toBe(0);
