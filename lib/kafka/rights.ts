@@ -1,11 +1,19 @@
+import { gaugeOf } from "../runtime/metrics.ts";
 import type { Warn } from "./client.ts";
 
-/** The rights that Kafka denies this node, for the log and for `GET /health`. */
+/** The rights that Kafka denies this node, for the log, the metrics and `GET /health`. */
 
 const denied = new Set<string>();
 
 /** The rights that Kafka denied when they were last needed, such as `CREATE on topic user-events`; sorted. */
 export const deniedRights = (): string[] => [...denied].sort();
+
+gaugeOf(
+  "user_service_kafka_denied_rights",
+  "1 for each right that Kafka denies this node, such as CREATE on topic user-events",
+  () => deniedRights().map((right) => ({ labels: { right }, value: 1 })),
+  ["right"],
+);
 
 /**
  * Notes the outcome of work that needs a right.

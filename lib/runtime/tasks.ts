@@ -60,9 +60,12 @@ export async function retryUntilDone<Result>(
   return undefined;
 }
 
+/** In ms. A failed run is repeated after this time at the latest: what it needs may be there by then. */
+const FAILED_RUN = 60_000;
+
 /**
  * Runs `work` now, and again `everyMs` after each run has ended, until `signal` aborts: it never overlaps itself. A
- * failed run is reported, and the next one still runs. Resolves after the last run.
+ * failed run is reported, and the next one still runs, within a minute. Resolves after the last run.
  */
 export async function repeat(
   work: () => Promise<unknown>,
@@ -70,7 +73,13 @@ export async function repeat(
 ): Promise<void> {
   const { everyMs, signal, onError } = options;
   while (!signal.aborted) {
-    await work().catch(onError);
-    await pause(everyMs, signal);
+    const isDone = await work().then(
+      () => true,
+      (error: unknown) => {
+        onError(error);
+        return false;
+      },
+    );
+    await pause(isDone ? everyMs : Math.min(everyMs, FAILED_RUN), signal);
   }
 }

@@ -64,7 +64,7 @@ export type ErasureRow = {
 };
 
 /** In ms: what is not done this long after it was due is overdue. */
-const GRACE = 86_400_000;
+export const GRACE = 86_400_000;
 
 /** @param parties the services that must answer */
 export function presentErasure(

@@ -22,6 +22,7 @@ import { endHold, holdUser } from "./users.holds.ts";
 import { takeInventory } from "./users.inventory.ts";
 import { listUsers } from "./users.list.ts";
 import { lookUp, resolve } from "./users.many.ts";
+import { observeOverdue } from "./users.overdue.ts";
 import { presentUser } from "./users.presenter.ts";
 import { insertReceipts } from "./users.receipts.ts";
 import { cancelErasure, restoreUser } from "./users.restore.ts";
@@ -29,7 +30,8 @@ import * as rules from "./users.rules.ts";
 import { signUp } from "./users.sign-up.ts";
 import { ensureUser, insertUser, refuseTaken } from "./users.store.ts";
 
-const PURGE_EVERY = 3_600_000; // ms
+/** In ms. */
+const EVERY = { purge: 3_600_000, observe: 600_000 };
 
 type Methods = {
   /** Deletes what has expired and erases the users that are due. Returns the number of erased users. */
@@ -184,9 +186,11 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   },
 
   started() {
+    const { signal } = this.stopping;
     const onError = (error: unknown) => this.logger.error(error);
-    void repeat(() => this.purge(), { everyMs: PURGE_EVERY, signal: this.stopping.signal, onError });
-    if (config.readsReplica) void watchReplica(this.logger, this.stopping.signal);
+    void repeat(() => this.purge(), { everyMs: EVERY.purge, signal, onError });
+    void repeat(observeOverdue, { everyMs: EVERY.observe, signal, onError });
+    if (config.readsReplica) void watchReplica(this.logger, signal);
   },
 
   stopped() {

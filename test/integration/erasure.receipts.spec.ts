@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { erasureOf, operatorOf } from "../helpers/erasure.ts";
+import { dueDaysAgo, erasureOf, operatorOf } from "../helpers/erasure.ts";
 import { createUser, type Person } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
+import { samplesAt } from "../helpers/samples.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
@@ -97,4 +98,39 @@ describe("erasure.completed", () => {
     expect(await service.broker.call("users.receive", again)).toEqual(["duplicate"]);
     expect(await receipts()).toHaveLength(1);
   });
+});
+
+test("the metric of overdue erasures counts them by reason, from a day late on until each is done", async () => {
+  const { sql } = service.database;
+  const { observeOverdue } = await import("../../services/users/users.overdue.ts");
+  const overdue = async () => {
+    await observeOverdue();
+    const samples = await samplesAt(service.nodeUrl);
+    const of = (reason: string) => samples[`user_service_erasures_overdue{reason="${reason}"}`];
+    return [of("not_erased"), of("held"), of("not_answered")];
+  };
+  const erasedHoursAgo = (hours: number) =>
+    sql("UPDATE erasures SET erased_at = now() - $2::int * interval '1 hour' WHERE user_id = $1", [
+      person.id,
+      hours,
+    ]);
+  await sql("DELETE FROM erasures");
+  const { erasureId } = (await send("POST", "/erasure")).body;
+  await dueDaysAgo(service, person.id, 0.9);
+  expect(await overdue()).toEqual([0, 0, 0]);
+  await dueDaysAgo(service, person.id, 1.1);
+  expect(await overdue()).toEqual([1, 0, 0]);
+  await send("PUT", "/hold", { reason: "court case" });
+  expect(await overdue()).toEqual([0, 1, 0]);
+  await send("DELETE", "/hold");
+  await operator.eraseNow(person.id);
+  await erasedHoursAgo(23);
+  expect(await overdue()).toEqual([0, 0, 0]);
+  await erasedHoursAgo(25);
+  expect(await overdue()).toEqual([0, 0, 1]);
+  const receiptsOf = (...names: string[]) => ({ receipts: names.map((service) => ({ erasureId, service })) });
+  await service.broker.call("users.receive", receiptsOf("media-service", "a-guest"));
+  expect(await overdue()).toEqual([0, 0, 1]);
+  await service.broker.call("users.receive", receiptsOf("interview-service"));
+  expect(await overdue()).toEqual([0, 0, 0]);
 });

@@ -7,6 +7,7 @@ import "../../services/api/api.service.ts";
 import "../../services/avatars/avatars.service.ts";
 import "../../services/ingest/ingest.service.ts";
 import "../../services/outbox/outbox.service.ts";
+import "../../services/users/users.service.ts";
 import { registry } from "../../lib/runtime/metrics.ts";
 import { PrometheusService } from "../../services/metrics/metrics.service.ts";
 

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { createCommand, denialIn, deniedRights, withRight } from "../../lib/kafka/rights.ts";
+import { registry } from "../../lib/runtime/metrics.ts";
 
 const denial = Object.assign(new Error("denied"), { type: "TOPIC_AUTHORIZATION_FAILED" });
 
@@ -32,9 +33,12 @@ test("a denied right is reported until it is granted, and logged once", async ()
     await expect(attempt(() => Promise.reject(denial))).rejects.toBe(denial);
   await expect(attempt(() => Promise.reject(new Error("away")))).rejects.toThrow("away");
   expect(deniedRights()).toEqual(["CREATE on topic x"]);
+  const sample = 'user_service_kafka_denied_rights{right="CREATE on topic x"}';
+  expect(await registry.metrics()).toContain(`${sample} 1\n`);
   expect(logged).toEqual(["Kafka denies CREATE on topic x: grant it, or run create"]);
   await attempt(async () => {});
   expect(deniedRights()).toEqual([]);
+  expect(await registry.metrics()).not.toContain(sample);
 });
 
 test("the command that creates a topic has its partitions and settings", () => {

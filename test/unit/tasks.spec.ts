@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
-import { until, within } from "../../lib/runtime/tasks.ts";
+
+/** How long the tasks slept, in ms. No test waits for it. */
+const slept: number[] = [];
+jest.unstable_mockModule("node:timers/promises", () => ({
+  setTimeout: async (ms: number) => void slept.push(ms),
+}));
+const { repeat, until, within } = await import("../../lib/runtime/tasks.ts");
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -30,4 +36,24 @@ test("until: the result, or undefined if the signal aborts before or has aborted
   stop.abort();
   expect(await waiting).toBeUndefined();
   expect(await until(stop.signal, never)).toBeUndefined();
+});
+
+test("repeat: a run that failed is repeated after a minute at the latest, and the others after their time", async () => {
+  for (const [everyMs, afterFailure] of [
+    [3_600_000, 60_000],
+    [500, 500],
+  ] as const) {
+    slept.length = 0;
+    const stop = new AbortController();
+    const errors: unknown[] = [];
+    let runs = 0;
+    const work = async () => {
+      runs++;
+      if (runs === 4) stop.abort();
+      if (runs < 3) throw new Error(`run ${runs}`);
+    };
+    await repeat(work, { everyMs, signal: stop.signal, onError: (error) => errors.push(error) });
+    expect(slept.slice(0, 3)).toEqual([afterFailure, afterFailure, everyMs]);
+    expect(errors).toEqual([new Error("run 1"), new Error("run 2")]);
+  }
 });
