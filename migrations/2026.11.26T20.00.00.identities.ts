@@ -14,6 +14,9 @@ export const up: Migration = async ({ context: { sql } }) => {
     ADD COLUMN status TEXT NOT NULL DEFAULT 'active',
     ADD COLUMN status_reason TEXT`);
   await sql(`
+    CREATE INDEX idx_users_suspended ON users (keycloak_id)
+    WHERE status = 'suspended' AND deleted_at IS NULL`); // nearly empty: most requests of admins look here
+  await sql(`
     CREATE TABLE identities (
       user_id UUID PRIMARY KEY,
       email_verified BOOLEAN,

@@ -9,7 +9,7 @@ import {
 } from "../lib/contract/caller.ts";
 import { AccountSuspended, UserNotFound } from "../lib/contract/errors.ts";
 import type { UserRow } from "../models/user.ts";
-import { findAnyUser, findUser, findUserByKeycloakId } from "../models/user-row.ts";
+import { findAnyUser, findUser, findUserByKeycloakId, isSuspended } from "../models/user-row.ts";
 
 /** For the handler of an action with `access: "owner"` or `"person"`: the user with the given `id`, as read by the access check. */
 export const userOf = (ctx: Pick<Context, "locals">): UserRow => ctx.locals.user;
@@ -33,36 +33,35 @@ export async function userWithKeycloakId({
 
 type Checked = Context<{ id: string; keycloakId: string }, Meta, { user?: UserRow }>;
 
-/** How the access check finds the user with the given `id`. */
-const FIND: Partial<Record<Access, typeof findAnyUser>> = { owner: findUser, person: findAnyUser };
-
 /**
  * Enforces the access that each action declares, inside the action and on its validated params, whoever calls it
  * (contract 12). Order: caller, suspension (403), existence (404), ownership (403).
  */
 export async function checkAccess(ctx: Checked): Promise<void> {
   const { access = "internal", whileSuspended } = ctx.action ?? {};
-  const { id, keycloakId } = ctx.params;
+  const { params } = ctx;
   const caller = callerOf(ctx.meta);
   demandRole(access, caller);
-  const asked = await FIND[access]?.(id);
-  const own = await ownUser(caller, asked);
-  const isOwn = own?.keycloakId === keycloakId;
-  if (own?.status === "suspended" && !(isOwn && whileSuspended)) throw new AccountSuspended();
-  if (access === "keycloak-owner") {
-    demandOwnership(keycloakId, caller);
-    if (isOwn) ctx.locals.user = own;
-  }
-  if (!(access in FIND)) return;
-  if (!asked) throw new UserNotFound("ID", id);
-  demandOwnership(asked.keycloakId, access === "person" ? { ...caller, internal: false } : caller);
-  ctx.locals.user = asked;
+  const user = await findAsked(access, params, caller);
+  const keycloakId = access === "keycloak-owner" ? params.keycloakId : user?.keycloakId;
+  const isOwn = keycloakId !== undefined && keycloakId === caller.user?.sub;
+  const suspended = isOwn
+    ? user?.status === "suspended"
+    : caller.user && (await isSuspended(caller.user.sub));
+  if (suspended && !(isOwn && whileSuspended)) throw new AccountSuspended();
+  if (keycloakId !== undefined)
+    demandOwnership(keycloakId, access === "person" ? { ...caller, internal: false } : caller);
+  else if (access === "owner" || access === "person") throw new UserNotFound("ID", params.id);
+  ctx.locals.user = user;
 }
 
-/** The row of the user whose token it is: the asked one, so that owners cost no other query, or read by the token. */
-async function ownUser({ user }: Caller, asked?: UserRow): Promise<UserRow | undefined> {
-  if (!user) return undefined;
-  return asked?.keycloakId === user.sub ? asked : findUserByKeycloakId(user.sub);
+/** The user whom the access is about. One with a `keycloakId` is read only if it is the caller's own, for the status. */
+async function findAsked(access: Access, { id, keycloakId }: Checked["params"], { user }: Caller) {
+  if (access === "owner") return findUser(id);
+  if (access === "person") return findAnyUser(id);
+  return access === "keycloak-owner" && keycloakId === user?.sub
+    ? findUserByKeycloakId(keycloakId)
+    : undefined;
 }
 
 /** An action that does not declare its access prevents the start. */

@@ -99,6 +99,23 @@ export const findUserByKeycloakId = inBatches(async (keycloakIds: string[]) => {
   return keycloakIds.map((keycloakId) => found.get(keycloakId));
 });
 
+const FIND_SUSPENDED = {
+  name: "find-suspended",
+  text: `
+    SELECT keycloak_id AS "keycloakId" FROM users
+    WHERE keycloak_id = ANY($1::text[]) AND status = 'suspended' AND deleted_at IS NULL`,
+};
+
+/**
+ * Whether the user with this keycloakId is suspended. Reads at the same moment share one query.
+ * @throws DependencyUnavailable
+ */
+export const isSuspended = inBatches(async (keycloakIds: string[]) => {
+  const rows = await query<Pick<UserRow, "keycloakId">>(FIND_SUSPENDED, [[...new Set(keycloakIds)]]);
+  const suspended = new Set(rows.map(({ keycloakId }) => keycloakId));
+  return keycloakIds.map((keycloakId) => suspended.has(keycloakId));
+});
+
 const LAST_DELETION = {
   name: "last-deletion",
   text: `

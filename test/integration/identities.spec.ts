@@ -272,25 +272,41 @@ test("admins and services read, list and change a suspended user as before", asy
   expect(lookup.body.items).toHaveLength(1);
 });
 
-test("a read by the owner takes one query", async () => {
+test("routes outside the base path read no token, also of a suspended user", async () => {
+  await suspend();
+  for (const path of ["/health", "/health/live", "/openapi.json", "/docs"])
+    expect([path, (await ask({ path }, person.headers)).status]).toEqual([path, 200]);
+});
+
+describe("the check for suspended users", () => {
   type Query = (this: pg.Client, statement: { name?: string }, ...rest: unknown[]) => unknown;
   const query = pg.Client.prototype.query as unknown as Query;
   const names: string[] = [];
   const counting: Query = function (statement, ...rest) {
-    if (statement.name?.startsWith("find-user")) names.push(statement.name);
+    if (statement.name?.startsWith("find-")) names.push(statement.name);
     return query.call(this, statement, ...rest);
   };
-  const sent = jest.spyOn(pg.Client.prototype, "query").mockImplementation(counting as never);
-  const queriesOf = async (path: string) => {
+  beforeAll(() => void jest.spyOn(pg.Client.prototype, "query").mockImplementation(counting as never));
+  afterAll(() => void jest.restoreAllMocks());
+  const queriesOf = async (path: string, headers: Headers) => {
     names.length = 0;
-    expect((await ask({ path: `${USERS}${path}` }, person.headers)).status).toBe(200);
+    expect((await ask({ path: `${USERS}${path}` }, headers)).status).toBe(200);
     return [...names];
   };
-  try {
-    expect(await queriesOf(`/${person.id}`)).toEqual(["find-users"]);
-    expect(await queriesOf("/me")).toEqual(["find-users-by-keycloak-id"]);
-    expect(await queriesOf("/me/identity")).toEqual(["find-users-by-keycloak-id"]);
-  } finally {
-    sent.mockRestore();
-  }
+
+  test("takes no query for the owner, whose row is read anyway", async () => {
+    expect(await queriesOf(`/${person.id}`, person.headers)).toEqual(["find-users"]);
+    expect(await queriesOf("/me", person.headers)).toEqual(["find-users-by-keycloak-id"]);
+    expect(await queriesOf("/me/identity", person.headers)).toEqual([
+      "find-users-by-keycloak-id",
+      "find-identity",
+    ]);
+  });
+
+  test("takes no query for a service and for an avatar without a token, and one for an admin", async () => {
+    expect(await queriesOf(`/${person.id}/stats`, service.internal)).not.toContain("find-suspended");
+    await ask(uploadOf(person.id, await jpeg()));
+    expect(await queriesOf(`/${person.id}/avatar`, {})).not.toContain("find-suspended");
+    expect(await queriesOf(`/${person.id}/stats`, admin)).toContain("find-suspended");
+  });
 });
