@@ -21,7 +21,7 @@ const PAGE = 500;
 /** A run ends after this number of removals; the next run continues. */
 const REMOVALS_MAX = 10_000;
 
-/** The advisory lock of the node that reconciles. Those of the relays are 8,300,302 and above. */
+/** The advisory lock of the node that reconciles. */
 const LOCK = 8_300_201;
 
 type ObjectsByUser = Map<string, StoredObject[]>;

@@ -11,18 +11,14 @@ import type { Envelope } from "../contracts.ts";
 import { countSetAside, outboxAge, outboxLength, type Pending } from "./outbox.store.ts";
 import { publish } from "./publish.ts";
 import { lanesOf } from "./relay.rules.ts";
-import { runLane } from "./relay.ts";
+import { runRelay } from "./relay.ts";
 
 sharedGaugeOf(
   "user_service_outbox_lag_seconds",
-  "Age of the oldest record to be published, without those set aside or held, of the first 1,000 keys; 0 if there is none",
+  "Age of the oldest record to be published, without those set aside and those behind them; 0 if there is none",
   outboxAge,
 );
-sharedGaugeOf(
-  "user_service_outbox_lag_records",
-  "Records that wait to be published, up to 100,000",
-  outboxLength,
-);
+sharedGaugeOf("user_service_outbox_lag_records", "Records in the queue, up to 100,000", outboxLength);
 sharedGaugeOf(
   "user_service_outbox_set_aside_records",
   "Records that Kafka refused for good and that need a person, npm run outbox; up to 100,000",
@@ -36,6 +32,7 @@ const setAside = new Counter({
 });
 
 const LANES = lanesOf(config.keycloakTopics);
+const TOPICS = LANES.map(({ topic }) => topic);
 
 /** In ms. How long a stop waits for Kafka. Records that are not published by then stay in the outbox. */
 const STOP_WITHIN = 1_000;
@@ -78,7 +75,7 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
     const warn = (message: string) => this.logger.warn(message);
     this.admin = kafka && openAdmin(kafka, warn);
     this.producers = new Map(
-      kafka && LANES.map(({ topic }) => [topic, openProducer(kafka, topic, warn)] as const),
+      kafka && TOPICS.map((topic) => [topic, openProducer(kafka, topic, warn)] as const),
     );
   },
 
@@ -89,12 +86,12 @@ const OutboxService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
         return (await until(this.giveUp.signal, published)) ?? STOPPED;
       },
       onCommitted: this.report,
-      onDelay: (topic: string, err: unknown) =>
+      onDelay: (err: unknown, topic?: string) =>
         this.logger.warn({ action: "event_publish", topic, err }, "Records wait to be published"),
     };
     const { signal } = this.stop;
-    this.relay = Promise.all(LANES.map((lane) => runLane(lane, port, signal)));
-    const createTopics = async () => this.admin?.create(LANES.map(({ topic }) => topic));
+    this.relay = runRelay(LANES, port, signal);
+    const createTopics = async () => this.admin?.create(TOPICS);
     const onError = (error: unknown) => this.logger.warn(error);
     void repeat(createTopics, { everyMs: CREATE_TOPICS_EVERY, signal, onError });
   },

@@ -1,116 +1,144 @@
-import type { Transaction } from "sequelize";
 import { countRows } from "../../models/count-rows.ts";
 import { query } from "../../models/database.ts";
+import { SHARDS } from "./lease.store.ts";
 
 /** A committed record to be published; `value` is as it was enqueued. */
 export type Pending = {
   id: number;
+  shard: number;
   key: string | null;
   value: string;
   traceparent: string | null;
-  /** Whether an earlier record of its key and topic is set aside. */
-  held: boolean;
+  /** Whether another record of its key and topic must go first. */
+  isBehind: boolean;
 };
 
-/** The position from which to continue reading a topic, in the order of key and id. */
+/** Where to continue reading a shard's held records, in the order of key and id. */
 export type Position = { key: string; id: number };
 
+/** The shard of a record; without a key, any. The indexes contain the same expression. */
+const SHARD = `(coalesce(hashtextextended(key, 0), id) & ${SHARDS - 1})::int`;
+const COLUMNS = "id, key, value::text, traceparent";
+
+const READ_QUEUE = {
+  name: "read-queue",
+  text: `
+    SELECT shard, waiting.* FROM unnest($2::int[], $3::bigint[]) AS read (shard, after), LATERAL (
+      SELECT ${COLUMNS}, EXISTS (
+        SELECT FROM outbox AS earlier
+        WHERE set_aside_at IS NOT NULL AND earlier.topic = outbox.topic AND earlier.key = outbox.key
+      ) AS "isBehind"
+      FROM outbox WHERE topic = $1 AND ${SHARD} = shard AND set_aside_at IS NULL AND id > after
+      ORDER BY id LIMIT $4
+    ) AS waiting ORDER BY id`,
+};
+
 /**
- * Locks a topic for this transaction: two relays at once would break the order per key. Returns false if another relay
- * holds the lock. This is a separate statement, because a statement sees only what was committed when it began: if it
- * both locked and read, it could read records that the other relay has just published.
- *
- * The transaction will not wait for the disk when it commits: if PostgreSQL crashes and loses it, the records are
- * published again. Other transactions stay durable.
+ * Returns the first records of a topic's queue, in the order of their ids.
+ * @param after for each shard, the id behind which to read
+ * @param limit how many records of each shard
  */
-export async function lockTopic(tx: Transaction, lock: number): Promise<boolean> {
-  // a read-only database cannot delete published records, which would then be published again and again
-  const text = `
-    SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock($1) AS locked,
-      set_config('synchronous_commit', 'off', true)`;
-  const [row] = await query<{ locked: boolean }>({ name: "lock-topic", text }, [lock], tx);
-  return row?.locked ?? false;
-}
+export const readQueue = (topic: string, shards: number[], after: number[], limit: number) =>
+  query<Pending>(READ_QUEUE, [topic, shards, after, limit]);
 
-/** Returns the next records of a topic after a position, in the order of key and id. */
-export const readPending = (
-  tx: Transaction,
-  topic: string,
-  after: Position,
-  limit: number,
-): Promise<Pending[]> =>
-  query<Pending>(
-    {
-      name: "read-pending",
-      text: `
-        SELECT id, key, value::text, traceparent, EXISTS (
-          SELECT 1 FROM outbox AS earlier
-          WHERE earlier.set_aside_at IS NOT NULL AND earlier.topic = waiting.topic AND earlier.key = waiting.key
-        ) AS held
-        FROM outbox AS waiting
-        WHERE topic = $1 AND set_aside_at IS NULL AND (coalesce(key, '') COLLATE "C", id) > ($2, $3)
-        ORDER BY coalesce(key, '') COLLATE "C", id LIMIT $4`,
-    },
-    [topic, after.key, after.id, limit],
-    tx,
-  );
+const KEY = `coalesce(key, '') COLLATE "C"`;
 
-/** Deletes published records. */
-export async function removePublished(tx: Transaction, records: Pending[]): Promise<void> {
+const READ_HELD = {
+  name: "read-held",
+  text: `
+    SELECT shard, waiting.* FROM unnest($2::int[], $3::text[], $4::bigint[]) AS read (shard, after_key, after_id), LATERAL (
+      SELECT ${COLUMNS}, EXISTS (
+        SELECT FROM outbox AS refused
+        WHERE fault IS NOT NULL AND refused.topic = outbox.topic AND refused.key = outbox.key
+      ) AS "isBehind"
+      FROM outbox WHERE topic = $1 AND ${SHARD} = shard AND set_aside_at IS NOT NULL AND fault IS NULL
+        AND (${KEY}, id) > (after_key, after_id)
+      ORDER BY ${KEY}, id LIMIT $5
+    ) AS waiting`,
+};
+
+/** Returns held records of a topic, of each shard in the order of key and id. */
+export const readHeld = (topic: string, shards: number[], after: Position[], limit: number) =>
+  query<Pending>(READ_HELD, [topic, shards, after.map(({ key }) => key), after.map(({ id }) => id), limit]);
+
+/**
+ * Deletes published records. It does not wait for the disk: if PostgreSQL crashes and loses it, the records are
+ * published again.
+ */
+export async function removePublished(records: Pending[]): Promise<void> {
   if (records.length === 0) return;
-  const text = "DELETE FROM outbox WHERE id = ANY($1::bigint[])";
-  await query({ name: "remove-published", text }, [records.map(({ id }) => id)], tx);
+  const text = `
+    DELETE FROM outbox USING (SELECT set_config('synchronous_commit', 'off', true)) AS commit (mode)
+    WHERE id = ANY($1::bigint[]) AND mode = 'off'`;
+  await query({ name: "remove-published", text }, [records.map(({ id }) => id)]);
 }
 
-/** Sets aside records that Kafka refused for good, with the error. */
-export async function setAside(
-  tx: Transaction,
-  refused: { record: Pending; fault: string }[],
-): Promise<void> {
-  if (refused.length === 0) return;
+/** Takes records out of the queue: those that Kafka refused for good, with the error, and those that are held. */
+export async function takeOut(refused: { record: Pending; fault: string }[], held: Pending[]): Promise<void> {
+  if (refused.length + held.length === 0) return;
   const text = `
-    UPDATE outbox SET set_aside_at = now(), fault = refused.fault
-    FROM unnest($1::bigint[], $2::text[]) AS refused (id, fault) WHERE outbox.id = refused.id`;
-  const values = [refused.map(({ record }) => record.id), refused.map(({ fault }) => fault)];
-  await query({ name: "set-aside", text }, values, tx);
+    UPDATE outbox SET set_aside_at = now(), fault = given.fault
+    FROM unnest($1::bigint[], $2::text[]) AS given (id, fault) WHERE outbox.id = given.id`;
+  const ids = [...refused.map(({ record }) => record.id), ...held.map(({ id }) => id)];
+  const faults = [...refused.map(({ fault }) => fault), ...held.map(() => null)];
+  await query({ name: "take-out", text }, [ids, faults]);
 }
 
 /**
- * The number of keys of which the metrics read the first record: reading all records would take longer the more there
- * are.
+ * The number of keys of which the metrics read the first held record: reading all records would take longer the more
+ * there are.
  */
 const KEYS = 1_000;
 
+const OUTBOX_AGE = {
+  name: "outbox-age",
+  text: `
+    WITH RECURSIVE queued AS (
+      (
+        SELECT topic, ${SHARD} AS shard, created_at FROM outbox
+        WHERE set_aside_at IS NULL ORDER BY topic, ${SHARD}, id LIMIT 1
+      )
+      UNION ALL
+      SELECT next.* FROM queued, LATERAL (
+        SELECT topic, ${SHARD}, created_at FROM outbox
+        WHERE set_aside_at IS NULL AND (topic, ${SHARD}) > (queued.topic, queued.shard)
+        ORDER BY topic, ${SHARD}, id LIMIT 1
+      ) AS next
+    ), held AS (
+      (
+        SELECT topic, ${SHARD} AS shard, ${KEY} AS after, key, created_at, 1 AS place FROM outbox
+        WHERE set_aside_at IS NOT NULL AND fault IS NULL ORDER BY topic, ${SHARD}, ${KEY}, id LIMIT 1
+      )
+      UNION ALL
+      SELECT next.*, place + 1 FROM held, LATERAL (
+        SELECT topic, ${SHARD}, ${KEY}, key, created_at FROM outbox
+        WHERE set_aside_at IS NOT NULL AND fault IS NULL AND (topic, ${SHARD}, ${KEY}) > (held.topic, held.shard, held.after)
+        ORDER BY topic, ${SHARD}, ${KEY}, id LIMIT 1
+      ) AS next WHERE place < $1
+    )
+    SELECT extract(epoch FROM now() - min(created_at))::float8 AS age FROM (
+      SELECT created_at FROM queued
+      UNION ALL
+      SELECT created_at FROM held WHERE NOT EXISTS (
+        SELECT FROM outbox AS refused
+        WHERE refused.fault IS NOT NULL AND refused.topic = held.topic AND refused.key = held.key
+      )
+    ) AS in_turn`,
+};
+
 /**
- * Returns the age in seconds of the oldest record that waits for its turn, or 0 if there is none. With more than 1,000
- * keys it is the oldest of the first 1,000; if all of those wait behind a record that is set aside, of these.
+ * Returns the age in seconds of the oldest record that waits for its turn, or 0 if there is none. Of the
+ * held records only those of the first 1,000 keys count.
  */
 export async function outboxAge(): Promise<number> {
-  const byKey = `topic, coalesce(key, '') COLLATE "C"`;
-  const text = `
-    WITH RECURSIVE first AS (
-      (SELECT topic, key, created_at, 1 AS place FROM outbox WHERE set_aside_at IS NULL ORDER BY ${byKey}, id LIMIT 1)
-      UNION ALL
-      SELECT next.*, place + 1 FROM first, LATERAL (
-        SELECT topic, key, created_at FROM outbox
-        WHERE set_aside_at IS NULL AND (${byKey}) > (first.topic, coalesce(first.key, '') COLLATE "C")
-        ORDER BY ${byKey}, id LIMIT 1
-      ) AS next WHERE place < $1
-    ), oldest AS (
-      SELECT min(created_at) FILTER (WHERE NOT EXISTS (
-        SELECT FROM outbox AS earlier
-        WHERE earlier.set_aside_at IS NOT NULL AND earlier.topic = first.topic AND earlier.key = first.key
-      )) AS in_turn, min(created_at) FILTER (WHERE place = $1) IS NOT NULL AS more, min(created_at) AS at_all FROM first
-    )
-    SELECT extract(epoch FROM now() - coalesce(in_turn, CASE WHEN more THEN at_all END))::float8 AS age FROM oldest`;
-  const [row] = await query<{ age: number | null }>({ name: "outbox-age", text }, [KEYS]);
+  const [row] = await query<{ age: number | null }>(OUTBOX_AGE, [KEYS]);
   return row?.age ?? 0;
 }
 
-/** Returns how many records wait to be published, held ones included, up to 100,000. */
+/** Returns how many records are in the queue, up to 100,000. */
 export const outboxLength = (): Promise<number> =>
   countRows("outbox-length", "outbox WHERE set_aside_at IS NULL");
 
-/** Returns how many records are set aside, up to 100,000. */
+/** Returns how many records are set aside because Kafka refused them for good, up to 100,000. */
 export const countSetAside = (): Promise<number> =>
-  countRows("count-set-aside", "outbox WHERE set_aside_at IS NOT NULL");
+  countRows("count-set-aside", "outbox WHERE fault IS NOT NULL");

@@ -1,48 +1,59 @@
-import { crc32 } from "node:zlib";
 import { deadLetterTopic, USER_EVENTS } from "../../lib/contract/events.ts";
 import { faultOf } from "../../lib/kafka/faults.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
-import { CONSUMED_TOPICS, consumedTopics } from "../ingest/ingest.contract.ts";
+import { consumedTopics } from "../ingest/ingest.contract.ts";
 import type { Pending, Position } from "./outbox.store.ts";
 
 /**
  * A topic that is relayed independently: a slow or missing topic, or one that refuses records, does not delay others.
- * `lock` is the advisory lock of its relay, `batch` the number of records that are published at once.
+ * `perShard` is how many records of each shard are published at once.
  */
-export type Lane = { topic: string; lock: number; batch: number };
+export type Lane = { topic: string; perShard: number };
 
-const FIRST_LOCK = 8_300_302;
-
-/** The locks of configured topics are above all others. */
-const CONFIGURED_LOCKS = 2 ** 40;
-
-const FIXED = [USER_EVENTS, ...CONSUMED_TOPICS.map(deadLetterTopic)];
-
-/** The same on all nodes, whatever the order of the configured topics. */
-function lockOf(topic: string): number {
-  const index = FIXED.indexOf(topic);
-  return index < 0 ? CONFIGURED_LOCKS + crc32(topic) : FIRST_LOCK + index;
-}
-
-/** Dead letters are published in small batches, because each may have most of a megabyte. */
+/** Of dead letters few are published at once, because each may have most of a megabyte. */
 export const lanesOf = (keycloakTopics: string[]): Lane[] =>
   [USER_EVENTS, ...consumedTopics(keycloakTopics).map(deadLetterTopic)].map((topic) => ({
     topic,
-    lock: lockOf(topic),
-    batch: topic === USER_EVENTS ? 500 : 50,
+    perShard: topic === USER_EVENTS ? 50 : 2,
   }));
 
-/** The position before the first record of a topic. */
+/** The largest number of shards that a node takes, if so many nodes publish. */
+export const shareOf = (shards: number, nodes: number): number => Math.ceil(shards / nodes);
+
+/** An id, and the transactions that were writing to the outbox when it was the last one. */
+export type Barrier = { lastId: number; writers: string[] };
+
+/** Whether all records up to the barrier's id are committed or will never be: its writers have ended. */
+export const isSettled = (barrier: Barrier, { writers }: Barrier): boolean =>
+  !barrier.writers.some((writer) => writers.includes(writer));
+
+/**
+ * Returns the id behind which to read a shard's queue from now on: nothing up to it waits, or will.
+ * @param settled all records up to this id were committed, or will never be, when the queue was read
+ * @param first the first record that was read
+ */
+export const markOf = (settled: number, first: Pending | undefined): number =>
+  Math.min(settled, (first?.id ?? Number.POSITIVE_INFINITY) - 1);
+
+/** The position before the first held record of a shard. */
 export const START: Position = { key: "", id: 0 };
 
 /**
- * Returns where to continue after a batch: after its last key, even if that key has more records. A round over all keys
- * thus gives each key at most one batch, and a record waits for at most one round, however many records another user
- * has. A batch that is not full ends the round.
+ * Returns where to continue with a shard's held records: after the last key of a full page, even if that key has more
+ * records. Each key thus gets its turn, however many records another one has.
  */
-export function nextPosition(records: Pending[], limit: number): Position {
-  const last = records.length < limit ? undefined : records.at(-1);
+export function nextPosition(page: Pending[], limit: number): Position {
+  const last = page.length < limit ? undefined : page.at(-1);
   return last ? { key: last.key ?? "", id: Number.MAX_SAFE_INTEGER } : START;
+}
+
+/**
+ * Returns the records of a batch that must be held. If nothing at all was published or refused, that is an outage, and
+ * only those behind others are held; the rest keep their place in the queue.
+ */
+export function toHold(records: Pending[], { published, refused }: Produced<Pending>): Pending[] {
+  const done = new Set([...published, ...refused.map(({ record }) => record)]);
+  return records.filter((record) => record.isBehind || (done.size > 0 && !done.has(record)));
 }
 
 /**

@@ -19,7 +19,7 @@ export const listSetAside = (): Promise<SetAside[]> =>
       name: "list-set-aside",
       text: `
         SELECT id, topic, key, octet_length(value::text) AS bytes, fault, set_aside_at AS "setAsideAt"
-        FROM outbox WHERE set_aside_at IS NOT NULL ORDER BY id LIMIT 100`,
+        FROM outbox WHERE fault IS NOT NULL ORDER BY id LIMIT 100`,
     },
     [],
   );
@@ -27,7 +27,7 @@ export const listSetAside = (): Promise<SetAside[]> =>
 /** The ids of some records, or all that are set aside. */
 export type Selection = number[] | "all";
 
-const SELECTED = "set_aside_at IS NOT NULL AND ($1::bigint[] IS NULL OR id = ANY($1))";
+const SELECTED = "fault IS NOT NULL AND ($1::bigint[] IS NULL OR id = ANY($1))";
 
 async function change(name: string, text: string, selection: Selection): Promise<number[]> {
   const ids = selection === "all" ? null : selection;
@@ -36,11 +36,7 @@ async function change(name: string, text: string, selection: Selection): Promise
 
 /** Publishes records again, before the later records of their keys. Returns the ids that were set aside. */
 export const retrySetAside = (selection: Selection): Promise<number[]> =>
-  change(
-    "retry-set-aside",
-    `UPDATE outbox SET set_aside_at = NULL, fault = NULL WHERE ${SELECTED}`,
-    selection,
-  );
+  change("retry-set-aside", `UPDATE outbox SET fault = NULL WHERE ${SELECTED}`, selection);
 
 /** Deletes records; the later records of their keys are then published. Returns the ids that were set aside. */
 export const discardSetAside = (selection: Selection): Promise<number[]> =>

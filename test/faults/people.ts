@@ -75,10 +75,10 @@ async function makePerson(world: World, { url, headers, portrait }: Means): Prom
 
   // a record that Kafka has refused: the later ones of this user wait behind it
   const refused = JSON.stringify({ eventType: "user.updated", userId: id, data: { changes: { bio: all } } });
-  await sql("INSERT INTO outbox (topic, key, value, set_aside_at) VALUES ('user-events', $1, $2, now())", [
-    id,
-    refused,
-  ]);
+  await sql(
+    "INSERT INTO outbox (topic, key, value, set_aside_at, fault) VALUES ('user-events', $1, $2, now(), 'X')",
+    [id, refused],
+  );
   await signUp(409, { keycloakId: newText(), email: formerEmail.toUpperCase() });
   await send(200, "PUT", "/email", { email });
   await signUp(409, { keycloakId: newText(), email: email.toUpperCase() });

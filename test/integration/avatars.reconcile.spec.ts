@@ -78,13 +78,6 @@ test("one node at a time reconciles", async () => {
   expect(await reconcile()).toBeDefined();
 });
 
-test("the store is reconciled also while the outbox is relayed", async () => {
-  const { lanesOf } = await import("../../services/outbox/relay.rules.ts");
-  for (const { lock } of lanesOf([])) await service.database.sql("SELECT pg_advisory_lock($1)", [lock]);
-  expect(await reconcile()).toBeDefined();
-  await service.database.sql("SELECT pg_advisory_unlock_all()");
-});
-
 test("two pictures uploaded in turn, many at once: the last one is whole, and nothing else is left", async () => {
   const anna = await createUser(service);
   const files = [await jpeg(), await jpeg({ left: "#00ff00" })];

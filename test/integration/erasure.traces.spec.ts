@@ -152,7 +152,7 @@ describe("erasing", () => {
       JSON.stringify({ eventType: type, userId: person.id, ...more });
     const record = (topic: string, key: string | null, value: string) =>
       service.database.sql(
-        "INSERT INTO outbox (topic, key, value, set_aside_at) VALUES ($1, $2, $3, now())",
+        "INSERT INTO outbox (topic, key, value, set_aside_at, fault) VALUES ($1, $2, $3, now(), 'X')",
         [topic, key, value],
       );
     await record("user-events", person.id, waiting("user.updated", { data: { changes: { bio: "x" } } }));

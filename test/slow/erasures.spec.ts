@@ -42,7 +42,7 @@ async function makePerson(): Promise<{ id: string; texts: string[] }> {
   await broker.emit("media.uploaded", { eventType: "media.uploaded", userId: id, data });
   const value = JSON.stringify({ eventType: "user.updated", userId: id, data: { changes: { texts } } });
   await database.sql(
-    "INSERT INTO outbox (topic, key, value, set_aside_at) VALUES ('user-events', $1, $2, now())",
+    "INSERT INTO outbox (topic, key, value, set_aside_at, fault) VALUES ('user-events', $1, $2, now(), 'X')",
     [id, value],
   );
   return { id, texts };

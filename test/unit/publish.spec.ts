@@ -16,7 +16,8 @@ const record = (id: number, key: string): Pending => ({
     metadata: { correlationId: "c" },
   }),
   traceparent: null,
-  held: false,
+  shard: 0,
+  isBehind: false,
 });
 const records = [record(1, "a"), record(2, "a"), record(3, "b"), record(4, "a"), record(5, "b")];
 

@@ -1,0 +1,42 @@
+import type { Lease } from "./lease.ts";
+import { type Pending, type Position, readHeld, readQueue } from "./outbox.store.ts";
+import { type Lane, markOf, nextPosition, START } from "./relay.rules.ts";
+
+/** The two places where records of a topic wait, as the relay reads them under one lease. */
+
+/** Records to be published, and whether to read again at once. */
+export type Page = { records: Pending[]; more: boolean };
+export type Read = () => Promise<Page>;
+
+/**
+ * The queue: first come, first served in each shard. Each read begins behind what was published before, because
+ * deleted rows cost time as long as an old transaction may see them.
+ */
+export function openQueue({ topic, perShard }: Lane, lease: Lease): Read {
+  const marks = new Map<number, number>();
+  return async () => {
+    const [shards, { settled }] = [[...lease.shards], lease];
+    const after = shards.map((shard) => marks.get(shard) ?? 0);
+    const records = await readQueue(topic, shards, after, perShard);
+    const pages = Map.groupBy(records, ({ shard }) => shard);
+    for (const shard of shards) marks.set(shard, markOf(settled, pages.get(shard)?.[0]));
+    return { records, more: [...pages.values()].some(({ length }) => length === perShard) };
+  };
+}
+
+/**
+ * The records that are held: behind one of their key that Kafka refused, or because their batch was not published
+ * completely. Read key by key, so that a key with many records does not delay the others.
+ */
+export function openHeld({ topic, perShard }: Lane, lease: Lease): Read {
+  const positions = new Map<number, Position>();
+  return async () => {
+    const shards = [...lease.shards];
+    const after = shards.map((shard) => positions.get(shard) ?? START);
+    const records = await readHeld(topic, shards, after, perShard);
+    const pages = Map.groupBy(records, ({ shard }) => shard);
+    for (const shard of shards) positions.set(shard, nextPosition(pages.get(shard) ?? [], perShard));
+    const isFull = [...pages.values()].some(({ length }) => length === perShard);
+    return { records, more: isFull || records.some(({ isBehind }) => !isBehind) };
+  };
+}
