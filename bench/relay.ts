@@ -5,14 +5,14 @@ import { progress } from "../cli/progress.ts";
 import type { Database } from "./databases.ts";
 import { createTopics, kafkaEnv, listen, onKafka } from "./kafka.ts";
 import type { Bench } from "./part.ts";
-import { launchService, startService } from "./servers.ts";
+import { cpuSeconds, launchService, type Server, startService } from "./servers.ts";
 import { type Measurement, quantile } from "./statistics.ts";
 import { adminBearer } from "./tokens.ts";
 
 /** From the outbox to Kafka: the latency of an event, and the rate at which a backlog is published. */
 export const relay = onKafka("relay", async (bench, brokers) => {
   await createTopics(brokers, [TOPIC], 3);
-  return [...(await latency(bench, brokers)), await backlog(bench, brokers)];
+  return [...(await latency(bench, brokers)), ...(await backlog(bench, brokers))];
 });
 
 const TOPIC = "user-events";
@@ -76,8 +76,11 @@ async function post(url: string, headers: Record<string, string>, agent: http.Ag
   if (answer?.statusCode !== 201) throw new Error(`A sign-up was answered with ${answer?.statusCode}`);
 }
 
-/** The backlog of a time without relay, from its first event on Kafka to its last. */
-async function backlog({ databases, quick }: Bench, brokers: string[]): Promise<Measurement> {
+/**
+ * A backlog that commits at once, from its first event on Kafka to its last: published by one node and by two. More
+ * nodes help until another part has no CPU left, so the CPU time of the nodes is measured too.
+ */
+async function backlog({ databases, quick }: Bench, brokers: string[]): Promise<Measurement[]> {
   const count = quick ? 10_000 : 100_000;
   const database = await databases.create("relay_backlog");
   let [heard, first, last] = [0, 0, 0];
@@ -86,19 +89,46 @@ async function backlog({ databases, quick }: Bench, brokers: string[]): Promise<
     first ||= last;
     heard++;
   });
-  const rates: number[] = [];
-  for (let round = 1; round <= (quick ? 1 : 3); round++) {
-    progress(`relay: ${count} events in the outbox, round ${round}`);
+  const publish = async (nodes: number) => {
+    const services = await startRelays(database, brokers, nodes);
+    const before = services.map(cpuSeconds);
     [heard, first] = [0, 0];
     await fillOutbox(database, count);
-    const service = await launchService({ ...database.env, ...kafkaEnv(brokers, "outbox") });
     while (heard < count) await sleep(50);
-    await service.stop();
-    rates.push((1000 * count) / (last - first));
+    const cpu = services.reduce((sum, service, n) => sum + cpuSeconds(service) - (before[n] ?? 0), 0);
+    await Promise.all(services.map((service) => service.stop()));
+    return { rate: (1000 * count) / (last - first), cpu: (1e6 * cpu) / count };
+  };
+  const [one, two]: { rate: number; cpu: number }[][] = [[], []];
+  for (let round = 1; round <= (quick ? 1 : 3); round++) {
+    progress(`relay: ${count} events in the outbox, round ${round}`);
+    one?.push(await publish(1));
+    two?.push(await publish(2));
   }
   await consumer.close();
   const name = `${count.toLocaleString("en")} events from the outbox to Kafka`;
-  return { name, unit: "events/s", ours: rates, target: { atLeast: 10_000 } };
+  const rates = (rounds = one) => rounds?.map(({ rate }) => rate) ?? [];
+  const cpu = (rounds = one) => rounds?.map(({ cpu }) => cpu) ?? [];
+  return [
+    { name, unit: "events/s", ours: rates(), target: { atLeast: 10_000 } },
+    { name: `${name}, two nodes against one`, unit: "events/s", ours: rates(two), reference: rates() },
+    { name: `${name}, CPU time of one node`, unit: "µs per event", ours: cpu() },
+    { name: `${name}, CPU time of two nodes`, unit: "µs per event", ours: cpu(two) },
+  ];
+}
+
+/** Starts nodes with the service `outbox` only, and waits until they share all shards. */
+async function startRelays(database: Database, brokers: string[], nodes: number): Promise<Server[]> {
+  const env = { ...database.env, ...kafkaEnv(brokers, "outbox") };
+  const names = Array.from({ length: nodes }, (_, n) => `bench-${n}`);
+  const services = await Promise.all(names.map((NODEID) => launchService({ ...env, NODEID })));
+  for (let shares: unknown[] = []; shares.length < nodes; await sleep(100))
+    shares = await database.sql(
+      `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 'outbox'::regclass AND objid < 32
+       GROUP BY pid HAVING count(*) = 32 / $1::int`,
+      [nodes],
+    );
+  return services;
 }
 
 /** Events of 1,000 users, as sign-ups create them. */

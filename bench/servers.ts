@@ -100,6 +100,18 @@ export function peakRss({ process: { pid } }: Server): number {
   }
 }
 
+/** The CPU time that a server has used; NaN on systems without /proc. */
+export function cpuSeconds({ process: { pid } }: Server): number {
+  try {
+    const [, ticks = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") "); // the name may contain spaces
+    const [user, system] = ticks.split(" ").slice(11, 13).map(Number);
+    return ((user ?? 0) + (system ?? 0)) / TICKS;
+  } catch {
+    return Number.NaN;
+  }
+}
+const TICKS = 100; // per second, on all common builds of Linux
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
