@@ -9,8 +9,8 @@ export type FaultNode = {
   nodeUrl: string;
   /** Whether it was ready in this life, and is neither dead nor stopped. */
   isUp(): boolean;
-  /** Starts a life. */
-  start(): Promise<void>;
+  /** Starts a life, of the service whose source is in `root`: by default the one that is tested. */
+  start(root?: string): Promise<void>;
   isReady(): Promise<boolean>;
   ready(): Promise<void>;
   /** kill -9 */
@@ -60,8 +60,9 @@ export async function createNode(env: Record<string, string>): Promise<FaultNode
     url: `http://127.0.0.1:${port}`,
     nodeUrl,
     isUp: () => up,
-    async start() {
-      const life = await spawnService({ ...servers, ...env, PORT: port, METRICS_PORT: metricsPort });
+    async start(root) {
+      const ports = { PORT: port, METRICS_PORT: metricsPort };
+      const life = await spawnService({ ...servers, ...env, ...ports }, { root });
       [service, leaving] = [life, false];
       lives.push(life);
       life.ended.then((how) => {

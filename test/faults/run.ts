@@ -9,6 +9,7 @@ import { rebalances } from "./scenarios/rebalances.ts";
 import { rolling } from "./scenarios/rolling.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { stops } from "./scenarios/stops.ts";
+import { upgrade } from "./scenarios/upgrade.ts";
 import { versions } from "./scenarios/versions.ts";
 import { demandServers } from "./servers.ts";
 import { openWorld } from "./world.ts";
@@ -27,6 +28,7 @@ const SCENARIOS: Record<string, Scenario> = {
   rebalances,
   poison,
   rolling,
+  upgrade,
   stops,
   uploads,
   minio,

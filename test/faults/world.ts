@@ -17,8 +17,8 @@ export type World = {
   nodes: FaultNode[];
   /** Creates a node that runs these services; its name stays its own over all its lives. */
   addNode(services: string, env?: Record<string, string>): Promise<FaultNode>;
-  /** Starts them all; resolves when all are ready. */
-  startAll(): Promise<void>;
+  /** Starts them all; resolves when all are ready. `root` is the folder of their source. */
+  startAll(root?: string): Promise<void>;
   /** Where PostgreSQL is. */
   server: { host?: string; port: number; database: string; user: string; password: string };
   /** Runs SQL on the scenario's schema, again if PostgreSQL is unavailable; returns the rows. */
@@ -61,8 +61,8 @@ export async function openWorld(): Promise<World> {
       nodes.push(node);
       return node;
     },
-    async startAll() {
-      await Promise.all(nodes.map((node) => node.start()));
+    async startAll(root) {
+      await Promise.all(nodes.map((node) => node.start(root)));
       await Promise.all(nodes.map((node) => node.ready()));
     },
     async sql(text, values) {

@@ -21,7 +21,7 @@ export type ServiceProcess = {
 };
 
 export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
-const ROOT = join(import.meta.dirname, "../..");
+export const ROOT = join(import.meta.dirname, "../..");
 
 /** Node keeps compiled modules here, which halves the CPU time of a start. */
 export const COMPILE_CACHE = join(ROOT, "node_modules/.cache/node");
@@ -38,10 +38,13 @@ process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Starts the service on free ports with its own folder. `services` are files of Moleculer services to load with it. */
+/**
+ * Starts the service on free ports with its own folder. `services` are files of Moleculer services to load with it;
+ * `root` is the folder of its source.
+ */
 export async function spawnService(
   env: Record<string, string>,
-  { services = [], ipc = false }: { services?: string[]; ipc?: boolean } = {},
+  { services = [], ipc = false, root = ROOT }: { services?: string[]; ipc?: boolean; root?: string } = {},
 ): Promise<ServiceProcess> {
   const dataDir = await mkdtemp(join(tmpdir(), "user-service-process-"));
   const whole: Record<string, string | undefined> = {
@@ -65,7 +68,7 @@ export async function spawnService(
     ...services,
   ];
   const child = spawn(process.execPath, args, {
-    cwd: ROOT,
+    cwd: root,
     env: whole,
     stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
   });

@@ -4,7 +4,7 @@ import { startNeighbours } from "../neighbours.ts";
 import type { FaultNode } from "../nodes.ts";
 import { pick } from "../random.ts";
 import { verify } from "../verify.ts";
-import { settle } from "../world.ts";
+import { settle, type World } from "../world.ts";
 import { type Door, startWriters } from "../writers.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -17,29 +17,45 @@ export const rolling: Scenario = {
   servers: [],
 
   async play(world, rounds) {
-    for (const services of FORMS["three nodes"])
-      for (let times = 0; times < 2; times++) await world.addNode(services);
+    await addPairs(world);
     await world.startAll();
-    const balancer = startBalancer(world.nodes.slice(0, 2));
-    const writers = startWriters(world.ledger, [balancer.door]);
-    const neighbours = startNeighbours(world.topics, world.ledger);
-    for (let round = 1; round <= rounds; round++)
-      for (const [index, node] of world.nodes.entries()) {
-        world.ledger.fault = `SIGTERM to node ${index + 1}`;
-        const code = await node.stop();
-        if (code !== 0) world.ledger.wrong.push(`Node ${index + 1} ended with ${code} after SIGTERM`);
-        world.ledger.fault = `start of node ${index + 1}`;
-        await node.start();
-        await node.ready();
-        await sleep(500);
-      }
-    await Promise.all([writers.stop(), neighbours.stop()]);
-    balancer.stop();
-    await settle(world);
-    world.ledger.gaps.push({ ms: world.ledger.slowest, what: "the slowest answer" });
+    await underLoad(world, async () => {
+      for (let round = 1; round <= rounds; round++) await restartEach(world);
+    });
     return verify(world);
   },
 };
+
+/** Two nodes of each kind, the gateways first. */
+export async function addPairs(world: World): Promise<void> {
+  for (const services of FORMS["three nodes"])
+    for (let times = 0; times < 2; times++) await world.addNode(services);
+}
+
+/** Keeps the gateways, the first two nodes, under load while it works, and waits until all that they promised is done. */
+export async function underLoad(world: World, work: () => Promise<void>): Promise<void> {
+  const balancer = startBalancer(world.nodes.slice(0, 2));
+  const writers = startWriters(world.ledger, [balancer.door]);
+  const neighbours = startNeighbours(world.topics, world.ledger);
+  await work();
+  await Promise.all([writers.stop(), neighbours.stop()]);
+  balancer.stop();
+  await settle(world);
+  world.ledger.gaps.push({ ms: world.ledger.slowest, what: "the slowest answer" });
+}
+
+/** Restarts one node after the other, the gateways last, as the version whose source is in `root`. */
+export async function restartEach({ nodes, ledger }: World, root?: string): Promise<void> {
+  for (const [index, node] of [...nodes.entries()].reverse()) {
+    ledger.fault = `SIGTERM to node ${index + 1}`;
+    const code = await node.stop();
+    if (code !== 0) ledger.wrong.push(`Node ${index + 1} ended with ${code} after SIGTERM`);
+    ledger.fault = `start of node ${index + 1}`;
+    await node.start(root);
+    await node.ready();
+    await sleep(500);
+  }
+}
 
 /** Sends each request to a gateway that said lately that it is ready, as a balancer in front does. */
 function startBalancer(gateways: FaultNode[]): { door: Door; stop(): void } {
