@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
-import { asAdmin } from "./admin.ts";
+import { ADMIN } from "./admin.ts";
 import type { Ledger } from "./ledger.ts";
 import type { FaultNode } from "./nodes.ts";
 import { pick } from "./random.ts";
@@ -63,7 +63,7 @@ export async function writeConditionally(
   total: number,
   books: Books,
 ): Promise<void> {
-  const caller = { "x-internal-token": INTERNAL_TOKEN, ...(await asAdmin()) };
+  const caller = { "x-internal-token": INTERNAL_TOKEN, ...ADMIN };
 
   /** Undefined if there was no answer, or 503: the request may have had its effect. */
   async function send(method: string, path: string, { headers = {}, body }: Sent = {}) {

@@ -3,7 +3,7 @@ import { jpeg, jpegSegment, withSegments } from "../helpers/images.ts";
 import { type Answered, type Asked, requestAs } from "../helpers/request.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
-import { asAdmin } from "./admin.ts";
+import { ADMIN } from "./admin.ts";
 import type { FaultNode } from "./nodes.ts";
 import { newText } from "./search.ts";
 import type { World } from "./world.ts";
@@ -30,12 +30,11 @@ const USERS = "/api/v1/users";
 
 /** Creates people. Resolves when the neighbours' events about them have been read. */
 export async function makePeople(world: World, node: FaultNode, count: number): Promise<Made[]> {
-  const headers = await asAdmin();
   const portrait = await jpeg();
   const people: Made[] = [];
   let begun = 0;
   const make = async () => {
-    while (begun++ < count) people.push(await makePerson(world, { url: node.url, headers, portrait }));
+    while (begun++ < count) people.push(await makePerson(world, node.url, portrait));
   };
   await Promise.all(Array.from({ length: AT_ONCE }, make));
   await waitFor(async () => {
@@ -45,17 +44,15 @@ export async function makePeople(world: World, node: FaultNode, count: number): 
   return people;
 }
 
-type Means = { url: string; headers: object; portrait: Buffer };
-
-async function makePerson(world: World, { url, headers, portrait }: Means): Promise<Made> {
+async function makePerson(world: World, url: string, portrait: Buffer): Promise<Made> {
   const { sql, ledger } = world;
   const texts = Array.from({ length: 5 }, newText);
   const [keycloakId = "", name = "", formerName = "", fullName = "", story = ""] = texts;
   const [email, formerEmail] = [`${name}@example.com`, `${formerName}@example.com`];
   const all = texts.join(" ");
 
-  async function ask(status: number, asked: Asked, as = headers): Promise<Answered> {
-    const answer = await requestAs(url, as, asked);
+  async function ask(status: number, asked: Asked, headers: object = ADMIN): Promise<Answered> {
+    const answer = await requestAs(url, headers, asked);
     if (answer.status !== status)
       throw new Error(`${asked.method} ${asked.path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     ledger.writes++;
