@@ -2,10 +2,7 @@ import { UnsupportedImage } from "../../lib/contract/errors.ts";
 
 /** Reads the structure of an uploaded file without decoding it: whether it is complete, and the cost of decoding it. */
 
-/**
- * `bytes`: the parts of the file that are decoded. `held`: the memory that the decoder needs for all pixels at once, in
- * bytes, for interlaced PNGs and for JPEGs with several scans; 0 if it decodes row by row.
- */
+/** `bytes`: the parts of the file that are decoded. `held`: the memory that decoding takes at most, in bytes (measured). */
 export type ImageFile = { bytes: Buffer; held: number };
 
 /**
@@ -16,6 +13,8 @@ export type ImageFile = { bytes: Buffer; held: number };
  * 50.
  */
 const MAX_INTERLACED = 16_000_000;
+/** How many rows, or columns if the image is rotated, are in memory while it is scaled down. */
+const ROWS = { jpeg: 600, png: 2_048 };
 /**
  * Pixels of a JPEG times its scans. Encoders create 10 to 12 scans. 50 megapixels in 12 scans take 0.5 CPU-s; in 2,000
  * scans, which fit in 440 kB, they take 16 CPU-s.
@@ -29,6 +28,9 @@ export function readImageFile(file: Buffer): ImageFile {
   return image;
 }
 
+const pixelsInMemory = (width: number, height: number, rows: number): number =>
+  Math.min(width, height, rows) * Math.max(width, height);
+
 const begins = (file: Buffer, signature: Buffer) => file.subarray(0, signature.length).equals(signature);
 
 const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
@@ -40,17 +42,19 @@ const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 
 
 /** The decoder stops at the last row that the square needs, so the end of the image is checked here. */
 function readJpeg(jpeg: Buffer): ImageFile | undefined {
-  let [pixels, coefficients, scans, isProgressive] = [0, 0, 0, false];
+  let [held, pixels, coefficients, scans, isProgressive] = [0, 0, 0, 0, false];
   for (let at = 2; at >= 0; at = jpeg.indexOf(0xff, at + stepFrom(jpeg, at))) {
     const marker = jpeg[at] === 0xff ? (jpeg[at + 1] ?? 0) : 0;
     if (marker === START_OF_SCAN) scans++;
     if (marker === PROGRESSIVE_FRAME) isProgressive = true;
     if (isFrame(marker) && at + 9 <= jpeg.length) {
-      pixels = Math.max(pixels, jpeg.readUInt16BE(at + 5) * jpeg.readUInt16BE(at + 7));
+      const [height, width] = [jpeg.readUInt16BE(at + 5), jpeg.readUInt16BE(at + 7)];
+      held = Math.max(held, 4 * pixelsInMemory(width, height, ROWS.jpeg));
+      pixels = Math.max(pixels, width * height);
       coefficients = pixels * coefficientsPerPixel(jpeg.subarray(at + 9));
     }
     if (marker !== END_OF_IMAGE) continue;
-    if (!isProgressive && scans <= 1) return { bytes: jpeg, held: 0 };
+    if (!isProgressive && scans <= 1) return { bytes: jpeg, held };
     return pixels * scans > MAX_SCANNED ? undefined : { bytes: jpeg, held: 2 * coefficients };
   }
   return undefined;
@@ -85,9 +89,10 @@ const AT = { width: 16, height: 20, depth: 24, interlace: 28 };
 function readPng(png: Buffer): ImageFile | undefined {
   if (png.length <= AT.interlace) return undefined;
   const isInterlaced = png[AT.interlace] !== 0;
-  const pixels = png.readUInt32BE(AT.width) * png.readUInt32BE(AT.height);
-  if (isInterlaced && pixels > MAX_INTERLACED) return undefined;
-  const held = isInterlaced ? pixels * (png[AT.depth] === 16 ? 8 : 4) : 0;
+  const [width, height] = [png.readUInt32BE(AT.width), png.readUInt32BE(AT.height)];
+  if (isInterlaced && width * height > MAX_INTERLACED) return undefined;
+  const pixels = isInterlaced ? width * height : pixelsInMemory(width, height, ROWS.png);
+  const held = pixels * (png[AT.depth] === 16 ? 8 : 4);
   const chunks: Buffer[] = [PNG];
   for (let at = PNG.length; at + 12 <= png.length; ) {
     const name = png.toString("latin1", at + 4, at + 8);

@@ -11,8 +11,11 @@ import { WorkQueue } from "./avatars.queue.ts";
 
 const LARGEST = 512;
 const MAX_PIXELS = 50_000_000;
-/** An image whose sides differ by more than this factor is cropped to its middle before it is scaled. */
-const MAX_RATIO = 64;
+/**
+ * An image whose sides differ by more than this factor is cropped to its middle before it is scaled, which takes less
+ * memory. Others are not, because a JPEG that is cropped first is decoded in its full size.
+ */
+const MAX_RATIO = 4;
 /** Decoding is cancelled after this time, in seconds: the machine is overloaded. */
 const DECODE_WITHIN = 5;
 
@@ -29,8 +32,6 @@ type Pixels = { data: Buffer; info: { channels: 3 | 4 } };
 
 /** Conversions use at most two of libuv's four threads, because verifying a token needs one too. */
 const conversions = new WorkQueue({ slots: 2, waiting: 32 });
-/** An image that is held whole is converted alone, to bound memory. */
-const WEIGHT = { heldWhole: 2, streamed: 1 };
 sharp.cache(false);
 sharp.concurrency(1);
 
@@ -43,23 +44,26 @@ sharp.concurrency(1);
 export async function makeAvatar(file: Buffer, signal?: AbortSignal): Promise<Avatar> {
   const image = readImageFile(file);
   if (image.held > uploadMemory.image) throw new UnsupportedImage();
-  const weight = image.held > 0 ? WEIGHT.heldWhole : WEIGHT.streamed;
+  const weight = 2 * image.held > uploadMemory.image ? 2 : 1; // one that takes more than half of the memory goes alone
   return conversions.run(() => convert(file, image), { weight, signal });
 }
 
 async function convert(file: Buffer, image: ImageFile): Promise<Avatar> {
-  const square = await timeStage("decode", decode(image)).catch(toRefusal);
+  const start = performance.now();
+  const square = await timeStage("decode", decode(image)).catch(() => {
+    throw refusalAfter(performance.now() - start);
+  });
   const hash = createHash("sha256").update(file).digest("hex").slice(0, 32);
   const fallback = isOpaque(square) ? "jpeg" : "png";
   return { hash, fallback, variants: await timeStage("encode", encodeAll(square, fallback)) };
 }
 
-/** An interrupted decoding does not mean that the file is wrong. */
-export function toRefusal(error: Error): never {
-  throw error.message.startsWith("timeout")
-    ? new DependencyUnavailable("avatars service")
-    : new UnsupportedImage();
-}
+/**
+ * Why a decoding failed. A decoding that was interrupted does not mean that the file is wrong. Only its time shows it,
+ * because libvips has one error text for all decodings of the process.
+ */
+export const refusalAfter = (ms: number): Error =>
+  ms < 1000 * DECODE_WITHIN ? new UnsupportedImage() : new DependencyUnavailable("avatars service");
 
 /** The largest square of the image, in pixels of red, green, blue, and alpha if present. */
 async function decode({ bytes }: ImageFile): Promise<Pixels> {
@@ -70,7 +74,6 @@ async function decode({ bytes }: ImageFile): Promise<Pixels> {
   image.autoOrient();
   const { width, height } = autoOrient;
   const edge = Math.min(width, height);
-  // scaled whole, it would exceed the largest coordinates of libvips
   if (Math.max(width, height) > MAX_RATIO * edge)
     image.extract({
       left: Math.floor((width - edge) / 2),

@@ -5,14 +5,14 @@ import { AVATAR_LIMIT } from "../../lib/contract/errors.ts";
 export type UploadMemory = {
   /** The maximum number of uploads in progress, each of which holds its file. */
   uploads: number;
-  /** The maximum that a decoder may hold of one image, in bytes. */
+  /** What the images that are decoded at the same time may take together, in bytes. */
   image: number;
 };
 
 const MIB = 2 ** 20;
-/** What a node with all services needs while many files arrive and two are decoded row by row (measured). */
-const REST = 360 * MIB;
-/** No more than two large PNGs that are decoded row by row. Enough for a progressive photograph of 12 megapixels. */
+/** What a node with all services needs besides (measured). */
+const REST = 260 * MIB;
+/** Enough for a progressive photograph of 12 megapixels. */
 const IMAGE_MIN = 40 * MIB;
 /** More at once would only wait: a node decodes two images at a time. */
 const UPLOADS_MAX = 64;
@@ -27,7 +27,22 @@ export function divideMemory(limit: number): UploadMemory {
   };
 }
 
-/** Of this process. Its limit is that of its container; without one, it is the memory of the machine. */
-export const uploadMemory: UploadMemory = divideMemory(
-  Math.min(process.constrainedMemory() || Infinity, totalmem()),
-);
+/** Why a node with this limit, in bytes, cannot have avatars: a burst of uploads would end it. */
+export function memoryRefusal(limit: number): string | undefined {
+  if (limit >= REST + IMAGE_MIN) return undefined;
+  const [has, needs] = [limit, REST + IMAGE_MIN].map((bytes) => `${Math.floor(bytes / MIB)} MiB`);
+  return `The memory limit is ${has}: a node with avatars needs ${needs} at least (docs/capacity.md)`;
+}
+
+/** Of this process, in bytes. Its limit is that of its container; without one, it is the memory of the machine. */
+const limit = Math.min(process.constrainedMemory() || Infinity, totalmem());
+
+export const uploadMemory: UploadMemory = divideMemory(limit);
+
+/** Ends the process with one line if it has too little memory for avatars. */
+export function demandMemory(): void {
+  const refusal = memoryRefusal(limit);
+  if (!refusal) return;
+  console.error(refusal);
+  process.exit(1);
+}

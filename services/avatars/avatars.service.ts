@@ -11,6 +11,7 @@ import type { Envelope } from "../contracts.ts";
 import { changeAvatar, type Follow, storeAvatar } from "./avatars.changes.ts";
 import { actions } from "./avatars.contract.ts";
 import { makeAvatar } from "./avatars.images.ts";
+import { demandMemory } from "./avatars.memory.ts";
 import { removeAllOf, removeAvatarOf } from "./avatars.objects.ts";
 import { reconcile } from "./avatars.reconcile.ts";
 import { removeAvatar } from "./avatars.rules.ts";
@@ -123,6 +124,7 @@ const AvatarsService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
   },
 
   created() {
+    demandMemory();
     this.stopping = new AbortController();
   },
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "@jest/globals";
 import sharp, { type Sharp } from "sharp";
 import { SIZES } from "../../services/avatars/avatars.contract.ts";
 import { readImageFile } from "../../services/avatars/avatars.files.ts";
-import { makeAvatar, toRefusal } from "../../services/avatars/avatars.images.ts";
+import { makeAvatar, refusalAfter } from "../../services/avatars/avatars.images.ts";
 import { pngChunk, pngOf } from "../helpers/images.ts";
 
 type Colour = { r: number; g: number; b: number; alpha?: number };
@@ -252,16 +252,26 @@ describe("an upload is refused as unsupported", () => {
 });
 
 test.each([
-  ["a baseline JPEG", false, "4:2:0", 0],
-  ["a progressive JPEG", true, "4:4:4", 6],
-  ["a progressive JPEG with a quarter of the colours", true, "4:2:0", 3],
-])(
-  "the memory for the pixels of %s is known before it is decoded",
-  async (_what, progressive, chroma, bytes) => {
-    const file = await image(400, 300).jpeg({ progressive, chromaSubsampling: chroma }).toBuffer();
-    expect(readImageFile(file).held).toBe(400 * 300 * bytes);
+  ["a baseline JPEG: at most 600 rows", [1_200, 1_000], false, "4:2:0", 600 * 1_200 * 4],
+  ["a progressive JPEG", [400, 300], true, "4:4:4", 400 * 300 * 6],
+  ["a progressive JPEG with a quarter of the colours", [400, 300], true, "4:2:0", 400 * 300 * 3],
+] as const)(
+  "the memory that decoding takes is known before: %s",
+  async (_what, size, progressive, chroma, held) => {
+    const file = await image(...size)
+      .jpeg({ progressive, chromaSubsampling: chroma })
+      .toBuffer();
+    expect(readImageFile(file).held).toBe(held);
   },
 );
+
+test.each([
+  ["all rows of a small one", { width: 400, height: 300, depth: 8 }, 400 * 300 * 4],
+  ["at most 2,048 rows", { width: 3_000, height: 4_000, depth: 8 }, 2_048 * 4_000 * 4],
+  ["twice as much with 16 bits", { width: 3_000, height: 3_000, depth: 16 }, 2_048 * 3_000 * 8],
+])("the memory that decoding takes is known before: a PNG, %s", (_what, size, held) => {
+  expect(readImageFile(pngOf({ ...size, colour: 0 })).held).toBe(held);
+});
 
 test.each(["jpeg", "png"] as const)("bytes after the end of a %s are ignored", async (format) => {
   const file = await noise().toFormat(format).toBuffer();
@@ -270,11 +280,9 @@ test.each(["jpeg", "png"] as const)("bytes after the end of a %s are ignored", a
   for (const { bytes } of variants) expect(bytes.includes("after the end")).toBe(false);
 });
 
-test("a decoding that was interrupted is 503, not 415", () => {
-  expect(() => toRefusal(new Error("timeout: 12% complete"))).toThrow(
-    expect.objectContaining({ code: 503, type: "DEPENDENCY_UNAVAILABLE" }),
-  );
-  expect(() => toRefusal(new Error("pngload_buffer: libpng read error"))).toThrow(unsupported);
+test("a decoding that fails after its time limit is 503, and one that fails before it is 415", () => {
+  expect(refusalAfter(5_000)).toMatchObject({ code: 503, type: "DEPENDENCY_UNAVAILABLE" });
+  expect(refusalAfter(4_999)).toMatchObject({ code: 415, type: "UNSUPPORTED_IMAGE" });
 });
 
 test("an image of exactly 50 megapixels is accepted", async () => {
