@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { progress } from "../cli/progress.ts";
 import { alternate } from "./alternate.ts";
-import { type End, openAsking, type Way } from "./echo.ts";
+import type { End, Way } from "./echo.ts";
 import { onKafka } from "./kafka.ts";
 import type { Bench } from "./part.ts";
 import { type Measurement, median } from "./statistics.ts";
@@ -32,8 +32,12 @@ const IN_FLIGHT = [
 
 const ROUNDS = 5;
 
-/** Both ends, each in a process of its own. */
+/**
+ * Both ends, each in a process of its own. Our transporter reads the configuration when it is loaded: not before run.ts
+ * has set DATA_DIR.
+ */
 async function connect(way: Way, brokers: string[]): Promise<End> {
+  const { openAsking } = await import("./echo.ts");
   const child = fork(join(import.meta.dirname, "echo-child.ts"), [way, ...brokers]);
   await once(child, "message");
   const end = await openAsking(way, brokers);

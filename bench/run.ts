@@ -14,6 +14,7 @@ import { list } from "./list.ts";
 import { startLoad } from "./load.ts";
 import { lookup } from "./lookup.ts";
 import { memory } from "./memory.ts";
+import { mirror } from "./mirror.ts";
 import { observed } from "./observed.ts";
 import type { Part } from "./part.ts";
 import { patch } from "./patch.ts";
@@ -38,6 +39,7 @@ const PARTS: Record<string, Part> = {
   routes,
   connections,
   observed,
+  mirror,
   list,
   lookup,
   history,
