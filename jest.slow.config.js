@@ -1,4 +1,4 @@
 import { project, withDatabase } from "./jest.config.js";
 
-/** Real time limits, kill rounds, hundreds of hostile files, and the built package: for CI. */
+/** Nodes and commands as processes of their own, real time limits, hundreds of hostile files, the built package. */
 export default { testTimeout: 60_000, maxWorkers: 2, projects: [project("slow", withDatabase)] };
