@@ -1,7 +1,7 @@
 import type { Admin, PartitionerArgs, Producer } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
 import { openOnce, within } from "../runtime/tasks.ts";
-import { CLOSE_WITHIN, connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
+import { CLOSE_WITHIN, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
 import { noteRight } from "./rights.ts";
 import { type Produced, sendByPartition } from "./send-in-order.ts";
 
@@ -25,7 +25,12 @@ export type TopicProducer = {
 const LIMIT = { within: 8_000, partitions: 60_000 };
 
 type Partitions = PartitionerArgs["partitionMetadata"];
-type Client = { producer: Producer; admin: Admin; partitionOf(args: PartitionerArgs): number };
+type Client = {
+  producer: Producer;
+  admin: Admin;
+  partitionOf(args: PartitionerArgs): number;
+  close(): Promise<unknown>;
+};
 
 /**
  * A producer for one topic, because a kafkajs client with several topics fails for all of them when one is deleted. It
@@ -69,10 +74,10 @@ export function openProducer(config: KafkaConfig, topic: string, warn: Warn): To
     },
 
     async close() {
-      const closed = client
-        .ifOpen()
-        .then((open) => Promise.all([open?.producer.disconnect(), open?.admin.disconnect()]));
-      await within(CLOSE_WITHIN, closed);
+      await within(
+        CLOSE_WITHIN,
+        client.ifOpen().then((open) => open?.close()),
+      );
     },
   };
 }
@@ -82,11 +87,17 @@ async function openClient(config: KafkaConfig, warn: Warn): Promise<Client> {
   const kafka = await loadClient(config, warn);
   const createPartitioner = Partitioners.DefaultPartitioner;
   const options = { retry: SHORT_RETRY, allowAutoTopicCreation: false, createPartitioner };
-  const [producer, admin] = await Promise.all([
-    connected(kafka.producer(options)),
-    connected(kafka.admin({ retry: SHORT_RETRY })),
-  ]);
-  return { producer, admin, partitionOf: createPartitioner() };
+  const producer = kafka.producer(options);
+  const admin = kafka.admin({ retry: SHORT_RETRY });
+  const close = () => Promise.all([producer.disconnect(), admin.disconnect()]);
+  try {
+    await producer.connect();
+    await admin.connect();
+  } catch (error) {
+    await within(CLOSE_WITHIN, close()); // the next record opens both again
+    throw error;
+  }
+  return { producer, admin, partitionOf: createPartitioner(), close };
 }
 
 const toMessage =

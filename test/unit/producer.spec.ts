@@ -1,0 +1,30 @@
+import { expect, jest, test } from "@jest/globals";
+
+/** The clients of kafkajs that are open; `admin` does not connect. */
+const open = new Set<string>();
+const clientOf = (name: string, connects: boolean) => ({
+  async connect() {
+    if (!connects) throw new Error(`${name}: no connection`);
+    open.add(name);
+  },
+  disconnect: async () => void open.delete(name),
+});
+jest.unstable_mockModule("kafkajs", () => ({
+  logLevel: {},
+  Partitioners: { DefaultPartitioner: () => () => 0 },
+  Kafka: class {
+    producer = () => clientOf("producer", true);
+    admin = () => clientOf("admin", false);
+  },
+}));
+
+test("a producer of which only one client connects leaves none open, and says why", async () => {
+  const { readConfig } = await import("../../lib/runtime/config.ts");
+  const { openProducer } = await import("../../lib/kafka/producer.ts");
+  const { kafka } = readConfig({ KAFKA_BROKERS: "kafka:9092" });
+  if (!kafka) throw new Error("KAFKA_BROKERS is set");
+  const producer = openProducer(kafka, "user-events", () => {});
+  const { published, failure } = await producer.produce([{ key: null, value: "{}" }]);
+  expect([published, failure, [...open]]).toEqual([[], new Error("admin: no connection"), []]);
+  await producer.close();
+});
