@@ -65,13 +65,23 @@ export class KafkaTransporter extends Transporters.Kafka {
     }
   }
 
-  /** Resolves when Kafka has the packet. @throws DependencyUnavailable if Kafka does not take it */
-  override send(
+  /**
+   * Resolves when Kafka has the packet, or when it does not take an answer to a node that has stopped meanwhile.
+   * @throws DependencyUnavailable if Kafka does not take any other packet
+   */
+  override async send(
     _topic: string,
     data: Buffer,
     { packet }: { packet: { type: string; target?: string } },
   ): Promise<void> {
-    return this.#send(this.getTopicName(packet.type, packet.target), data);
+    const { type, target } = packet;
+    await this.#send(this.getTopicName(type, target), data).catch((error) => {
+      if (type === "REQ" || !this.#hasStopped(target)) throw error;
+    });
+  }
+
+  #hasStopped(nodeID: string | undefined): boolean {
+    return this.broker.registry.nodes.toArray().some(({ id, available }) => id === nodeID && !available);
   }
 
   async #produce(topic: string, values: Buffer[]): Promise<void> {
