@@ -82,6 +82,10 @@ const options: LoggerOptions = {
 const root = pino(options, destination);
 const frameworkRoot = pino({ ...options, hooks: { logMethod: keepArguments } }, destination);
 
+/** Libraries warn on the console, such as Sequelize about a transaction whose connection was lost. */
+const consoleLog = root.child({ module: "console" }, { level: config.logLevel });
+console.warn = (...words: unknown[]) => consoleLog.warn(words.join(" "));
+
 /** Returns the logger of one module of the broker. */
 export function createLogger(level: string, { nodeID, mod }: { nodeID: string; mod: string }): Logger {
   const parent = FRAMEWORK.includes(mod.toLowerCase()) ? frameworkRoot : root;

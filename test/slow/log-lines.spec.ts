@@ -3,20 +3,19 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "@jest/globals";
 
-/** Runs a program that logs 1,000 lines in one turn of the event loop and then ends; returns the lines that came out, sorted. */
-async function linesOf(end: string): Promise<number[]> {
-  const program = `
+/** Runs a program with a logger, and returns the lines that it printed. */
+async function linesOf(program: string): Promise<Record<string, unknown>[]> {
+  const whole = `
     import { createLogger } from "./lib/runtime/logger.ts";
     const logger = createLogger("info", { nodeID: "n", mod: "test" });
-    for (let i = 0; i < 1000; i++) logger.info({ i }, "Line");
-    ${end}`;
-  const child = spawn(process.execPath, ["--input-type=module-typescript", "--eval", program], {
+    ${program}`;
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "--eval", whole], {
     cwd: join(import.meta.dirname, "../.."),
     stdio: ["ignore", "pipe", "ignore"],
     env: { ...process.env, LOG_LEVEL: "info" },
   });
   const lines = (await text(child.stdout)).trimEnd().split("\n");
-  return lines.map((line) => JSON.parse(line).i).sort((a, b) => a - b);
+  return lines.map((line) => JSON.parse(line));
 }
 
 test.each([
@@ -31,7 +30,15 @@ test.each([
 ])(
   "no log line is lost when the process $how",
   async ({ end }) => {
-    expect(await linesOf(end)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    const lines = await linesOf(`for (let i = 0; i < 1000; i++) logger.info({ i }, "Line"); ${end}`);
+    const numbers = lines.map(({ i }) => Number(i)).sort((a, b) => a - b);
+    expect(numbers).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   },
   30_000,
 );
+
+test("what a library warns about on the console is a line of the log", async () => {
+  expect(await linesOf('console.warn("Rolling back", 7, "failed");')).toMatchObject([
+    { level: "warn", module: "console", message: "Rolling back 7 failed", timestamp: expect.any(String) },
+  ]);
+});
