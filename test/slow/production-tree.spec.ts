@@ -22,6 +22,8 @@ let tree: string;
 let built: string[];
 let database: TestDatabase;
 let env: Record<string, string | undefined>;
+/** What the first run of the migrations and the seed printed. */
+let printed: { migrations: string; seed: string };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "user-service-image-"));
@@ -36,6 +38,10 @@ beforeAll(async () => {
   const [, prune = "false"] = /^RUN npm run build && (.+)$/m.exec(dockerfile) ?? [];
   await execute("sh", ["-c", prune], { cwd: tree });
   built = await readdir(tree, { recursive: true });
+  printed = {
+    migrations: (await npm("migration:run")).stdout,
+    seed: (await npm("seed", ["--users", "20", "--avatars", "2"])).stdout,
+  };
 }, 180_000);
 afterAll(async () => {
   await database?.drop();
@@ -57,7 +63,7 @@ test("the image has no Node and no PostgreSQL from npm, and less than 200 MB of 
 });
 
 test("migration:run creates the tables, migration:revert reverts the newest, and the next run repeats it", async () => {
-  const all = (await npm("migration:run")).stdout.trim().split("\n");
+  const all = printed.migrations.trim().split("\n");
   expect(await database.sql("SELECT name FROM migrations ORDER BY name")).toEqual(
     all.map((name) => ({ name })),
   );
@@ -67,8 +73,7 @@ test("migration:run creates the tables, migration:revert reverts the newest, and
 });
 
 test("seed inserts users with avatars", async () => {
-  const { stdout } = await npm("seed", ["--users", "20", "--avatars", "2"]);
-  expect(stdout).toContain("20 users in ");
+  expect(printed.seed).toContain("20 users in ");
   expect(await database.sql("SELECT 1 FROM users")).toHaveLength(20);
 });
 
@@ -111,7 +116,9 @@ test("erase --dry-run prints what is stored and changes nothing, erase erases, a
 });
 
 test("repl shows a user to whoever types its e-mail address", async () => {
-  const [user] = await database.sql<{ id: string; email: string }>("SELECT id, email FROM users LIMIT 1");
+  const [user] = await database.sql<{ id: string; email: string }>(
+    "SELECT id, email FROM users WHERE email <> '' LIMIT 1",
+  );
   const repl = spawn("npm", ["run", "--silent", "repl"], {
     cwd: tree,
     env: { ...env, METRICS_PORT: String(await freePort()) },
