@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { startNode, type TestNode } from "../helpers/node.ts";
+import { waitFor } from "../helpers/wait-for.ts";
 
 /** The service as it is started by hand, on a real PostgreSQL, with tokens of a real Keycloak. */
 
@@ -88,4 +89,45 @@ test("A token is accepted if its audience is one of several in AUTH_AUDIENCE", a
   } finally {
     await other.stop();
   }
+});
+
+describe("With USERS_AUTO_CREATE", () => {
+  let other: TestNode;
+  beforeAll(async () => {
+    other = await startNode({ USERS_AUTO_CREATE: "true" });
+  });
+  afterAll(() => other?.stop());
+  const me = (token: string, path = "", method: "get" | "delete" = "get") =>
+    other.http[method](`/api/v1/users/me${path}`).set({ authorization: `Bearer ${token}` });
+
+  test("Anna's first request creates her user with the e-mail and the name that Keycloak has", async () => {
+    const { body } = await me(await signIn("anna")).expect(200);
+    expect(body).toMatchObject({ email: "anna@example.com", profile: { fullName: "Anna Meyer" } });
+  });
+
+  test("the token of a suspended user is refused, but for the identity", async () => {
+    const token = await signIn("anna");
+    const { body } = await me(token).expect(200);
+    const path = `/api/v1/users/${body.id}`;
+    await other.http.post(`${path}/suspend`).set(as("root")).send({ reason: "Sent spam" }).expect(200);
+    const refused = await me(token, "/preferences").expect(403);
+    expect(refused.body.message).toBe("Account is suspended");
+    const identity = await me(token, "/identity").expect(200);
+    expect(identity.body).toMatchObject({ status: "suspended", reason: "Sent spam" });
+    await other.http.post(`${path}/activate`).set(as("root")).expect(200);
+    await me(token).expect(200);
+  });
+
+  test("a token from before the deletion does not recreate the user, and one from after it does", async () => {
+    const token = await signIn("ben");
+    const { body } = await me(token).expect(200);
+    await me(token, "", "delete").expect(200);
+    await me(token).expect(404);
+    const later = await waitFor(async () => {
+      const answer = await me(await signIn("ben"));
+      return answer.status === 200 && answer.body;
+    });
+    expect(later.id).not.toBe(body.id);
+    await me(token).expect(200); // the old token is valid, and its user exists again
+  });
 });
