@@ -24,6 +24,7 @@ beforeAll(async () => {
   const { rowCount } = await server.query("SELECT FROM pg_roles WHERE rolname = 'pooled'");
   if (rowCount === 0) await server.query("CREATE ROLE pooled LOGIN PASSWORD 'pooled'");
   await server.query("ALTER ROLE pooled IN DATABASE ai_video_interview RESET ALL");
+  await reconnect(); // those of an earlier run have the defaults of that time
   await server.query(`CREATE SCHEMA ${schema} AUTHORIZATION pooled`);
 });
 afterEach(async () => {
