@@ -7,10 +7,10 @@ import { query, transaction } from "../../models/database.ts";
 import { once } from "../../models/idempotency.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Erasure, ScheduledErasure } from "./users.contract.ts";
+import { removalReason, remove } from "./users.deleted.rules.ts";
 import { demandData, erase, presentErasure, presentScheduled } from "./users.erasure.rules.ts";
 import { endErasure, findErasure, insertErasure, nextDue } from "./users.erasure.store.ts";
 import { demandNoHold } from "./users.holds.ts";
-import { removalReason, remove } from "./users.rules.ts";
 import { eraseTraces } from "./users.traces.ts";
 
 /**

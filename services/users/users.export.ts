@@ -9,9 +9,10 @@ import type { UserRow } from "../../models/user.ts";
 import type { Actor, Erasure, HistoryEntry } from "./users.contract.ts";
 import { presentErasure } from "./users.erasure.rules.ts";
 import { findErasure } from "./users.erasure.store.ts";
+import { shownTo } from "./users.history.rules.ts";
 import { listHistory } from "./users.history.ts";
 import { presentListed } from "./users.presenter.ts";
-import { preferencesOf, shownTo } from "./users.rules.ts";
+import { preferencesOf } from "./users.rules.ts";
 
 /** All data of one person as one JSON document (contract 25). The history, which may be long, is read in pages. */
 

@@ -5,9 +5,9 @@ import { asItWas } from "../../models/history.rules.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Actor, HistoryListing, HistoryPage, Past, Value } from "./users.contract.ts";
+import { isKnown } from "./users.history.rules.ts";
 import { cutToOneMessage } from "./users.message.ts";
 import { type EntryRow, presentEntry } from "./users.presenter.ts";
-import { isKnown } from "./users.rules.ts";
 
 /** Reads the history of users (contract 24). */
 

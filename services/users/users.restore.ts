@@ -4,9 +4,9 @@ import { config } from "../../lib/runtime/config.ts";
 import { type ChangeCall, changeDeleted } from "../../models/change-user.ts";
 import { transaction } from "../../models/database.ts";
 import type { UserRow } from "../../models/user.ts";
+import { restore } from "./users.deleted.rules.ts";
 import { demandData } from "./users.erasure.rules.ts";
 import { cancelScheduled } from "./users.erasure.store.ts";
-import { restore } from "./users.rules.ts";
 import { refuseTaken } from "./users.store.ts";
 
 /** Deleted users become users again (contract 25). */

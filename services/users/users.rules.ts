@@ -1,11 +1,10 @@
 import type { Caller } from "../../lib/contract/caller.ts";
 import { sameEmail } from "../../lib/contract/email.ts";
-import { EmailTaken, RestoreTooLate } from "../../lib/contract/errors.ts";
+import { EmailTaken } from "../../lib/contract/errors.ts";
 import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
-import type { DomainEvent, Events } from "../contracts.ts";
+import type { DomainEvent } from "../contracts.ts";
 import {
-  type Actor,
   completePreferences,
   DEFAULT_QUOTAS,
   PROFILE_FIELDS,
@@ -130,25 +129,6 @@ export function updatePreferences(user: UserRow, wish: PreferencesPatch): Change
   };
 }
 
-/**
- * How a caller sees who made a change: a user does not learn which admin it was, or for whom a service did it
- * (contract 24).
- */
-export const shownTo =
-  ({ internal, user }: Caller) =>
-  (actor: Actor): Actor => {
-    const mayBeAnother = actor.kind === "admin" || actor.kind === "internal";
-    return mayBeAnother && !internal && !user?.admin ? { kind: actor.kind } : actor;
-  };
-
-/**
- * Whether the history leads back to a version: each entry has the values from before it, so the oldest one leads to the
- * version before its own.
- * @param oldest the version of the oldest entry; null if there is none
- */
-export const isKnown = (version: number | null, oldest: number | null, current: number): boolean =>
-  version !== null && version <= current && version >= (oldest ?? current + 1) - 1;
-
 /** Profile and preferences as they were; the e-mail, which is Keycloak's, stays (contract 24). */
 export function revert(user: UserRow, then: UserRow): Change | undefined {
   const profile = differing<Partial<Profile>>(whole(then), user);
@@ -159,38 +139,6 @@ export function revert(user: UserRow, then: UserRow): Change | undefined {
     set: { ...profile, ...(merged && { preferences: merged.preferences }) },
     event: { eventType: "user.updated", userId: user.id, data: { changes } },
   };
-}
-
-/** A soft delete: the row stays, but is no longer a user. */
-export const remove = (user: UserRow, reason: Events["user.deleted"]["reason"], now: Date): Change => ({
-  set: { deletedAt: now },
-  event: { eventType: "user.deleted", userId: user.id, data: { deletedAt: now.toISOString(), reason } },
-});
-
-const DAY = 86_400_000; // ms
-
-/**
- * A deleted user is a user again, without the avatar, which the deletion erased.
- * @param withinDays after the deletion
- * @returns undefined if the user is not deleted
- * @throws RestoreTooLate
- */
-export function restore(user: UserRow, withinDays: number, now: Date): Change | undefined {
-  if (!user.deletedAt) return undefined;
-  if (now.getTime() - user.deletedAt.getTime() > withinDays * DAY)
-    throw new RestoreTooLate(user.id, withinDays);
-  return {
-    set: { deletedAt: null, avatarUrl: null, avatarKey: null, avatarSize: 0 },
-    add: { storageUsed: -user.avatarSize },
-    event: { eventType: "user.restored", userId: user.id, data: { restoredAt: now.toISOString() } },
-  };
-}
-
-/** The reason for a deletion, which depends on the caller. */
-export function removalReason(caller: Caller, keycloakId: string): Events["user.deleted"]["reason"] {
-  if (caller.keycloak) return "identity_deleted";
-  if (caller.internal) return "internal_request";
-  return caller.user?.sub === keycloakId ? "user_request" : "admin_request";
 }
 
 /** A user whose token contains an e-mail can only sign up with that e-mail (contract 2). */

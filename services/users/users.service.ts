@@ -14,9 +14,11 @@ import { watchReplica } from "../../models/replica.ts";
 import { User as UserModel, type UserRow } from "../../models/user.ts";
 import { findUser, reportVersion } from "../../models/user-row.ts";
 import { actions, type Past, type User } from "./users.contract.ts";
+import { removalReason, remove } from "./users.deleted.rules.ts";
 import * as erasure from "./users.erasure.ts";
 import { exportUser } from "./users.export.ts";
 import { findByEmail, findPerson } from "./users.find.ts";
+import { shownTo } from "./users.history.rules.ts";
 import { findPast, listHistory, purgeHistory } from "./users.history.ts";
 import { endHold, holdUser } from "./users.holds.ts";
 import { takeInventory } from "./users.inventory.ts";
@@ -120,8 +122,8 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
 
     async remove(ctx) {
       const now = new Date();
-      const reason = rules.removalReason(callerOf(ctx.meta), userOf(ctx).keycloakId);
-      await changeUser("users", ctx, (user) => rules.remove(user, reason, now));
+      const reason = removalReason(callerOf(ctx.meta), userOf(ctx).keycloakId);
+      await changeUser("users", ctx, (user) => remove(user, reason, now));
       return { message: "User deleted successfully" };
     },
 
@@ -133,7 +135,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       return rules.preferencesOf(await changeUser("users", ctx, decide));
     },
 
-    history: (ctx) => listHistory(ctx.params, rules.shownTo(callerOf(ctx.meta))),
+    history: (ctx) => listHistory(ctx.params, shownTo(callerOf(ctx.meta))),
 
     async revert(ctx) {
       const { id, version } = ctx.params;
