@@ -5,7 +5,7 @@ import type { Migration } from "./migrate.ts";
  * that a comparison makes no version of a user. `seen` is what Keycloak had then: its full name, and whether the
  * account is enabled. A hint says that somebody may have changed in Keycloak. Its key is that of the event, so that each
  * event is one hint. `due_at` is null when it is done, and infinity while a person has to decide; `again_at` is when
- * Keycloak is asked once more. The digest is the SHA-256 of an erased keycloakId: it recognises an old token, but does
+ * Keycloak is asked once more, and `claimed_until` until when a node is at work. The digest is the SHA-256 of an erased keycloakId: it recognises an old token, but does
  * not show whose it was.
  */
 export const up: Migration = async ({ context: { sql } }) => {
@@ -33,6 +33,7 @@ export const up: Migration = async ({ context: { sql } }) => {
       received_at TIMESTAMPTZ(3) NOT NULL DEFAULT now(),
       due_at TIMESTAMPTZ(3),
       again_at TIMESTAMPTZ(3),
+      claimed_until TIMESTAMPTZ(3),
       signed_in_at TIMESTAMPTZ(3),
       attempts INTEGER NOT NULL DEFAULT 0,
       difference TEXT

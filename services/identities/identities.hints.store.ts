@@ -89,9 +89,10 @@ const CLAIM = {
   name: "claim-hints",
   text: `
     WITH due AS (
-      SELECT key FROM identity_hints WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+      SELECT key FROM identity_hints WHERE due_at <= now() AND (claimed_until <= now()) IS NOT FALSE
+      ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ), claimed AS (
-      UPDATE identity_hints AS hint SET due_at = now() + $2 * interval '1 ms'
+      UPDATE identity_hints AS hint SET claimed_until = now() + $2 * interval '1 ms'
       FROM due WHERE hint.key = due.key RETURNING hint.*
     )
     SELECT key, keycloak_id AS "keycloakId", event_id AS "eventId", is_deletion AS "isDeletion",
@@ -100,8 +101,8 @@ const CLAIM = {
 };
 
 /**
- * Claims due hints and returns them, oldest first. No other node claims them within `leaseMs`; after that they are due
- * again, in case this node dies.
+ * Claims due hints and returns them, oldest first. No other node claims them within `leaseMs`; after that another
+ * one does, in case this node dies.
  * @throws DependencyUnavailable
  */
 export const claimHints = (limit: number, leaseMs: number): Promise<DueHint[]> =>
@@ -116,6 +117,7 @@ const SETTLE = {
     UPDATE identity_hints AS hint SET
       due_at = CASE WHEN try_in IS NULL THEN again_at ELSE now() + try_in * interval '1 ms' END,
       again_at = CASE WHEN try_in IS NULL THEN NULL ELSE again_at END,
+      claimed_until = NULL,
       attempts = CASE WHEN try_in IS NULL THEN 0 ELSE attempts + 1 END,
       difference = CASE WHEN try_in IS NULL THEN NULL ELSE coalesce(settled.difference, hint.difference) END
     FROM unnest($1::text[], $2::text[], $3::float8[]) AS settled (key, difference, try_in)
@@ -158,6 +160,11 @@ export const endNotFound = (since: Date) =>
 /** Deletes hints that were done 30 days ago: their topics keep their events for 7. @throws DependencyUnavailable */
 export const purgeHints = (limits?: PurgeLimits): Promise<void> =>
   purge("identity_hints", "due_at IS NULL AND received_at < now() - interval '30 days'", limits);
+
+const FIND_DUE = { name: "find-due-hint", text: "SELECT FROM identity_hints WHERE due_at <= now() LIMIT 1" };
+
+/** Whether a hint is due, also one that a node is following. @throws DependencyUnavailable */
+export const isAnyDue = async (): Promise<boolean> => (await query(FIND_DUE, [])).length > 0;
 
 const COUNT_DIFFERENCES = {
   name: "count-differences",

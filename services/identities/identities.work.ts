@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Service } from "moleculer";
 import { BadRequest } from "../../lib/contract/errors.ts";
 import { type KeycloakAdmin, openKeycloak } from "../../lib/keycloak/admin.ts";
@@ -5,7 +6,7 @@ import { config } from "../../lib/runtime/config.ts";
 import { sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
 import { type Comparison, compareAll } from "./identities.compare.ts";
-import { countDifferences } from "./identities.hints.store.ts";
+import { countDifferences, isAnyDue } from "./identities.hints.store.ts";
 import type { Report } from "./identities.mirror.contract.ts";
 import { mirrorDue, type Runner } from "./identities.mirror.ts";
 import { reportRefused, sweepAll, sweepEvents } from "./identities.sweep.ts";
@@ -60,7 +61,9 @@ export async function syncNow(runner: Runner, comparison: Comparison): Promise<R
   const report = await compareAll(keycloak, comparison);
   if (comparison.dryRun) return report;
   if (report.refused > 0) reportRefused(runner.logger, report.refused);
-  await mirrorDue(runner, keycloak);
+  // another node, or this one in the background, may be following some of them
+  for (let isThere = true; isThere && (await isAnyDue()); await sleep(LOOK_EVERY.hints))
+    isThere = await mirrorDue(runner, keycloak);
   return { ...report, left: await countDifferences() };
 }
 
