@@ -10,27 +10,23 @@ import { asOperator } from "./operator.ts";
 
 const USAGE = "Usage: identities check | sync [--dry-run] [--delete COUNT]";
 
+const OPTIONS = { "dry-run": { type: "boolean", default: false }, delete: { type: "string" } } as const;
+
 await asOperator("identities", async (broker, meta) => {
   const { dryRun, mayDelete } = readArguments(process.argv.slice(2));
   const report = await call(broker, "identities.sync", { dryRun, mayDelete }, { meta, timeout: 0 });
   for (const line of linesOf(report)) console.log(line);
 });
 
-const OPTIONS = { "dry-run": { type: "boolean", default: false }, delete: { type: "string" } } as const;
-
-/** @throws Error with the usage */
+/** @throws Error with the usage, or with the option that is unknown */
 function readArguments(args: string[]): { dryRun: boolean; mayDelete?: number } {
-  try {
-    const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
-    const [command, ...more] = positionals;
-    const mayDelete = values.delete === undefined ? undefined : Number(values.delete);
-    const isCheck = command === "check" && args.length === 1;
-    const isSync = command === "sync" && more.length === 0 && Number.isSafeInteger(mayDelete ?? 0);
-    if (isCheck || isSync) return { dryRun: isCheck || values["dry-run"], mayDelete };
-  } catch {
-    // an unknown option
-  }
-  throw new Error(USAGE);
+  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+  const mayDelete = values.delete === undefined ? undefined : Number(values.delete);
+  const [command, ...more] = positionals;
+  const isCheck = command === "check" && args.length === 1;
+  const isSync = command === "sync" && more.length === 0 && Number.isSafeInteger(mayDelete ?? 0);
+  if (!isCheck && !isSync) throw new Error(USAGE);
+  return { dryRun: isCheck || values["dry-run"], mayDelete };
 }
 
 function linesOf({ people, differences, counts, refused, left }: Report): string[] {

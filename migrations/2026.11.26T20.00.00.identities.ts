@@ -44,6 +44,7 @@ export const up: Migration = async ({ context: { sql } }) => {
     CREATE TABLE identity_sweeps (
       kind TEXT PRIMARY KEY,
       next_at TIMESTAMPTZ(3) NOT NULL,
+      claimed_until TIMESTAMPTZ(3),
       swept_at TIMESTAMPTZ(3),
       read_until TIMESTAMPTZ(3)
     )`);

@@ -26,8 +26,7 @@ const LEASE = { events: 600_000, full: 3_600_000 };
 const FULL_FAILED = 300_000;
 /** In ms. Events are saved at the end of their transaction, with the time of its begin. */
 const OVERLAP = 120_000;
-/** In ms. How far the first sweep looks back: the sweep of everybody finds what is older. */
-const FIRST = 86_400_000;
+const DAY = 86_400_000; // ms
 
 /** Counts and logs a sweep that may not delete so many users. */
 export function reportRefused(logger: Logger, gone: number): void {
@@ -43,10 +42,11 @@ export function reportRefused(logger: Logger, gone: number): void {
  * @throws KeycloakUnavailable, DependencyUnavailable; the next sweep begins where the last complete one ended
  */
 export async function sweepEvents(logger: Logger, keycloak: KeycloakAdmin, everyMs: number): Promise<void> {
-  const claimed = await claimSweep("events", LEASE.events);
+  const claimed = await claimSweep("events", LEASE.events, everyMs);
   if (!claimed) return;
   try {
-    const from = (claimed.readUntil?.getTime() ?? Date.now() - FIRST) - OVERLAP;
+    // what is older than a day is found by the sweep of everybody, which comes first
+    const from = (claimed.readUntil?.getTime() ?? Date.now() - DAY) - OVERLAP;
     await endSweep("events", everyMs, await noteEvents(logger, keycloak, from));
   } catch (error) {
     await postponeSweep("events", everyMs);
@@ -90,7 +90,7 @@ async function noteDeletions(logger: Logger, deletions: Hint[]): Promise<void> {
  * @throws KeycloakUnavailable, DependencyUnavailable; it is due again soon
  */
 export async function sweepAll(logger: Logger, keycloak: KeycloakAdmin): Promise<void> {
-  if (!(await claimSweep("full", LEASE.full))) return;
+  if (!(await claimSweep("full", LEASE.full, DAY))) return;
   try {
     const { people, counts, refused } = await compareAll(keycloak, { dryRun: false });
     logger.info({ action: "identity_sweep", people, ...counts }, "All users compared with Keycloak");

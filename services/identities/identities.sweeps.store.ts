@@ -8,13 +8,16 @@ export type SweepKind = "events" | "full";
 const CLAIM = {
   name: "claim-sweep",
   text: `
-    UPDATE identity_sweeps SET next_at = now() + $2 * interval '1 ms'
-    WHERE kind = $1 AND next_at <= now() RETURNING read_until AS "readUntil"`,
+    UPDATE identity_sweeps SET claimed_until = now() + $2 * interval '1 ms'
+    WHERE kind = $1 AND (claimed_until <= now()) IS NOT FALSE
+      AND (next_at <= now() OR next_at > now() + $3 * interval '1 ms')
+    RETURNING read_until AS "readUntil"`,
 };
 
 /**
- * Claims a sweep that is due. No other node claims it within `leaseMs`; after that it is due again, in case this node
+ * Claims a sweep that is due. No other node claims it within `leaseMs`; after that another one does, in case this node
  * dies.
+ * @param everyMs the longest time between two sweeps: one that is due later was planned with another configuration
  * @returns undefined if it is not due, or another node does it; `readUntil` is the time of the newest event that was
  *   read, by Keycloak's clock
  * @throws DependencyUnavailable
@@ -22,8 +25,9 @@ const CLAIM = {
 export async function claimSweep(
   kind: SweepKind,
   leaseMs: number,
+  everyMs: number,
 ): Promise<{ readUntil: Date | null } | undefined> {
-  const [claimed] = await query<{ readUntil: Date | null }>(CLAIM, [kind, leaseMs]);
+  const [claimed] = await query<{ readUntil: Date | null }>(CLAIM, [kind, leaseMs, everyMs]);
   return claimed;
 }
 
@@ -31,7 +35,7 @@ const END = {
   name: "end-sweep",
   text: `
     UPDATE identity_sweeps
-    SET next_at = now() + $2 * interval '1 ms', swept_at = now(), read_until = greatest($3, read_until)
+    SET claimed_until = NULL, next_at = now() + $2 * interval '1 ms', swept_at = now(), read_until = greatest($3, read_until)
     WHERE kind = $1`,
 };
 
@@ -41,7 +45,9 @@ export const endSweep = (kind: SweepKind, nextInMs: number, readUntil?: Date) =>
 
 const POSTPONE = {
   name: "postpone-sweep",
-  text: "UPDATE identity_sweeps SET next_at = now() + $2 * interval '1 ms' WHERE kind = $1",
+  text: `
+    UPDATE identity_sweeps SET claimed_until = NULL, next_at = now() + $2 * interval '1 ms'
+    WHERE kind = $1`,
 };
 
 /** Makes a sweep that failed due again: it begins where the last one did. @throws DependencyUnavailable */

@@ -17,20 +17,21 @@ import { syncLag } from "./identities.sweeps.store.ts";
 /** In ms: how often is looked for hints and for sweeps that are due. */
 const LOOK_EVERY = { hints: 500, sweep: 1_000, full: 30_000 };
 
-if (config.keycloak) {
-  sharedGaugeOf(
-    "user_service_identity_differences",
-    "People who differ from Keycloak, by kind: missing, gone, name, email, status",
-    async () =>
-      Object.entries(await countDifferences()).map(([kind, value]) => ({ labels: { kind }, value })),
-    ["kind"],
-  );
-  sharedGaugeOf(
-    "user_service_identity_sync_lag_seconds",
-    "For how long a change in Keycloak may wait by now: since the last sweep, or the oldest hint that waits",
-    syncLag,
-  );
-}
+// without the admin API they have no figures
+sharedGaugeOf(
+  "user_service_identity_differences",
+  "People who differ from Keycloak, by kind: missing, gone, name, email, status",
+  async () =>
+    config.keycloak
+      ? Object.entries(await countDifferences()).map(([kind, value]) => ({ labels: { kind }, value }))
+      : [],
+  ["kind"],
+);
+sharedGaugeOf(
+  "user_service_identity_sync_lag_seconds",
+  "For how long a change in Keycloak may wait by now: since the last sweep, or the oldest hint that waits",
+  async () => (config.keycloak ? syncLag() : Number.NaN),
+);
 
 /** Follows Keycloak until `signal` aborts, if its admin API is configured. Resolves after the last run. */
 export async function followKeycloak(runner: Service, signal: AbortSignal): Promise<void> {

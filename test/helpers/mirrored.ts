@@ -24,7 +24,7 @@ export async function startMirrored(env: Record<string, string> = {}) {
     // the sweep at the start found an empty realm, and is due again later
     const text =
       "SELECT 1 FROM identity_sweeps WHERE kind = 'full' AND next_at < now() + interval '10 minutes'";
-    return (await service.database.sql(`${text} AND next_at > now()`)).length > 0;
+    return (await service.database.sql(`${text} AND next_at > now() AND claimed_until IS NULL`)).length > 0;
   });
   const events: { heard: Envelope[]; of(userId: string, count: number): Promise<Envelope[]> } = collector;
   return { keycloak, service, ...mirrorOf(service, keycloak), events };

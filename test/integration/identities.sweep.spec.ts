@@ -176,12 +176,13 @@ test("Two nodes never sweep at the same time, and a sweep that failed is due aga
     "../../services/identities/identities.sweeps.store.ts"
   );
   await postponeSweep("full", 0);
-  const claims = await Promise.all([1, 2, 3].map(() => claimSweep("full", 60_000)));
+  const claims = await Promise.all([1, 2, 3].map(() => claimSweep("full", 60_000, 86_400_000)));
   expect(claims.filter(Boolean)).toHaveLength(1);
   await postponeSweep("full", 0);
-  expect(await claimSweep("full", 60_000)).toBeDefined();
+  expect(await claimSweep("full", 60_000, 86_400_000)).toBeDefined();
   await endSweep("full", 60_000);
-  expect(await claimSweep("full", 60_000)).toBeUndefined();
+  expect(await claimSweep("full", 60_000, 86_400_000)).toBeUndefined();
+  expect(await claimSweep("full", 60_000, 30_000)).toBeDefined(); // the interval was made shorter
 });
 
 test("Only an administrator's call may sync", async () => {

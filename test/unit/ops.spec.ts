@@ -5,6 +5,7 @@ import MoleculerPrometheus from "moleculer-prometheus";
 import { parse } from "yaml";
 import "../../services/api/api.service.ts";
 import "../../services/avatars/avatars.service.ts";
+import "../../services/identities/identities.service.ts";
 import "../../services/ingest/ingest.service.ts";
 import "../../services/outbox/outbox.service.ts";
 import "../../services/users/users.service.ts";
