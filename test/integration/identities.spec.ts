@@ -128,6 +128,16 @@ describe("a suspension", () => {
   });
 });
 
+test("a new user with the keycloakId of a suspended one that was deleted is active", async () => {
+  await suspend();
+  await succeed("DELETE");
+  const { keycloakId, email } = person;
+  const body = { keycloakId, email, profile: { fullName: "Ada Lovelace" } };
+  expect((await ask({ method: "POST", path: USERS, body }, person.headers)).status).toBe(201);
+  expect((await ask({ path: `${USERS}/me/identity` }, person.headers)).body).toEqual(ACTIVE);
+  expect((await send("GET", "/export", undefined, person.headers)).status).toBe(403);
+});
+
 const SUSPENDED_ERROR = errorBody(403, "Account is suspended");
 
 describe("a suspended user's own token", () => {
