@@ -13,8 +13,9 @@ import type { Scenario } from "./scenario.ts";
 
 const PEOPLE_A_ROUND = 5;
 /** In ms. */
-const LONGEST_LIFE = 200; // after the erasures of a round have begun
-const BEGIN_WITHIN = 60_000;
+const LONGEST_DELAY = 20;
+const BEGINS_WITHIN = 60_000;
+const ENDS_WITHIN = 10_000;
 
 /**
  * People are erased by the route, by `npm run purge` and by the hourly job, while all nodes are killed, over and over.
@@ -38,7 +39,8 @@ export const erasure: Scenario = {
     for (let round = 0; round < rounds; round++) {
       const ids = people.slice(round * PEOPLE_A_ROUND, (round + 1) * PEOPLE_A_ROUND).map(({ id }) => id);
       const command = await WAYS[round % WAYS.length]?.(world, { later, atOnce, ids });
-      await sleep(between(0, LONGEST_LIFE));
+      await reached(world, ids, Math.floor(between(0, PEOPLE_A_ROUND + 1)));
+      await sleep(between(0, LONGEST_DELAY));
       command?.kill("SIGKILL");
       await Promise.all(world.nodes.map((node) => node.kill()));
       const erased = await checkEach(world, people, stock);
@@ -105,5 +107,11 @@ async function begun({ sql }: World, ids: string[]): Promise<void> {
   const text = `
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 8300306
     UNION ALL SELECT FROM erasures WHERE user_id = ANY($1) AND erased_at IS NOT NULL`;
-  await waitFor(async () => (await sql(text, [ids])).length > 0, BEGIN_WITHIN).catch(() => {});
+  await waitFor(async () => (await sql(text, [ids])).length > 0, BEGINS_WITHIN).catch(() => {});
+}
+
+/** Resolves when so many of them are erased, or if that takes long: some may wait for the next run. */
+async function reached({ sql }: World, ids: string[], count: number): Promise<void> {
+  const text = "SELECT FROM erasures WHERE user_id = ANY($1) AND erased_at IS NOT NULL";
+  await waitFor(async () => (await sql(text, [ids])).length >= count, ENDS_WITHIN).catch(() => {});
 }
