@@ -3,6 +3,7 @@ import type http from "node:http";
 import { tmpdir } from "node:os";
 import { promisify } from "node:util";
 import type { Service } from "moleculer";
+import { connections } from "./request.ts";
 import type { TestService } from "./service.ts";
 
 type Tracking = Service & { _trackedContexts?: unknown[] };
@@ -12,6 +13,7 @@ export const NOTHING = { calls: 0, answers: 0, connections: 0, temporaryFiles: 0
 
 /** Counts what requests left in this process: running calls, unsent responses, open connections, temporary files. */
 export async function leftBehind({ broker }: TestService): Promise<typeof NOTHING> {
+  for (const kept of Object.values(connections.freeSockets).flat()) kept?.destroy(); // by the tests themselves
   const { server, pending } = broker.getLocalService("api") as Gateway;
   const calls = (broker.services as Tracking[]).flatMap(({ _trackedContexts = [] }) => _trackedContexts);
   return {

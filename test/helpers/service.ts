@@ -7,6 +7,7 @@ import type { GatewayState } from "../../services/api/gateway-overrides.ts";
 import { actionContracts, checkResults } from "./check-results.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { freePort } from "./free-port.ts";
+import { connections } from "./request.ts";
 
 export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
 
@@ -69,7 +70,7 @@ export async function startService(
     database,
     url,
     nodeUrl: `http://127.0.0.1:${metricsPort}`,
-    http: supertest(url),
+    http: supertest.agent(url).use((asked: supertest.Test) => void asked.agent(connections)),
     user,
     admin: () => user("an-admin", { roles: ["admin"] }),
     internal: { "x-internal-token": INTERNAL_TOKEN },
