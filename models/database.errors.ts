@@ -53,6 +53,9 @@ export function verdictOn(error: unknown): Verdict | undefined {
 /** SQLSTATE classes never begin with E, but codes of system errors do. */
 const isSqlState = (code: string) => /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code);
 
+/** Whether PostgreSQL canceled a statement because it took too long, by an error as it is or as its cause. */
+export const tookTooLong = (error: unknown): boolean => sqlState((error as Error).cause ?? error) === "57014";
+
 /** SQLSTATEs that mean that all open connections are unusable. */
 const STALE = new Set([
   "25006", // read-only: they may go to the primary before a failover

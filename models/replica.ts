@@ -4,7 +4,7 @@ import { config } from "../lib/runtime/config.ts";
 import { gaugeOf } from "../lib/runtime/metrics.ts";
 import { repeat, until, within } from "../lib/runtime/tasks.ts";
 import { retireAll, sequelize } from "./connections.ts";
-import { sqlState } from "./database.errors.ts";
+import { tookTooLong } from "./database.errors.ts";
 import { query } from "./database.ts";
 
 /**
@@ -66,13 +66,10 @@ export async function readOld<Result>(read: (useMaster: boolean) => Promise<Resu
     const result = await until(signal, read(false));
     if (result !== undefined) return result;
   } catch (error) {
-    if (sqlState(error) === TOO_SLOW) throw error; // the primary would take as long
+    if (tookTooLong(error)) throw error; // the primary would take as long
   }
   return read(true);
 }
-
-/** SQLSTATE: canceled by the time limit of a statement. */
-const TOO_SLOW = "57014";
 
 /** Checks the replica every second until `signal` aborts, and logs when lists are read from the other server. */
 export const watchReplica = (logger: Service["logger"], signal: AbortSignal): Promise<void> =>

@@ -2,7 +2,7 @@ import type { Transaction } from "sequelize";
 import { DependencyUnavailable, EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
 import { inBatches } from "../../lib/runtime/batch.ts";
 import { causeOf, type TracedCall } from "../../lib/tracing/cause.ts";
-import { sqlState } from "../../models/database.errors.ts";
+import { sqlState, tookTooLong } from "../../models/database.errors.ts";
 import { query, type Statement } from "../../models/database.ts";
 import { type Entry, entriesOf, recordEntries } from "../../models/history.ts";
 import { columnsOfRecords, type OutboxRecord, toRecord, wakeRelay } from "../../models/outbox.ts";
@@ -55,9 +55,16 @@ async function insert(statement: Statement, signUps: SignUp[], within?: Transact
   return query<UserRow>(statement, [JSON.stringify(rows), ...records, JSON.stringify(entries)], within);
 }
 
-/** Sign-ups at the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. */
+/**
+ * Sign-ups at the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. It leaves
+ * out all of them if one fails it, or waits too long for a transaction that has not committed the same user.
+ */
 const insertIfFree = inBatches(async (signUps: SignUp[]) => {
-  const rows = await insert(INSERT_FREE, signUps);
+  const rows = await insert(INSERT_FREE, signUps).catch((error) => {
+    const mayBeOfOne = signUps.length > 1 && tookTooLong(error);
+    if (error instanceof DependencyUnavailable && !mayBeOfOne) throw error;
+    return [];
+  });
   const created = new Map(rows.map((row) => [row.id, row]));
   return signUps.map(({ user }) => created.get(user.id));
 });
@@ -75,17 +82,12 @@ export async function insertUser(
 ): Promise<UserRow> {
   const record = toRecord(event, causeOf(ctx), user.createdAt);
   const signUp = { user, record, entries: entriesOf(ctx, {}, user, record.eventId) };
-  const created = within ? undefined : await insertIfFree(signUp).catch(refuseUnlessOfOthers);
+  const created = within ? undefined : await insertIfFree(signUp);
   // on its own, its error shows what is taken
   const [row] = created ? [created] : await insert(INSERT, [signUp], within).catch(refuseTaken(user));
   if (within) within.afterCommit(() => wakeRelay());
   else wakeRelay();
   return row as UserRow;
-}
-
-/** Any other error may come from another sign-up of the same statement. */
-function refuseUnlessOfOthers(error: unknown): undefined {
-  if (error instanceof DependencyUnavailable) throw error;
 }
 
 const FIND_TAKERS = {

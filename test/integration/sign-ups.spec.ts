@@ -14,6 +14,28 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
+test("a sign-up that waits for an uncommitted one fails alone: others of the same moment are created", async () => {
+  const [taken, free] = ["taken", "free"].map((name) =>
+    newUser(
+      { keycloakId: name, email: `${name}@example.com`, profile: { fullName: "Ada" } },
+      crypto.randomUUID(),
+      new Date(),
+    ),
+  );
+  if (!taken || !free) throw new Error("There are two");
+  const holder = await service.database.begin();
+  const values = [taken.user.keycloakId, taken.user.email];
+  await holder.query("INSERT INTO users (keycloak_id, email, full_name) VALUES ($1, $2, 'Ada')", values);
+  const outcomes = await Promise.allSettled(
+    [taken, free].map(({ user, event }) => insertUser({ id: "", requestID: "", meta: {} }, user, event)),
+  );
+  expect(outcomes).toMatchObject([
+    { reason: { type: "DEPENDENCY_UNAVAILABLE" } },
+    { value: { email: free.user.email } },
+  ]);
+  await holder.end();
+}, 30_000);
+
 /** A name that PostgreSQL's column does not hold fails the whole statement that it is part of. */
 const fullName = fc.oneof(
   { arbitrary: fc.constant("Anna Example"), weight: 20 },
