@@ -45,7 +45,8 @@ export function openAdmin(config: KafkaConfig, warn: Warn): TopicAdmin {
   return {
     async create(topics) {
       // a new client: kafkajs (2.2) cannot even list topics if one that the client used was deleted
-      const client = await connected((await loadClient(config, warn)).admin({ retry: SHORT_RETRY }));
+      const kafka = await loadClient(config, () => {}); // its line on a refusal has no cause; ours has
+      const client = await connected(kafka.admin({ retry: SHORT_RETRY }));
       try {
         const existing = await client.listTopics();
         const missing = topics.filter((topic) => !existing.includes(topic));
