@@ -6,16 +6,19 @@ import type { Pending, Position } from "./outbox.store.ts";
 
 /**
  * A topic that is relayed independently: a slow or missing topic, or one that refuses records, does not delay others.
- * `perShard` is how many records of each shard are published at once.
+ * `batch` is how many records are published at once, the same number of each shard.
  */
-export type Lane = { topic: string; perShard: number };
+export type Lane = { topic: string; batch: number };
 
 /** Of dead letters few are published at once, because each may have most of a megabyte. */
 export const lanesOf = (keycloakTopics: string[]): Lane[] =>
   [USER_EVENTS, ...consumedTopics(keycloakTopics).map(deadLetterTopic)].map((topic) => ({
     topic,
-    perShard: topic === USER_EVENTS ? 50 : 2,
+    batch: topic === USER_EVENTS ? 1_600 : 64,
   }));
+
+/** The number of records to read of each shard. */
+export const pageOf = ({ batch }: Lane, shards: number[]): number => Math.ceil(batch / (shards.length || 1));
 
 /** The largest number of shards that a node takes, if so many nodes publish. */
 export const shareOf = (shards: number, nodes: number): number => Math.ceil(shards / nodes);

@@ -64,7 +64,7 @@ test("whatever order transactions commit in, and however often leases are lost, 
     );
   const port: RelayPort = { publish, onCommitted: () => {}, onDelay: () => {} };
   const stop = new AbortController();
-  const lanes = [{ topic: "user-events", perShard: 5 }];
+  const lanes = [{ topic: "user-events", batch: 160 }];
   const relays = [runRelay(lanes, port, stop.signal), runRelay(lanes, port, stop.signal)];
 
   const counts: number[] = [];
