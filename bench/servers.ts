@@ -19,13 +19,18 @@ const serviceOn = (config: string) => [
 
 const READY_WITHIN = 60_000; // ms
 
-type Launching = { nodeFlags?: string[]; config?: string };
+type Launching = {
+  nodeFlags?: string[];
+  config?: string;
+  /** Files of Moleculer services to load as well. */
+  services?: string[];
+};
 
 /** Starts the service; it may not be ready yet. */
 export const launchService = (
   env: Record<string, string>,
-  { nodeFlags = [], config = "moleculer.config.ts" }: Launching = {},
-): Promise<Server> => launch([...nodeFlags, ...serviceOn(config)], env);
+  { nodeFlags = [], config = "moleculer.config.ts", services = [] }: Launching = {},
+): Promise<Server> => launch([...nodeFlags, ...serviceOn(config), ...services], env);
 
 /** Starts the service and waits until it is ready. */
 export async function startService(env: Record<string, string>, options?: Launching): Promise<Server> {
