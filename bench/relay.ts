@@ -135,14 +135,17 @@ async function backlog({ databases, quick }: Bench, brokers: string[]): Promise<
   ];
 }
 
-/** Starts nodes with the service `outbox` only, and waits until they share all shards. */
+/**
+ * Starts nodes with the service `outbox` only, and waits until they share all shards. With listeners they run all
+ * services, because Moleculer ignores further files if SERVICES is set.
+ */
 async function startRelays(
   database: Database,
   brokers: string[],
   nodes: number,
   listeners: string[] = [],
 ): Promise<Server[]> {
-  const env = { ...database.env, ...kafkaEnv(brokers, "outbox") };
+  const env = { ...database.env, ...kafkaEnv(brokers, listeners.length > 0 ? "" : "outbox") };
   const names = Array.from({ length: nodes }, (_, n) => `bench-${n}`);
   const services = await Promise.all(
     names.map((NODEID) => launchService({ ...env, NODEID }, { services: listeners })),
