@@ -37,7 +37,7 @@ type Checked = Context<{ id: string; keycloakId: string }, Meta, { user?: UserRo
  * Enforces the access that each action declares, inside the action and on its validated params, whoever calls it
  * (contract 12). Order: caller, suspension (403), existence (404), ownership (403).
  */
-export async function checkAccess(ctx: Checked): Promise<void> {
+async function checkAccess(ctx: Checked): Promise<void> {
   const { access = "internal", whileSuspended } = ctx.action ?? {};
   const { params } = ctx;
   const caller = callerOf(ctx.meta);

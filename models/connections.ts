@@ -13,7 +13,7 @@ import { SESSION, STATEMENT_TIMEOUT, setOf } from "./session.ts";
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 /** The address of PostgreSQL; `host` may be the folder of a Unix socket. */
-export type Address = { host: string; port: number; username: string; password: string; database: string };
+type Address = { host: string; port: number; username: string; password: string; database: string };
 
 /** Sets the database to use. Call it before the first query. */
 export function useDatabase(at: Address): void {

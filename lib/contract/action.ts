@@ -41,7 +41,7 @@ export const action = <Params extends Fields, Result extends Field>(
 ): ActionContract<Params, Result> => contract;
 
 /** The context that the handler of an action receives. */
-export type ActionContext<Contract extends ActionContract> = Context<InferAll<Contract["params"]>, Meta>;
+type ActionContext<Contract extends ActionContract> = Context<InferAll<Contract["params"]>, Meta>;
 
 type Handlers<Contracts extends ActionContracts> = {
   [Name in keyof Contracts]: (

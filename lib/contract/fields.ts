@@ -38,7 +38,7 @@ type Types<Of> = NonNullable<Of extends { readonly [TYPES]?: infer Both } ? Both
 /** The type of a field after validation. */
 export type Infer<Of extends Field> = (Types<Of> & { value: unknown })["value"];
 /** The type that a caller passes for a field. */
-export type InferGiven<Of extends Field> = (Types<Of> & { given: unknown })["given"];
+type InferGiven<Of extends Field> = (Types<Of> & { given: unknown })["given"];
 /** The same for an object of fields. */
 export type InferAll<Of extends Fields> = Shape<{ [Key in keyof Of]: Infer<Of[Key]> }>;
 export type InferAllGiven<Of extends Fields> = Shape<{ [Key in keyof Of]: InferGiven<Of[Key]> }>;

@@ -15,7 +15,7 @@ export type ErrorBody = {
 
 type Answer = { status: number; code: string; headers: Record<string, string>; body: ErrorBody };
 
-export const ERROR_CODE = "x-error-code";
+const ERROR_CODE = "x-error-code";
 
 /** What an error keeps between nodes; its class is lost. */
 type Carried = { code?: unknown; type?: unknown; message?: string; data?: unknown };

@@ -9,7 +9,7 @@ import { type Right, type S3Error, storeUnavailable } from "./minio-rights.ts";
 const SILENCE = 2_000;
 
 /** Asks the server something that needs a right. */
-export type Ask = <Value>(right: Right, question: (client: Client) => Promise<Value>) => Promise<Value>;
+type Ask = <Value>(right: Right, question: (client: Client) => Promise<Value>) => Promise<Value>;
 
 type Credentials = { accessKey: string; secretKey: string; sessionToken?: string };
 

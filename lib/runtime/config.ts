@@ -9,9 +9,6 @@ import {
 } from "./environment.ts";
 import { checkParts, type Part, partsOf } from "./production.ts";
 
-/** The settings of this process, read from the environment once. */
-export type Config = ReturnType<typeof readConfig>;
-
 /**
  * Reads and checks the environment (contract 8).
  * @throws ConfigError with one line that names the variable, the value's fault and what is allowed
@@ -220,8 +217,8 @@ function orExit<Result>(read: () => Result): Result {
   }
 }
 
-/** The configuration of this process. */
-export const config: Config = orExit(() => readConfig(process.env));
+/** The settings of this process, read from the environment once. */
+export const config = orExit(() => readConfig(process.env));
 
 /** Ends the process with one line if it is in production and one of the parts that it uses lacks a variable. */
 export const demandParts = (...parts: Part[]): void => orExit(() => checkParts(process.env, parts));

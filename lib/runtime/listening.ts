@@ -4,7 +4,7 @@
  */
 
 /** What a node listens to: the packets of its cluster (its own heartbeats among them), and the consumed topics. */
-export type Source = "cluster" | "topics";
+type Source = "cluster" | "topics";
 
 /** In ms. A node that received nothing from a source for this time is deaf to it. A restart of Kafka takes less. */
 const DEAF_AFTER = 30_000;

@@ -19,7 +19,7 @@ export function openOnce<Value>(open: () => Promise<Value>) {
 }
 
 /** Exponential back-off: `first` ms after the first failure, doubled each time, at most `last` ms. */
-export type Backoff = { first: number; last: number };
+type Backoff = { first: number; last: number };
 
 export const backoffDelay = ({ first, last }: Backoff, failures: number): number =>
   Math.min(first * 2 ** failures, last);

@@ -2,7 +2,7 @@ import { totalmem } from "node:os";
 import { AVATAR_LIMIT } from "../../lib/contract/errors.ts";
 
 /** How much memory uploads may take, so that a node with little memory refuses some instead of being killed. */
-export type UploadMemory = {
+type UploadMemory = {
   /** The maximum number of uploads in progress, each of which holds its file. */
   uploads: number;
   /** What the images that are decoded at the same time may take together, in bytes. */

@@ -6,7 +6,7 @@ import { findUser, forgetUsers } from "../../models/user-row.ts";
 import type { AvatarMeta } from "./avatars.contract.ts";
 import { describeVariant } from "./avatars.rules.ts";
 
-export type Wanted = { id: string; size?: number; webp?: boolean; ifNoneMatch?: string };
+type Wanted = { id: string; size?: number; webp?: boolean; ifNoneMatch?: string };
 
 /**
  * Finds the variant of a user's avatar.

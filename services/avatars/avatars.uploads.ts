@@ -19,7 +19,7 @@ const total = new WorkQueue({ slots: uploadMemory.uploads, waiting: 0 });
 const turns = new KeyedQueues({ slots: 1, waiting: PER_USER_MAX });
 
 /** Processes a file; `signal` aborts if the caller disconnected or the file has waited for too long. */
-export type Process<Result> = (file: Buffer, signal: AbortSignal) => Promise<Result>;
+type Process<Result> = (file: Buffer, signal: AbortSignal) => Promise<Result>;
 
 /**
  * Reads the file, and processes it when no other upload of this user is being processed.

@@ -16,7 +16,7 @@ import {
 /** How the service follows Keycloak (contract 27): for our own services and commands. */
 
 /** What a hint says of a person in Keycloak. */
-export const HINT_KINDS = ["changed", "deleted", "signed-in"] as const;
+const HINT_KINDS = ["changed", "deleted", "signed-in"] as const;
 
 /** A hint that a person may have changed in Keycloak. The person is read there before anything changes here. */
 export const hint = {

@@ -4,7 +4,7 @@ import { query } from "../../models/database.ts";
 /** The statements of the operator commands for dead letters. */
 
 /** A dead letter as the operator commands show it; `retryAt` is null if it was given up. */
-export type DeadLetterRow = {
+type DeadLetterRow = {
   id: number;
   topic: string;
   partition: number | null;

@@ -6,7 +6,7 @@ import { receipt } from "../users/users.erasure.contract.ts";
 
 /** The consumed events (contract 7): everything about an event is derived from its entry in CONSUMED. */
 
-export type ConsumedContract<Data extends Fields = Fields> = EventContract<Data> & {
+type ConsumedContract<Data extends Fields = Fields> = EventContract<Data> & {
   topic: "interview-events" | "media-events";
   /** The field of the data that identifies the event's subject: its identity if it has no eventId. */
   subject: keyof Data & string;

@@ -8,8 +8,8 @@ import type { CountedEvent, Counter } from "./stats.contract.ts";
 export type Totals = Record<Counter, bigint>;
 
 /** `committed` by a call, `counted` by an event. */
-export const RESERVATION_STATES = ["open", "expired", "committed", "counted", "released"] as const;
-export type ReservationState = (typeof RESERVATION_STATES)[number];
+const RESERVATION_STATES = ["open", "expired", "committed", "counted", "released"] as const;
+type ReservationState = (typeof RESERVATION_STATES)[number];
 
 export type Reservation = {
   id: string;

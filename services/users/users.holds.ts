@@ -37,7 +37,7 @@ export async function demandNoHold(tx: Transaction, userId: string): Promise<voi
 }
 
 /** Holds a user. A hold that exists gets the new reason. */
-export async function putHold(tx: Transaction, userId: string, reason: string, by?: string): Promise<Hold> {
+async function putHold(tx: Transaction, userId: string, reason: string, by?: string): Promise<Hold> {
   const text = `
     INSERT INTO legal_holds (user_id, reason, by_id) VALUES ($1, $2, $3)
     ON CONFLICT (user_id) WHERE released_at IS NULL DO UPDATE SET reason = excluded.reason, by_id = excluded.by_id

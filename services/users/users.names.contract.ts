@@ -5,7 +5,7 @@ import { profile } from "./users.fields.ts";
 /** The full name that a user gets from Keycloak (contract 27). */
 
 /** What Keycloak has of a person, in a token or in its admin API; nobody has checked it. */
-export type KeycloakNames = {
+type KeycloakNames = {
   full?: unknown;
   first?: unknown;
   last?: unknown;
