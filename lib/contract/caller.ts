@@ -1,4 +1,3 @@
-import type { AvatarMeta } from "../../services/avatars/avatars.contract.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
 
 /**
@@ -15,6 +14,9 @@ export type Caller = {
 
 /** What a token says of its user; `issuedAt` is in seconds since 1970. */
 export type SignUp = { keycloakId: string; email: string; fullName: string; issuedAt: number };
+
+/** What `avatars.get` reports of the image that it streams, in `ctx.meta.avatar`; `length` in bytes. */
+export type AvatarMeta = { contentType: string; etag: string; version: string; length?: number };
 
 /** What a call from the gateway carries besides its params (contract 12), and its answer besides the result. */
 export type Meta = {

@@ -2,8 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { call } from "../../lib/contract/call.ts";
-import type { Meta } from "../../lib/contract/caller.ts";
-import type { AvatarMeta } from "../avatars/avatars.contract.ts";
+import type { AvatarMeta, Meta } from "../../lib/contract/caller.ts";
 import type { Handler } from "./gateway.types.ts";
 
 /** Whether the Accept header names WebP (RFC 9110, 12.5.1), and not with `q=0`. */

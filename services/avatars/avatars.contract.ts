@@ -23,9 +23,6 @@ import type { RuleError } from "../../lib/contract/validator.ts";
 /** The widths in pixels in which an avatar is stored; it is square. */
 export const SIZES = [64, 128, 256, 512];
 
-/** What `avatars.get` reports of the image that it streams, in `ctx.meta.avatar`; `length` in bytes. */
-export type AvatarMeta = { contentType: string; etag: string; version: string; length?: number };
-
 const id = uuid();
 const ada = { id: "7c9e6679-7425-40de-944b-e07fc1f90ae7" };
 const avatarUrl = `http://localhost:3003/api/v1/users/${ada.id}/avatar?v=a3f5c1d2e4b60718293a4b5c6d7e8f90`;

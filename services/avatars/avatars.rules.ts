@@ -1,7 +1,7 @@
+import type { AvatarMeta } from "../../lib/contract/caller.ts";
 import { AvatarNotFound } from "../../lib/contract/errors.ts";
 import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
-import type { AvatarMeta } from "./avatars.contract.ts";
 import { SIZES } from "./avatars.contract.ts";
 import type { Avatar, FallbackFormat, Format } from "./avatars.images.ts";
 

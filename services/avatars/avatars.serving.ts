@@ -1,9 +1,9 @@
 import type { Readable } from "node:stream";
+import type { AvatarMeta } from "../../lib/contract/caller.ts";
 import { AvatarNotFound, UserNotFound } from "../../lib/contract/errors.ts";
 import { isFresh } from "../../lib/http/etag.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { findUser, forgetUsers } from "../../models/user-row.ts";
-import type { AvatarMeta } from "./avatars.contract.ts";
 import { describeVariant } from "./avatars.rules.ts";
 
 type Wanted = { id: string; size?: number; webp?: boolean; ifNoneMatch?: string };
