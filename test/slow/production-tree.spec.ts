@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { startFakeKeycloak } from "../helpers/fake-keycloak.ts";
 import { freePort } from "../helpers/free-port.ts";
 import { INTERNAL_TOKEN, statusOf } from "../helpers/process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
@@ -113,6 +114,29 @@ test("erase --dry-run prints what is stored and changes nothing, erase erases, a
     stderr: expect.stringMatching(/has been erased$/m),
   });
   expect((await npm("purge")).stdout).toBe("0 users erased\n");
+});
+
+test("identities compares all users with Keycloak, and needs the client that may read it", async () => {
+  await expect(npm("identities", ["check"])).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^KEYCLOAK_ADMIN_CLIENT_ID is not set$/m),
+  });
+  const keycloak = await startFakeKeycloak();
+  keycloak.add({});
+  Object.assign(env, {
+    AUTH_JWKS_URL: `${keycloak.url}/realms/test/protocol/openid-connect/certs`,
+    KEYCLOAK_ADMIN_CLIENT_ID: "mirror",
+    KEYCLOAK_ADMIN_CLIENT_SECRET: "a-secret",
+  });
+  try {
+    expect((await npm("identities", ["check"])).stdout).toMatch(
+      /^1 people in Keycloak; differences: missing 1, /m,
+    );
+    expect((await npm("identities", ["sync"])).stdout).toMatch(/^Left: missing 0, /m);
+    await expect(npm("identities", ["sync", "--force"])).rejects.toMatchObject({ code: 1 });
+  } finally {
+    await keycloak.stop();
+  }
 });
 
 test("repl shows a user to whoever types its e-mail address", async () => {
