@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { createTokenSource } from "../runtime/access-token.ts";
 import type { KeycloakConfig } from "../runtime/config.ts";
+import { pause } from "../runtime/tasks.ts";
 import { CHANGING_EVENTS } from "./event.ts";
 import { type Person, personOf } from "./person.ts";
 
@@ -40,8 +40,12 @@ type Answer = { status: number; body: unknown };
 /**
  * A client of Keycloak's admin API, which renews its token, and repeats what failed.
  * @param config the realm, and a client of it that may view users and events
+ * @param signal ends all requests when it aborts
  */
-export function openKeycloak({ url, realm, clientId, clientSecret }: KeycloakConfig): KeycloakAdmin {
+export function openKeycloak(
+  { url, realm, clientId, clientSecret }: KeycloakConfig,
+  signal: AbortSignal,
+): KeycloakAdmin {
   const tokenUrl = `${url}/realms/${realm}/protocol/openid-connect/token`;
   const newSource = () =>
     createTokenSource("Keycloak", { tokenUrl, username: clientId, password: clientSecret });
@@ -50,7 +54,7 @@ export function openKeycloak({ url, realm, clientId, clientSecret }: KeycloakCon
   async function askOnce(path: string): Promise<Answer> {
     const answer = await fetch(`${url}/admin/realms/${realm}/${path}`, {
       headers: { authorization: `Bearer ${await token()}` },
-      signal: AbortSignal.timeout(ANSWER_WITHIN),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN)]),
     });
     const { status } = answer;
     const body = await answer.json();
@@ -65,8 +69,8 @@ export function openKeycloak({ url, realm, clientId, clientSecret }: KeycloakCon
         return await askOnce(path);
       } catch (error) {
         const delay = REPEAT_AFTER[attempt];
-        if (delay === undefined) throw unavailable(String((error as Error).message));
-        await sleep(delay);
+        if (delay === undefined || signal.aborted) throw unavailable(String((error as Error).message));
+        await pause(delay, signal);
       }
   }
 

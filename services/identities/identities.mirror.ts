@@ -12,8 +12,11 @@ export type Runner = Pick<Service, "broker" | "logger">;
 /** The hints of one round, and how many people are read at once. */
 const ROUND = 200;
 const AT_ONCE = 4;
-/** In ms. Claimed hints are due again after the lease, and sooner if they could not be followed now. */
-const LEASE = 300_000;
+/**
+ * In ms. Another node follows claimed hints after the lease, if this one has died; that both follow one does no harm. A
+ * hint that could not be followed now is due again sooner.
+ */
+const LEASE = 30_000;
 const NOT_NOW = 5_000;
 /** After so many people in a row whom Keycloak does not return, the others of the round wait too. */
 const PATIENCE = 3;

@@ -38,13 +38,15 @@ export async function followKeycloak(runner: Service, signal: AbortSignal): Prom
   if (!config.keycloak) return;
   const { logger } = runner;
   const { syncMs } = config.keycloak;
-  const keycloak = openKeycloak(config.keycloak);
+  const keycloak = openKeycloak(config.keycloak, signal);
   const every = (everyMs: number, work: () => Promise<unknown>) =>
     repeat(work, {
       everyMs,
       signal,
-      onError: (error) =>
-        logger.warn({ action: "identity_sync", err: error }, "Users are not compared with Keycloak"),
+      onError: (error) => {
+        if (signal.aborted) return;
+        logger.warn({ action: "identity_sync", err: error }, "Users are not compared with Keycloak");
+      },
     });
   await Promise.all([
     every(LOOK_EVERY.hints, () => mirrorDue(runner, keycloak, signal)),
@@ -70,5 +72,5 @@ export async function syncNow(runner: Runner, comparison: Comparison): Promise<R
 
 function keycloakOfNode(): KeycloakAdmin {
   if (!config.keycloak) throw new BadRequest("KEYCLOAK_ADMIN_CLIENT_ID is not set");
-  return openKeycloak(config.keycloak);
+  return openKeycloak(config.keycloak, new AbortController().signal);
 }

@@ -102,3 +102,17 @@ test("Only the configured topics are read as Keycloak's", async () => {
   await mirror.settled();
   expect(await mirror.userOf(account)).toBeUndefined();
 });
+
+test("The service stops at once while Keycloak does not answer, and what it was asked is asked again later", async () => {
+  mirror.keycloak.fault = () => true;
+  const account = mirror.keycloak.add({});
+  const before = mirror.keycloak.requests.length;
+  await mirror.hint({ keycloakId: account.id });
+  await waitFor(() => mirror.keycloak.requests.length > before);
+  const start = performance.now();
+  const { broker, database } = mirror.service;
+  await broker.destroyService("identities");
+  expect(performance.now() - start).toBeLessThan(2_000);
+  const waiting = "SELECT claimed_until FROM identity_hints WHERE keycloak_id = $1 AND due_at IS NOT NULL";
+  expect(await database.sql(waiting, [account.id])).toEqual([{ claimed_until: null }]);
+});
