@@ -184,7 +184,7 @@ start_pgbouncer() { # in front of DATABASE_HOST or of our own PostgreSQL; its da
   cat >"$folder/pgbouncer.ini" <<INI
 [databases]
 session = $server pool_mode=session pool_size=50
-transaction = $server pool_mode=transaction pool_size=3
+transaction = $server pool_mode=transaction pool_size=5
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = $pgbouncer_port
