@@ -10,7 +10,7 @@ import { afterTopicRefusal, type Lane, toHold } from "./relay.rules.ts";
 
 /** In ms. Finds commits of other nodes, which do not wake this relay: soon after the last one, then less often. */
 const POLL = { first: 5, last: 1_000 };
-/** In ms. After a commit the relay waits for further ones: records published together cost one transaction. */
+/** In ms. After a commit the relay waits for further ones: records published together share their statements and requests. */
 const LINGER = 1;
 /** In ms. How often held records are looked at. */
 const HELD_EVERY = 1_000;
