@@ -45,9 +45,10 @@ async function checkAccess(ctx: Checked): Promise<void> {
   const user = await findAsked(access, params, caller);
   const keycloakId = access === "keycloak-owner" ? params.keycloakId : user?.keycloakId;
   const isOwn = keycloakId !== undefined && keycloakId === caller.user?.sub;
-  const suspended = isOwn
-    ? user?.status === "suspended"
-    : caller.user && (await isSuspended(caller.user.sub));
+  const isKnown = isOwn && !user?.deletedAt; // beside a deleted row the user may have another one
+  const suspended =
+    (isOwn && user?.status === "suspended") ||
+    (caller.user && !isKnown && (await isSuspended(caller.user.sub)));
   if (suspended && !(isOwn && whileSuspended)) throw new AccountSuspended();
   if (keycloakId !== undefined)
     demandOwnership(keycloakId, access === "person" ? { ...caller, internal: false } : caller);

@@ -138,6 +138,17 @@ test("a new user with the keycloakId of a suspended one that was deleted is acti
   expect((await send("GET", "/export", undefined, person.headers)).status).toBe(403);
 });
 
+test("the token of a suspended user is refused too for an earlier, deleted user of the same keycloakId", async () => {
+  const earlier = person;
+  await succeed("DELETE");
+  person = await createUser(service, { keycloakId: earlier.keycloakId, email: earlier.email });
+  await succeed("POST", "/suspend", { reason: "Sent spam" });
+  for (const path of ["export", "erasure"]) {
+    const { status, headers } = await ask({ path: `${USERS}/${earlier.id}/${path}` }, earlier.headers);
+    expect([path, status, headers["x-error-code"]]).toEqual([path, 403, "ACCOUNT_SUSPENDED"]);
+  }
+});
+
 const SUSPENDED_ERROR = errorBody(403, "Account is suspended");
 
 describe("a suspended user's own token", () => {
