@@ -33,7 +33,7 @@ export async function compareAll(keycloak: KeycloakAdmin, comparison: Comparison
   const before = await keycloak.count();
   const report = newReport();
   for await (const page of keycloak.people()) {
-    const found = await comparePage(page.filter(({ isService }) => !isService));
+    const found = await comparePage(page);
     if (!dryRun) await insertFound(found.map((one) => hintOf(one)));
     add(report, page.length, found);
   }
@@ -55,16 +55,18 @@ function demandAll(people: number, before: number, after: number): void {
 }
 
 /** Compares some people, and notes those who do not differ. */
-async function comparePage(people: Person[]): Promise<Difference[]> {
-  const ids = people.map(({ id }) => id);
+async function comparePage(page: Person[]): Promise<Difference[]> {
+  const people = new Map(page.map((person) => [person.id, person])); // a page may have somebody twice
+  const ids = [...people.keys()];
   const known = await findKnown(ids);
   const deleted = await findDeleted(ids.filter((id) => !known.has(id)));
   const found: Difference[] = [];
   const compared: Compared[] = [];
-  for (const person of people) {
-    const { id: keycloakId, emailVerified } = person;
+  for (const person of people.values()) {
+    const { id: keycloakId, emailVerified, isService } = person;
     const one = known.get(keycloakId);
-    if (!one && !deleted.has(keycloakId)) found.push({ kind: "missing", keycloakId, userId: null });
+    if (!one && !isService && !deleted.has(keycloakId))
+      found.push({ kind: "missing", keycloakId, userId: null });
     if (!one) continue;
     const kinds = differencesIn(stepsFor(person, one.user, one.seen));
     found.push(...kinds.map((kind) => ({ kind, keycloakId, userId: one.user.id })));

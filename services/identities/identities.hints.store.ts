@@ -89,7 +89,10 @@ const CLAIM = {
   name: "claim-hints",
   text: `
     WITH due AS (
-      SELECT key FROM identity_hints WHERE due_at <= now() AND (claimed_until <= now()) IS NOT FALSE
+      SELECT key FROM identity_hints
+      WHERE due_at <= now() AND keycloak_id NOT IN (
+        SELECT keycloak_id FROM identity_hints WHERE due_at <= now() AND claimed_until > now()
+      )
       ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ), claimed AS (
       UPDATE identity_hints AS hint SET claimed_until = now() + $2 * interval '1 ms'
@@ -101,8 +104,8 @@ const CLAIM = {
 };
 
 /**
- * Claims due hints and returns them, oldest first. No other node claims them within `leaseMs`; after that another
- * one does, in case this node dies.
+ * Claims due hints and returns them, oldest first. No other node claims hints of these people within `leaseMs`: what it
+ * read later could be overwritten by what this one read before. After that another one does, in case this node dies.
  * @throws DependencyUnavailable
  */
 export const claimHints = (limit: number, leaseMs: number): Promise<DueHint[]> =>
@@ -127,22 +130,25 @@ const END_DIFFERENCES = {
   name: "end-differences",
   text: `
     UPDATE identity_hints SET due_at = NULL, difference = NULL
-    WHERE keycloak_id = ANY($1) AND difference IS NOT NULL AND due_at IS NOT NULL`,
+    WHERE keycloak_id = ANY($1) AND key <> ALL($2) AND difference IS NOT NULL AND due_at IS NOT NULL`,
 };
 
 /**
- * Records what became of hints. One that was followed is due once more if it is to be read again, and ends the
- * differences that older hints of the person have left.
+ * Records what became of hints. One that was followed is due once more if it is to be read again. What older hints of
+ * the person say of differences has ended, unless the person is gone or could not be read.
  * @throws DependencyUnavailable
  */
 export async function settleHints(settled: Settled[]): Promise<void> {
+  const keys = settled.map(({ hint }) => hint.key);
   await query(SETTLE, [
-    settled.map(({ hint }) => hint.key),
+    keys,
     settled.map(({ difference }) => difference ?? null),
     settled.map(({ tryAgainInMs }) => tryAgainInMs ?? null),
   ]);
-  const followed = settled.filter(({ tryAgainInMs }) => tryAgainInMs === undefined);
-  if (followed.length > 0) await query(END_DIFFERENCES, [followed.map(({ hint }) => hint.keycloakId)]);
+  const seen = settled.filter(({ difference, tryAgainInMs }) =>
+    difference ? difference !== "gone" : tryAgainInMs === undefined,
+  );
+  if (seen.length > 0) await query(END_DIFFERENCES, [seen.map(({ hint }) => hint.keycloakId), keys]);
 }
 
 /** Ends the hints of earlier sweeps that a sweep of everybody did not find again. @throws DependencyUnavailable */

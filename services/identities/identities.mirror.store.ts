@@ -46,7 +46,8 @@ const NOTE = {
     SELECT user_id, email_verified, seen, last_seen_at, now()
     FROM unnest($1::uuid[], $2::boolean[], $3::jsonb[], $4::timestamptz[])
       AS compared (user_id, email_verified, seen, last_seen_at)
-    ORDER BY user_id
+    JOIN users ON users.id = user_id AND deleted_at IS NULL
+    ORDER BY user_id FOR KEY SHARE OF users
     ON CONFLICT (user_id) DO UPDATE SET
       email_verified = excluded.email_verified,
       seen = coalesce(excluded.seen, identities.seen),
@@ -54,7 +55,7 @@ const NOTE = {
       last_synced_at = excluded.last_synced_at`,
 };
 
-/** Remembers what Keycloak had at a comparison. @throws DependencyUnavailable */
+/** Remembers what Keycloak had at a comparison. The lock is against an erasure that runs. @throws DependencyUnavailable */
 export async function noteCompared(compared: Compared[]): Promise<void> {
   if (compared.length === 0) return;
   await query(NOTE, [
@@ -72,7 +73,8 @@ const SIGN_IN = {
       SELECT keycloak_id, max(least(at, now())) AS at FROM unnest($1::text[], $2::timestamptz[]) AS given (keycloak_id, at)
       GROUP BY keycloak_id
     ), known AS (
-      SELECT id, keycloak_id, coalesce(at, now()) AS at FROM users JOIN given USING (keycloak_id) WHERE deleted_at IS NULL ORDER BY id
+      SELECT id, keycloak_id, coalesce(at, now()) AS at FROM users JOIN given USING (keycloak_id) WHERE deleted_at IS NULL
+      ORDER BY id FOR KEY SHARE OF users
     ), noted AS (
       INSERT INTO identities (user_id, last_seen_at) SELECT id, at FROM known
       ON CONFLICT (user_id) DO UPDATE

@@ -41,24 +41,32 @@ export async function mirrorDue(
 async function mirrorRound(runner: Runner, keycloak: KeycloakAdmin, due: DueHint[]): Promise<boolean> {
   let failures = 0;
   const mirror = async (hints: DueHint[]): Promise<Settled[]> => {
-    const notNow = hints.map((hint) => ({ hint, tryAgainInMs: NOT_NOW }));
-    if (failures >= PATIENCE) return notNow;
+    if (failures >= PATIENCE) return hints.map((hint) => ({ hint, tryAgainInMs: NOT_NOW }));
     try {
       const rest = await mirrorPerson(runner.broker, keycloak, hints);
       failures = 0;
-      return hints.map((hint) => settlementOf(hint, rest));
+      return settlementsOf(hints, rest);
     } catch (error) {
       if (error instanceof KeycloakUnavailable) failures += 1;
       runner.logger.warn({ action: "identity_mirror" }, (error as Error).message);
-      return notNow;
+      return hints.map((hint) => ({ hint, tryAgainInMs: tryAgainIn(true, hint.attempts) }));
     }
   };
   const limit = pLimit(AT_ONCE);
-  const people = Map.groupBy(due, ({ keycloakId }) => keycloakId);
-  const settled = await Promise.all([...people.values()].map((hints) => limit(mirror, hints)));
+  const people = [...Map.groupBy(due, ({ keycloakId }) => keycloakId).values()];
+  // people who failed before come last: they must not use up the patience with each round
+  people.sort(([a], [b]) => (a?.attempts ?? 0) - (b?.attempts ?? 0));
+  const settled = await Promise.all(people.map((hints) => limit(mirror, hints)));
   await settleHints(settled.flat());
   return failures < PATIENCE;
 }
 
-const settlementOf = (hint: DueHint, { difference, mayEnd = false }: Rest): Settled =>
-  difference ? { hint, difference, tryAgainInMs: tryAgainIn(mayEnd, hint.attempts) } : { hint };
+/** One hint of a person keeps what differs, so that they do not pile up; all do while the person is gone. */
+function settlementsOf(hints: DueHint[], { difference, mayEnd = false }: Rest): Settled[] {
+  const kept = difference === "gone" ? hints : hints.slice(-1);
+  return hints.map((hint) =>
+    difference && kept.includes(hint)
+      ? { hint, difference, tryAgainInMs: tryAgainIn(mayEnd, hint.attempts) }
+      : { hint },
+  );
+}

@@ -14,6 +14,8 @@ import { findDeleted, findKnown, type Known, noteCompared } from "./identities.m
 /** What still differs; `mayEnd`: a change of another user can end it. */
 export type Rest = { difference?: DifferenceKind; mayEnd?: boolean };
 
+const GONE: Rest = { difference: "gone", mayEnd: true };
+
 /** Why a user is suspended whose account is disabled in Keycloak. */
 const DISABLED = "identity_disabled";
 
@@ -30,15 +32,14 @@ export async function mirrorPerson(broker: Broker, keycloak: KeycloakAdmin, hint
   const meta: Meta = { caller: { internal: true, keycloak: { eventId: cause.eventId ?? undefined } } };
   const person = await keycloak.person(cause.keycloakId);
   const known = (await findKnown([cause.keycloakId])).get(cause.keycloakId);
-  if (!person) return known && cause.isDeletion ? remove(broker, keycloak, known, meta) : {};
-  if (person.isService) return {};
-  if (known) return follow(broker, person, known, meta, hints);
-  return create(broker, person, meta, hints);
+  if (!known) return person && !person.isService ? create(broker, person, meta, hints) : {};
+  if (person) return follow(broker, person, known, meta, hints);
+  return cause.isDeletion ? remove(broker, keycloak, known, meta) : GONE;
 }
 
 /** Deletes the user of a person who is gone, if Keycloak still shows another: an empty realm proves nothing. */
 async function remove(broker: Broker, keycloak: KeycloakAdmin, { user }: Known, meta: Meta): Promise<Rest> {
-  if (!(await showsAnother(keycloak, user.keycloakId))) return { difference: "gone", mayEnd: true };
+  if (!(await showsAnother(keycloak, user.keycloakId))) return GONE;
   await call(broker, "users.remove", { id: user.id }, { meta });
   return {};
 }

@@ -109,6 +109,16 @@ test("A user whom a list leaves out but Keycloak still shows is not deleted", as
   expect(await mirror.userOf({ id: hidden })).toMatchObject({ deleted_at: null });
 });
 
+test("A list that shows somebody twice is compared all the same", async () => {
+  mirror.keycloak.fault = (path, res) => {
+    if (path !== "users") return false;
+    const accounts = [...mirror.keycloak.accounts.values()];
+    res.end(JSON.stringify([...accounts, ...accounts]));
+    return true;
+  };
+  expect((await mirror.sync()).differences).toEqual([]);
+});
+
 describe("Nobody is deleted by a realm that", () => {
   const answer = (res: ServerResponse, status: number, body = "") => {
     res.writeHead(status, { "content-type": "application/json" }).end(body);

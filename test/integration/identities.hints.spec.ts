@@ -1,0 +1,106 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { type Mirrored, startMirrored } from "../helpers/mirrored.ts";
+import { createUser } from "../helpers/people.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+/** Contract 27: people who cannot be mirrored, and hints that meet. */
+
+let mirror: Mirrored;
+beforeAll(async () => {
+  mirror = await startMirrored();
+});
+afterEach(() => {
+  mirror.keycloak.fault = () => false;
+});
+afterAll(async () => {
+  await mirror?.service.stop();
+  await mirror?.keycloak.stop();
+});
+
+const sql = (text: string, values: unknown[]) => mirror.service.database.sql(text, values);
+const waiting = (keycloakId: string) =>
+  sql("SELECT difference FROM identity_hints WHERE keycloak_id = $1 AND due_at IS NOT NULL", [keycloakId]);
+const readsOf = (keycloakId: string) =>
+  mirror.keycloak.requests.filter((path) => path === `users/${keycloakId}`).length;
+
+test("Many people whom Keycloak cannot show do not stop a person who comes after them", async () => {
+  const broken = Array.from({ length: 6 }, () => mirror.keycloak.add({}));
+  mirror.keycloak.fault = (path, res) => {
+    if (!broken.some(({ id }) => path === `users/${id}`)) return false;
+    res.writeHead(500).end();
+    return true;
+  };
+  await mirror.hint(...broken.map(({ id }) => ({ keycloakId: id })));
+  const account = mirror.keycloak.add({});
+  await mirror.hint({ keycloakId: account.id });
+  await waitFor(() => mirror.userOf(account));
+  mirror.keycloak.fault = () => false;
+  for (const one of broken) await waitFor(() => mirror.userOf(one));
+});
+
+test("The hints of a person who stays a difference do not pile up", async () => {
+  const account = mirror.keycloak.add({ email: undefined });
+  for (let n = 1; n <= 3; n++) {
+    await mirror.hint(...Array(5).fill({ keycloakId: account.id, kind: "signed-in" }));
+    await waitFor(() => readsOf(account.id) >= 2 * n); // each hint is read again after 2 s
+  }
+  await waitFor(async () => (await waiting(account.id)).length === 1);
+  expect(await waiting(account.id)).toEqual([{ difference: "missing" }]);
+  account.email = "late@example.com";
+  await mirror.hint({ keycloakId: account.id });
+  await waitFor(() => mirror.userOf(account));
+  await waitFor(async () => (await waiting(account.id)).length === 0);
+});
+
+test("A user who is gone although no event reports it stays, as a difference, until Keycloak shows the person", async () => {
+  const { account, user } = await mirror.mirrored();
+  mirror.keycloak.add({});
+  mirror.keycloak.accounts.delete(account.id);
+  await mirror.hint({ keycloakId: account.id });
+  await waitFor(async () => (await waiting(account.id)).some(({ difference }) => difference === "gone"));
+  expect(await mirror.userOf(account)).toMatchObject({ id: user.id, deleted_at: null });
+  mirror.keycloak.accounts.set(account.id, account);
+  await waitFor(async () => (await waiting(account.id)).length === 0);
+});
+
+test("A user with the account of a client, or with a name like one, follows Keycloak and is not taken for gone", async () => {
+  const account = mirror.keycloak.add({ username: "service-account-evil" });
+  await createUser(mirror.service, { keycloakId: account.id, email: account.email });
+  const { differences } = await mirror.sync({ dryRun: true });
+  expect(differences.filter(({ keycloakId }) => keycloakId === account.id)).toEqual([]);
+  account.enabled = false;
+  await mirror.hint({ keycloakId: account.id });
+  await waitFor(async () => (await mirror.userOf(account))?.status === "suspended");
+});
+
+test("A person whose hint one node is following is followed by no other until that ends", async () => {
+  const { account } = await mirror.mirrored();
+  await mirror.settled();
+  await sql(
+    `INSERT INTO identity_hints (key, keycloak_id, due_at, claimed_until)
+     VALUES ('elsewhere', $1, now(), now() + interval '1 minute')`,
+    [account.id],
+  );
+  const before = readsOf(account.id);
+  const other = mirror.keycloak.add({});
+  await mirror.hint({ keycloakId: account.id }, { keycloakId: other.id });
+  await waitFor(() => mirror.userOf(other));
+  expect(readsOf(account.id)).toBe(before);
+  await sql("UPDATE identity_hints SET claimed_until = NULL WHERE key = $1", ["elsewhere"]);
+  await waitFor(() => readsOf(account.id) > before);
+});
+
+test("A sign-in while the user is erased leaves nothing of the user", async () => {
+  const { account, user } = await mirror.mirrored();
+  await mirror.settled();
+  const erasing = await mirror.service.database.begin();
+  await erasing.query("SELECT FROM users WHERE id = $1 FOR UPDATE", [user.id]);
+  await erasing.query("UPDATE users SET deleted_at = now() WHERE id = $1", [user.id]);
+  await erasing.query("DELETE FROM identities WHERE user_id = $1", [user.id]);
+  const received = mirror.hint({ keycloakId: account.id, kind: "signed-in" });
+  await waitFor(() => mirror.service.database.someoneWaits());
+  await erasing.query("COMMIT");
+  await erasing.end();
+  await received;
+  expect(await sql("SELECT 1 FROM identities WHERE user_id = $1", [user.id])).toEqual([]);
+});
