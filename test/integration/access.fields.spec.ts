@@ -121,11 +121,11 @@ describe("from another node", () => {
     expect(services.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["api", "users", "stats", "avatars"]),
     );
-    const told = JSON.stringify([services, service.broker.registry.getLocalNodeInfo()]);
-    expect(told).not.toContain(INTERNAL_TOKEN);
+    const shown = JSON.stringify([services, service.broker.registry.getLocalNodeInfo()]);
+    expect(shown).not.toContain(INTERNAL_TOKEN);
     for (const secret of [DATABASE_PASSWORD, DATABASE_HOST].filter((value) => value.length > 8))
-      expect(told).not.toContain(secret);
-    expect(told).not.toMatch(/password|minioadmin|secret/i);
+      expect(shown).not.toContain(secret);
+    expect(shown).not.toMatch(/password|minioadmin|secret/i);
   });
 
   test("a call without a caller counts as internal, one with a caller is checked by the action itself", async () => {

@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-test("GET /health tells of the database and of Kafka", async () => {
+test("GET /health reports the database and Kafka", async () => {
   const { body } = await service.http.get("/health").expect(200);
   expect(body).toEqual({
     status: "ok",

@@ -44,7 +44,7 @@ async function grown(sample: string): Promise<number> {
 const calls = (action: string, result: string) =>
   `user_service_action_duration_seconds_count{action="${action}",result="${result}"}`;
 
-test("an action tells its calls by result: what the caller got wrong is no failure of the server", async () => {
+test("the calls of an action are counted by result, and an error of the caller is no error of the server", async () => {
   const { id, headers } = await createUser(service);
   await service.http.get(`/api/v1/users/${id}`).set(headers).expect(200);
   await service.http
@@ -77,7 +77,7 @@ test("the gateway counts its answers by status, also those that no action heard 
   expect([await counted(200), await counted(401), await counted(404)]).toEqual([1, 1, 1]);
 });
 
-test("an avatar tells how long each stage took", async () => {
+test("the time of each stage of an avatar is measured", async () => {
   const { id, headers } = await createUser(service);
   const upload = service.http.post(`/api/v1/users/${id}/avatar`).set(headers);
   await upload.attach("file", await jpeg(), "me.jpg").expect(200);
@@ -88,7 +88,7 @@ test("an avatar tells how long each stage took", async () => {
   }
 });
 
-test("the pool tells what is open, in use and waiting, and where it ends", async () => {
+test("the connections of the pool that are open and in use, the waiting queries and the maximum are reported", async () => {
   const { transaction } = await import("../../models/database.ts");
   const { registry } = await import("../../lib/runtime/metrics.ts");
   const pool = async (what: string) =>
@@ -121,7 +121,7 @@ test("the outbox gauges show how many records wait and for how long", async () =
   expect((await samplesAt(service.nodeUrl)).user_service_outbox_lag_seconds).toBe(0);
 });
 
-test("dead letters are told of by what becomes of them", async () => {
+test("dead letters are counted by what becomes of them", async () => {
   const lost = { eventType: "interview.created", userId: crypto.randomUUID(), data: { interviewId: "lost" } };
   await service.broker.emit("interview.created", { ...lost, userId: "no UUID" });
   await service.broker.emit("interview.created", lost);

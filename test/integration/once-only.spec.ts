@@ -216,14 +216,14 @@ test("a quota mark is published once, with the event that reached it as the caus
   const again = older("media.uploaded", id, { fileId: "f", fileSize: 450 });
   await emit("media.uploaded", again);
   await outboxEmpty(service.database);
-  const told = (await events.of(id, 5)).slice(1);
-  expect(told.map(({ eventType, data, metadata }) => [eventType, data, metadata.causationId])).toEqual([
+  const published = (await events.of(id, 5)).slice(1);
+  expect(published.map(({ eventType, data, metadata }) => [eventType, data, metadata.causationId])).toEqual([
     ["user.quota_warning", { resource: "storage", used: 860, limit: 1000, percent: 86 }, sent[1]?.eventId],
     ["user.quota_warning", { resource: "storage", used: 930, limit: 1000, percent: 93 }, sent[3]?.eventId],
     ["user.quota_exceeded", { resource: "storage", used: 1030, limit: 1000, percent: 103 }, sent[4]?.eventId],
     ["user.quota_warning", { resource: "storage", used: 980, limit: 1000, percent: 98 }, again.eventId],
   ]);
-  expect(told[0]?.metadata.correlationId).toBe("their-trace");
+  expect(published[0]?.metadata.correlationId).toBe("their-trace");
 });
 
 test("POST increment-interviews has the same effect as one interview.created", async () => {

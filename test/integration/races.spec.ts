@@ -94,11 +94,11 @@ test("50 concurrent PATCHes of different fields lose no change and no event", as
     expect(body).toMatchObject({ language, notifications });
   }
   await outboxEmpty(service.database);
-  const told = events.heard.filter(
+  const published = events.heard.filter(
     ({ userId, eventType }) => userId === user.id && eventType !== "user.created",
   );
   // 4 of the profile, the e-mail, 5 switches and the language, new each round; quotas are no event
-  expect(told).toHaveLength(4 * 11);
+  expect(published).toHaveLength(4 * 11);
 });
 
 test("100 increments, 50 of them concurrent, count 100", async () => {
@@ -124,11 +124,11 @@ test("of concurrent updates and a delete, each is done completely or gets 404", 
   expect(deleted).toBe(200);
   for (const status of rest) expect([200, 404]).toContain(status);
   await outboxEmpty(service.database);
-  const told = events.heard.filter(({ userId }) => userId === user.id).map(({ eventType }) => eventType);
-  expect(told.filter((type) => type === "user.updated")).toHaveLength(
+  const published = events.heard.filter(({ userId }) => userId === user.id).map(({ eventType }) => eventType);
+  expect(published.filter((type) => type === "user.updated")).toHaveLength(
     rest.filter((status) => status === 200).length,
   );
-  expect(told.at(-1)).toBe("user.deleted");
+  expect(published.at(-1)).toBe("user.deleted");
 });
 
 test("of concurrent deletes one deletes, and publishes one event", async () => {
@@ -136,8 +136,8 @@ test("of concurrent deletes one deletes, and publishes one event", async () => {
   const statuses = await Promise.all(Array.from({ length: 20 }, () => send("DELETE", `/${user.id}`)));
   expect(tally(statuses)).toEqual({ 200: 1, 404: 19 });
   await outboxEmpty(service.database);
-  const told = events.heard.filter(
+  const published = events.heard.filter(
     ({ userId, eventType }) => userId === user.id && eventType === "user.deleted",
   );
-  expect(told).toHaveLength(1);
+  expect(published).toHaveLength(1);
 });

@@ -222,7 +222,7 @@ describe("PUT /api/v1/users/:id/profile", () => {
 });
 
 describe("PUT /api/v1/users/:id/email", () => {
-  test("changes the address, one's own in another case included, and tells user.updated", async () => {
+  test("changes the address, also to the same one in another case, and publishes user.updated", async () => {
     const { id } = await createUser(service, { email: "old@example.com" });
     await listener.eventsOf(service, id);
     for (const email of ["OLD@example.com", "new@example.com", "new@example.com"]) {
