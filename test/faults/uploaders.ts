@@ -92,7 +92,7 @@ async function ask(ledger: Ledger, door: Door, asked: Asked, good: number[]) {
   const mayRefuse = door.mayRefuse();
   const headers = { ...asked.headers, "x-internal-token": INTERNAL_TOKEN };
   try {
-    const answer = await request(door.url(), { ...asked, headers });
+    const answer = await request(door.url(), { ...asked, headers }, false); // a node that stops closes those that are kept
     const ms = Date.now() - start;
     const refused = answer.status === 503 && (mayRefuse || door.mayRefuse());
     if (good.includes(answer.status)) ledger.writes++;

@@ -33,8 +33,12 @@ export const requestAs = (url: string, headers: object, asked: Asked): Promise<A
 /** Keeps connections: a new one for each request takes three times the CPU time. */
 export const connections = new Agent({ keepAlive: true });
 
-/** One request, without a client library. */
-export function request(url: string, { method = "GET", path, headers = {}, body }: Asked): Promise<Answered> {
+/** One request, without a client library. Without an agent it has a connection of its own. */
+export function request(
+  url: string,
+  { method = "GET", path, headers = {}, body }: Asked,
+  agent: Agent | false = connections,
+): Promise<Answered> {
   const isJson = body !== undefined && typeof body !== "string" && !Buffer.isBuffer(body);
   const payload = isJson ? JSON.stringify(body) : body;
   const type = payload === undefined ? {} : { "content-type": "application/json" };
@@ -45,7 +49,7 @@ export function request(url: string, { method = "GET", path, headers = {}, body 
       method,
       path,
       headers: { ...type, ...length, ...headers },
-      agent: connections,
+      agent,
     });
     asking.on("response", (res) => {
       answered = true;
