@@ -2,7 +2,7 @@ import { type KeycloakAdmin, KeycloakUnavailable } from "../../lib/keycloak/admi
 import type { Person } from "../../lib/keycloak/person.ts";
 import { endNotFound, insertFound } from "./identities.hints.store.ts";
 import { type Difference, LISTED_MAX, type Report } from "./identities.mirror.contract.ts";
-import { differencesIn, mayDelete, seenOf, stepsFor } from "./identities.mirror.rules.ts";
+import { differencesIn, mayDelete, type Seen, seenOf, stepsFor } from "./identities.mirror.rules.ts";
 import {
   type Compared,
   countUsers,
@@ -10,7 +10,7 @@ import {
   findDeleted,
   findGone,
   findKnown,
-  noteCompared,
+  noteListed,
 } from "./identities.mirror.store.ts";
 
 /** Compares all users with all people in Keycloak (contract 27). What differs becomes hints, which are then followed. */
@@ -33,8 +33,8 @@ export async function compareAll(keycloak: KeycloakAdmin, comparison: Comparison
   const before = await keycloak.count();
   const report = newReport();
   for await (const page of keycloak.people()) {
-    const found = await comparePage(page);
-    if (!dryRun) await insertFound(found.map((one) => hintOf(one)));
+    const { found, moved } = await comparePage(page);
+    if (!dryRun) await insertFound([...found, ...moved].map((one) => hintOf(one)));
     add(report, page.length, found);
   }
   demandAll(report.people, before, await keycloak.count());
@@ -54,13 +54,17 @@ function demandAll(people: number, before: number, after: number): void {
   throw new KeycloakUnavailable(`Keycloak listed ${people} people of ${after}: nobody is taken for gone`);
 }
 
-/** Compares some people, and notes those who do not differ. */
-async function comparePage(page: Person[]): Promise<Difference[]> {
+/** Those whose change in Keycloak makes them what their users are already: only what was seen of them is outdated. */
+type Moved = Pick<Difference, "keycloakId">;
+
+/** Compares some people, and notes when. */
+async function comparePage(page: Person[]): Promise<{ found: Difference[]; moved: Moved[] }> {
   const people = new Map(page.map((person) => [person.id, person])); // a page may have somebody twice
   const ids = [...people.keys()];
   const known = await findKnown(ids);
   const deleted = await findDeleted(ids.filter((id) => !known.has(id)));
   const found: Difference[] = [];
+  const moved: Moved[] = [];
   const compared: Compared[] = [];
   for (const person of people.values()) {
     const { id: keycloakId, emailVerified, isService } = person;
@@ -71,13 +75,16 @@ async function comparePage(page: Person[]): Promise<Difference[]> {
     const kinds = differencesIn(stepsFor(person, one.user, one.seen));
     found.push(...kinds.map((kind) => ({ kind, keycloakId, userId: one.user.id })));
     const seen = kinds.length === 0 ? seenOf(person) : undefined;
+    if (seen && one.seen && !isSame(seen, one.seen)) moved.push({ keycloakId });
     compared.push({ userId: one.user.id, emailVerified, seen });
   }
-  await noteCompared(compared);
-  return found;
+  await noteListed(compared);
+  return { found, moved };
 }
 
-const hintOf = ({ kind, keycloakId }: Difference, isRefused = false) => ({
+const isSame = (a: Seen, b: Seen): boolean => a.fullName === b.fullName && a.enabled === b.enabled;
+
+const hintOf = ({ kind, keycloakId }: Moved & Partial<Difference>, isRefused = false) => ({
   key: `sweep:${keycloakId}`,
   kind: kind === "gone" ? ("deleted" as const) : ("changed" as const),
   keycloakId,

@@ -1,4 +1,4 @@
-import { query } from "../../models/database.ts";
+import { query, transaction } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
 import type { Counts, DifferenceKind, Hint } from "./identities.mirror.contract.ts";
 
@@ -93,7 +93,7 @@ const CLAIM = {
       WHERE due_at <= now() AND keycloak_id NOT IN (
         SELECT keycloak_id FROM identity_hints WHERE due_at <= now() AND claimed_until > now()
       )
-      ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+      ORDER BY due_at LIMIT $1
     ), claimed AS (
       UPDATE identity_hints AS hint SET claimed_until = now() + $2 * interval '1 ms'
       FROM due WHERE hint.key = due.key RETURNING hint.*
@@ -103,13 +103,27 @@ const CLAIM = {
     FROM claimed ORDER BY received_at`,
 };
 
+const FIND_DUE = { name: "find-due-hint", text: "SELECT FROM identity_hints WHERE due_at <= now() LIMIT 1" };
+
+/** Whether a hint is due, also one that a node is following. @throws DependencyUnavailable */
+export const isAnyDue = async (): Promise<boolean> => (await query(FIND_DUE, [])).length > 0;
+
+/** The advisory lock of a claim; the number is arbitrary. */
+const LOCK = { name: "lock-hints", text: "SELECT pg_advisory_xact_lock(8300310)" };
+
 /**
- * Claims due hints and returns them, oldest first. No other node claims hints of these people within `leaseMs`: what it
- * read later could be overwritten by what this one read before. After that another one does, in case this node dies.
+ * Claims due hints and returns them, oldest first. Within `leaseMs` no other node claims a hint of the same people, so
+ * that what one has just read of a person is not replaced by what another read before; after that another node does, in
+ * case this one dies.
  * @throws DependencyUnavailable
  */
-export const claimHints = (limit: number, leaseMs: number): Promise<DueHint[]> =>
-  query<DueHint>(CLAIM, [limit, leaseMs]);
+export async function claimHints(limit: number, leaseMs: number): Promise<DueHint[]> {
+  if (!(await isAnyDue())) return [];
+  return transaction(async (tx) => {
+    await query(LOCK, [], tx);
+    return query<DueHint>(CLAIM, [limit, leaseMs], tx);
+  });
+}
 
 /** What became of a hint: it was followed, or what still differs, and in how many ms it is tried again. */
 export type Settled = { hint: DueHint; difference?: DifferenceKind | null; tryAgainInMs?: number };
@@ -166,11 +180,6 @@ export const endNotFound = (since: Date) =>
 /** Deletes hints that were done 30 days ago: their topics keep their events for 7. @throws DependencyUnavailable */
 export const purgeHints = (limits?: PurgeLimits): Promise<void> =>
   purge("identity_hints", "due_at IS NULL AND received_at < now() - interval '30 days'", limits);
-
-const FIND_DUE = { name: "find-due-hint", text: "SELECT FROM identity_hints WHERE due_at <= now() LIMIT 1" };
-
-/** Whether a hint is due, also one that a node is following. @throws DependencyUnavailable */
-export const isAnyDue = async (): Promise<boolean> => (await query(FIND_DUE, [])).length > 0;
 
 const COUNT_DIFFERENCES = {
   name: "count-differences",

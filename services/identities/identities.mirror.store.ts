@@ -1,4 +1,4 @@
-import { query } from "../../models/database.ts";
+import { query, type Statement } from "../../models/database.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { Hint } from "./identities.mirror.contract.ts";
 import type { Seen } from "./identities.mirror.rules.ts";
@@ -36,11 +36,15 @@ export async function findDeleted(keycloakIds: string[]): Promise<Set<string>> {
   return new Set(rows.map(({ given }) => given));
 }
 
-/** What a comparison found. `seen`: undefined keeps what was seen before. */
+/** What a comparison found. */
 export type Compared = { userId: string; emailVerified: boolean; seen?: Seen; signedInAt?: Date | null };
 
-const NOTE = {
-  name: "note-compared",
+/**
+ * The lock is against an erasure that runs.
+ * @param seen SQL that decides between what was seen now, `excluded.seen`, and before, `identities.seen`
+ */
+const noteStatement = (name: string, seen: string) => ({
+  name,
   text: `
     INSERT INTO identities (user_id, email_verified, seen, last_seen_at, last_synced_at)
     SELECT user_id, email_verified, seen, last_seen_at, now()
@@ -50,15 +54,26 @@ const NOTE = {
     ORDER BY user_id FOR KEY SHARE OF users
     ON CONFLICT (user_id) DO UPDATE SET
       email_verified = excluded.email_verified,
-      seen = coalesce(excluded.seen, identities.seen),
+      seen = ${seen},
       last_seen_at = greatest(excluded.last_seen_at, identities.last_seen_at),
       last_synced_at = excluded.last_synced_at`,
-};
+});
+const NOTE_MIRRORED = noteStatement("note-mirrored", "excluded.seen");
+const NOTE_LISTED = noteStatement("note-listed", "coalesce(identities.seen, excluded.seen)");
 
-/** Remembers what Keycloak had at a comparison. The lock is against an erasure that runs. @throws DependencyUnavailable */
-export async function noteCompared(compared: Compared[]): Promise<void> {
+/** Remembers what Keycloak had when a person was mirrored. @throws DependencyUnavailable */
+export const noteMirrored = (compared: Compared) => note(NOTE_MIRRORED, [compared]);
+
+/**
+ * Remembers when users were compared with a list, and what it had of those who were never compared before: the list may
+ * be older than what was mirrored meanwhile.
+ * @throws DependencyUnavailable
+ */
+export const noteListed = (compared: Compared[]) => note(NOTE_LISTED, compared);
+
+async function note(statement: Statement, compared: Compared[]): Promise<void> {
   if (compared.length === 0) return;
-  await query(NOTE, [
+  await query(statement, [
     compared.map(({ userId }) => userId),
     compared.map(({ emailVerified }) => emailVerified),
     compared.map(({ seen }) => seen && JSON.stringify(seen)),

@@ -10,13 +10,10 @@ import { mirrorPerson, type Rest } from "./identities.person.ts";
 export type Runner = Pick<Service, "broker" | "logger">;
 
 /** The hints of one round, and how many people are read at once. */
-const ROUND = 200;
+const ROUND = 100;
 const AT_ONCE = 4;
-/**
- * In ms. Another node follows claimed hints after the lease, if this one has died; that both follow one does no harm. A
- * hint that could not be followed now is due again sooner.
- */
-const LEASE = 30_000;
+/** In ms. Another node follows claimed hints after the lease, if this one has died. */
+const LEASE = 60_000;
 const NOT_NOW = 5_000;
 /** After so many people in a row whom Keycloak does not return, the others of the round wait too. */
 const PATIENCE = 3;

@@ -7,7 +7,7 @@ import type { Person } from "../../lib/keycloak/person.ts";
 import type { DueHint } from "./identities.hints.store.ts";
 import type { DifferenceKind } from "./identities.mirror.contract.ts";
 import { newUserFor, type Steps, seenAfter, stepsFor } from "./identities.mirror.rules.ts";
-import { findDeleted, findKnown, type Known, noteCompared } from "./identities.mirror.store.ts";
+import { findDeleted, findKnown, type Known, noteMirrored } from "./identities.mirror.store.ts";
 
 /** Makes one user as the person is in Keycloak, by the actions that everybody else uses (contract 27). */
 
@@ -78,7 +78,7 @@ async function follow(
   if (steps.status === "active") await call(broker, "identities.activate", { id }, { meta });
   const signedInAt = hints.map((hint) => hint.signedInAt).findLast((at) => at !== null);
   const { emailVerified } = person;
-  await noteCompared([{ userId: id, emailVerified, seen: seenAfter(person, steps, seen), signedInAt }]);
+  await noteMirrored({ userId: id, emailVerified, seen: seenAfter(person, steps, seen), signedInAt });
   return hasEmail ? { difference: steps.refused[0] } : { difference: "email", mayEnd: true };
 }
 

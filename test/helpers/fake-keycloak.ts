@@ -21,6 +21,8 @@ export type FakeKeycloak = {
   userEvents: { id: string; time: number; [field: string]: unknown }[];
   /** Requests of the admin API, as `GET users/1`. */
   requests: string[];
+  /** The `dateFrom` of the requests for admin events. */
+  sinces: number[];
   /** Answers a request itself if it returns true. */
   fault: (path: string, res: ServerResponse) => boolean;
   /** Ends the sessions of all tokens. */
@@ -41,6 +43,7 @@ export async function startFakeKeycloak(): Promise<FakeKeycloak> {
     adminEvents: [],
     userEvents: [],
     requests: [],
+    sinces: [],
     fault: () => false,
     expireTokens: () => void tokens++,
     add(account) {
@@ -71,6 +74,7 @@ export async function startFakeKeycloak(): Promise<FakeKeycloak> {
       events.filter(({ time }) => time >= Number(searchParams.get("dateFrom")));
     if (path === "users/count") return json(res, 200, fake.accounts.size);
     if (path === "users") return json(res, 200, page([...fake.accounts.values()]));
+    if (path === "admin-events") fake.sinces.push(Number(searchParams.get("dateFrom")));
     if (path === "admin-events") return json(res, 200, page(since(fake.adminEvents)));
     if (path === "events") return json(res, 200, page(since(fake.userEvents)));
     const account = fake.accounts.get(decodeURIComponent(path.replace("users/", "")));

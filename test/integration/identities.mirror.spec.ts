@@ -247,3 +247,43 @@ test("A token that expired is renewed", async () => {
   mirror.keycloak.expireTokens();
   await mirror.mirrored();
 });
+
+test("A sweep every IDENTITY_SYNC_SECONDS reads the events since the last one, with two minutes of overlap", async () => {
+  const account = mirror.keycloak.add({});
+  const before = Date.now();
+  mirror.report("CREATE", account);
+  await waitFor(() => mirror.userOf(account));
+  const first = mirror.keycloak.sinces.length;
+  await waitFor(() => mirror.keycloak.sinces.length >= first + 2);
+  expect(mirror.keycloak.sinces.at(-1)).toBeGreaterThanOrEqual(before - 120_000);
+  expect(mirror.keycloak.sinces.at(-1)).toBeLessThanOrEqual(Date.now() - 120_000);
+});
+
+test("While a node follows a hint of a person, no node follows another one of this person", async () => {
+  const account = mirror.keycloak.add({});
+  const { sql } = mirror.service.database;
+  const text =
+    "INSERT INTO identity_hints (key, keycloak_id, due_at, claimed_until) VALUES ($1, $2, now(), $3)";
+  await sql(text, ["a", account.id, new Date(Date.now() + 3_600_000)]);
+  await sql(text, ["b", account.id, null]);
+  const { claimHints } = await import("../../services/identities/identities.hints.store.ts");
+  expect((await claimHints(9, 60_000)).filter(({ keycloakId }) => keycloakId === account.id)).toEqual([]);
+  await sql("UPDATE identity_hints SET claimed_until = NULL WHERE key = 'a'");
+  await waitFor(() => mirror.userOf(account));
+});
+
+test("A change in Keycloak to the name that the user has already is remembered, so that a later edit stays", async () => {
+  const { account, user } = await mirror.mirrored({ firstName: "Ada", lastName: "Old" });
+  await mirror.settled();
+  const rename = async (fullName: string) => {
+    const headers = await mirror.service.user(account.id);
+    const path = `/api/v1/users/${user.id}`;
+    await mirror.service.http.patch(path).set(headers).send({ profile: { fullName } }).expect(200);
+  };
+  await rename("Ada New");
+  account.lastName = "New";
+  await mirror.sync();
+  await rename("Ada Mine");
+  await mirror.sync();
+  expect(await mirror.userOf(account)).toMatchObject({ full_name: "Ada Mine" });
+});
