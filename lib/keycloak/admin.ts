@@ -75,9 +75,13 @@ export function openKeycloak(
   }
 
   async function* pages(path: string): AsyncGenerator<unknown[]> {
+    let last: string | undefined;
     for (let first = 0; ; first += PAGE) {
       const { status, body } = await ask(`${path}first=${first}&max=${PAGE}`);
       if (status !== 200 || !Array.isArray(body)) throw unavailable(`status ${status}, and no list`);
+      const text = JSON.stringify(body);
+      if (body.length > 0 && text === last) throw unavailable("the same page twice");
+      last = text;
       if (body.length > 0) yield body;
       if (body.length < PAGE) return;
     }
@@ -86,7 +90,7 @@ export function openKeycloak(
   return {
     async person(id) {
       const { status, body } = await ask(`users/${encodeURIComponent(id)}`);
-      if (status === 404 && (body as { error?: string }).error === "User not found") return undefined;
+      if (status === 404 && (body as { error?: string } | null)?.error === "User not found") return undefined;
       const person = status === 200 ? personOf(body) : undefined;
       if (person?.id !== id) throw unavailable(`status ${status}, and no user`);
       return person;

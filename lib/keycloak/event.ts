@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Hint } from "../../services/identities/identities.mirror.contract.ts";
+import { isStorable } from "../contract/fields.ts";
 
 /**
  * Reads what listeners publish of Keycloak's events, and what its admin API returns of them: pure. Listeners write the
@@ -77,14 +78,16 @@ function hintOf(kind: Hint["kind"], event: Fields, keycloakId: unknown): EventRe
   return { kind: "hint", hint: { key: `keycloak:${identity}`, kind, keycloakId, eventId, at } };
 }
 
+/** The id of a user from another directory contains the user's name there: any text that can be stored. */
 const isId = (value: unknown): value is string =>
-  typeof value === "string" && value !== "" && value.length <= MAX_ID && /^[\x21-\x7e]+$/.test(value);
+  typeof value === "string" && value.trim() !== "" && value.length <= MAX_ID && isStorable(value);
 
-/** A time in ms or in ISO 8601, as ISO 8601. */
+/** A time in ms or in ISO 8601, as ISO 8601; not one that PostgreSQL cannot read. */
 function timeOf(value: unknown): string | undefined {
   if (typeof value !== "number" && typeof value !== "string") return undefined;
   const time = new Date(value);
-  return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
+  const text = Number.isNaN(time.getTime()) ? "" : time.toISOString();
+  return /^[1-9]\d{3}-/.test(text) ? text : undefined;
 }
 
 const isObject = (value: unknown): value is Fields =>

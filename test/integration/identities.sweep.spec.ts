@@ -168,6 +168,14 @@ describe("Nobody is deleted by a realm that", () => {
     await expect(mirror.sync()).rejects.toThrow("Keycloak");
     expect(await users()).toBe(150);
   });
+
+  test("answers with its first page for ever", async () => {
+    for (let n = 0; n < 120; n++) mirror.keycloak.add({});
+    const first = JSON.stringify([...mirror.keycloak.accounts.values()].slice(0, 100));
+    mirror.keycloak.fault = (path, res) => path === "users" && answer(res, 200, first);
+    await expect(mirror.sync()).rejects.toThrow("the same page twice");
+    expect(await users()).toBe(30);
+  });
 });
 
 test("A user who signs up while the list is read is not taken for gone", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { isStorable } from "../../lib/contract/fields.ts";
 import { readKeycloakEvent } from "../../lib/keycloak/event.ts";
 import { readMessage } from "../../services/ingest/ingest.rules.ts";
 
@@ -67,6 +68,25 @@ describe("a user event", () => {
   ])("is read %s", (_form, message) => {
     expect(readKeycloakEvent(message)).toEqual(hint("changed"));
   });
+
+  test.each([8.64e15, -1e14, "0000-01-01T00:00:00Z", "never", {}])(
+    "with the time %j, which cannot be stored, is read without it",
+    (time) => {
+      expect(readKeycloakEvent({ ...userEvent, time })).toMatchObject({ hint: { at: undefined } });
+    },
+  );
+
+  test("of a user from another directory is read by the id, which contains the user's name there", () => {
+    const userId = "f:1e934cbc-7ed0-438b-b69e-3f539395b7c0:jörg müller";
+    expect(readKeycloakEvent({ ...userEvent, userId })).toMatchObject({ hint: { keycloakId: userId } });
+  });
+
+  test.each(["", " ", "a\0b", "\ud800", "x".repeat(256), null, 7, undefined])(
+    "of the user %j, which cannot be an id, is a dead letter",
+    (userId) => {
+      expect(readKeycloakEvent({ ...userEvent, userId })).toMatchObject({ kind: "dead" });
+    },
+  );
 
   test("without an id has the same key whenever it is read", () => {
     const { id: _id, ...event } = userEvent;
@@ -162,7 +182,12 @@ describe("a message that is no event", () => {
         const result = readKeycloakEvent(message);
         if (result.kind !== "hint") return;
         expect(result.hint.key.length).toBeLessThan(512);
-        expect(result.hint.keycloakId).toMatch(/^[\x21-\x7e]{1,255}$/);
+        const { keycloakId } = result.hint;
+        expect([isStorable(keycloakId), keycloakId.length > 0, keycloakId.length <= 255]).toEqual([
+          true,
+          true,
+          true,
+        ]);
       }),
     );
   });
