@@ -219,7 +219,7 @@ start_keycloak() {
   mkdir -p "$cache/keycloak/data/import"
   cp "$repository/test/realm.json" "$cache/keycloak/data/import/"
   launch keycloak env KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD=admin \
-    JAVA_OPTS_KC_HEAP='-Xms128m -Xmx512m' "$cache/keycloak/bin/kc.sh" start --optimized --import-realm \
+    JAVA_OPTS_KC_HEAP='-Xms128m -Xmx512m' "$cache/keycloak/bin/kc.sh" start --optimized --import-realm --cache=local \
     --http-enabled=true --hostname-strict=false --http-host=127.0.0.1 --http-port="$keycloak_port" \
     --http-management-port="$keycloak_management_port"
   wait_until keycloak 240 curl -sf "http://127.0.0.1:$keycloak_port/realms/ai-video-interview"
