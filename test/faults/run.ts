@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { minio, uploads } from "./scenarios/avatars.ts";
 import { brokers } from "./scenarios/brokers.ts";
 import { erasure } from "./scenarios/erasure.ts";
+import { identities } from "./scenarios/identities.ts";
 import { kills } from "./scenarios/kills.ts";
 import { both, kafka, postgres } from "./scenarios/outages.ts";
 import { poison } from "./scenarios/poison.ts";
@@ -15,7 +16,7 @@ import { demandServers } from "./servers.ts";
 import { openWorld } from "./world.ts";
 
 /**
- * `npm run test:faults -- --rounds N [--only kills,kafka,…]`: the service under faults, over the Kafka, the
+ * `npm run test:faults -- --rounds N [--users N] [--only kills,kafka,…]`: the service under faults, over the Kafka, the
  * PostgreSQL and the MinIO of the environment. Exits 1 where anything is lost, doubled, out of order or wrongly answered.
  */
 
@@ -34,10 +35,15 @@ const SCENARIOS: Record<string, Scenario> = {
   minio,
   versions,
   erasure,
+  identities,
 };
 
 const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "3" }, only: { type: "string" } },
+  options: {
+    rounds: { type: "string", default: "3" },
+    users: { type: "string", default: "1000" },
+    only: { type: "string" },
+  },
 });
 
 /** The figures of a scenario, and what the summary calls them; `gap` is in ms. */
@@ -84,7 +90,7 @@ async function play(name: string): Promise<Figures> {
   const world = await openWorld();
   try {
     const rounds = scenario.rounds(Number(values.rounds));
-    const { details, ...verdict } = await scenario.play(world, rounds);
+    const { details, ...verdict } = await scenario.play(world, rounds, Number(values.users));
     const { writes, refused, cutOff, wrong, gaps } = world.ledger;
     const late = gaps.filter(({ ms }) => ms > scenario.limit);
     const slow = late.map(({ ms, what }) => `${ms} ms: ${what}`);
@@ -97,7 +103,8 @@ async function play(name: string): Promise<Figures> {
 }
 
 const hasCluster = process.env.KAFKA_BROKERS?.split(",").length === 3;
-const possible = Object.keys(SCENARIOS).filter((name) => name !== "brokers" || hasCluster);
+const needs: Record<string, boolean> = { brokers: hasCluster, identities: Boolean(process.env.AUTH_ISSUER) };
+const possible = Object.keys(SCENARIOS).filter((name) => needs[name] ?? true);
 
 const played: Figures[] = [];
 for (const name of values.only?.split(",") ?? possible)

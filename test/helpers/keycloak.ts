@@ -24,9 +24,17 @@ async function issue(of: string, form: Record<string, string>): Promise<string> 
 export const signIn = (username: string, password: string): Promise<string> =>
   issue(realm ?? "", { client_id: "user-service", scope: "openid", username, password });
 
+/** In ms. An administrator's token is valid for a minute. */
+const RENEW_AFTER = 30_000;
+let administrator = { token: Promise.resolve(""), issuedAt: 0 };
+
 /** A request of an administrator; returns the body, or the id of what was created. */
 export async function administer<Body>(method: string, path: string, body?: object): Promise<Body> {
-  const token = await issue("master", { client_id: "admin-cli", username: "admin", password: "admin" });
+  if (Date.now() > administrator.issuedAt + RENEW_AFTER) {
+    const form = { client_id: "admin-cli", username: "admin", password: "admin" };
+    administrator = { token: issue("master", form), issuedAt: Date.now() };
+  }
+  const token = await administrator.token;
   const answer = await fetch(`${base}/admin/realms/${realm}/${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },

@@ -9,5 +9,6 @@ export type Scenario = {
   limit: number;
   /** The servers that it kills or freezes. */
   servers: Server[];
-  play(world: World, rounds: number): Promise<Verdict>;
+  /** @param users how many there are at first, where the scenario makes them */
+  play(world: World, rounds: number, users: number): Promise<Verdict>;
 };
