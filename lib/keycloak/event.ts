@@ -39,7 +39,7 @@ export function readKeycloakEvent(json: unknown): EventReading {
   if (!isObject(json)) return { kind: "dead", message: "The message is no JSON object" };
   if (json.eventType === AUTHENTICATED) return readAuthenticated(json);
   const event = [json, json.event, json.adminEvent, json.payload, json.data].filter(isObject).find(isEvent);
-  if (event) return event.resourcePath === undefined ? readUserEvent(event) : readAdminEvent(event);
+  if (event) return typeof event.resourcePath === "string" ? readAdminEvent(event) : readUserEvent(event);
   return typeof json.eventType === "string" ? skip : { kind: "dead", message: "type is missing" };
 }
 

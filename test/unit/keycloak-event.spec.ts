@@ -157,6 +157,12 @@ describe("a message that is no event", () => {
     });
   });
 
+  test("a path that is no text is ignored", () => {
+    expect(readKeycloakEvent({ ...userEvent, resourcePath: { toString: 1 } })).toEqual(
+      readKeycloakEvent(userEvent),
+    );
+  });
+
   test("never throws, and a hint always has a key and an id that can be stored", () => {
     const anything = fc.anything({ withNullPrototype: true });
     const fields = fc.record(
