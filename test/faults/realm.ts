@@ -65,11 +65,15 @@ async function makeEmptyRealm(): Promise<void> {
   });
 }
 
-/** Switches whether Keycloak saves its events. */
-export async function save(realm: Realm, isSaving: boolean): Promise<void> {
+/** Keycloak saves no events while `work` runs. */
+export async function withoutEvents(realm: Realm, work: () => Promise<void>): Promise<void> {
   const events = await administer<object>("GET", "events/config");
-  await administer("PUT", "events/config", { ...events, adminEventsEnabled: isSaving });
-  realm.isSaving = isSaving;
+  const save = async (isSaving: boolean) => {
+    await administer("PUT", "events/config", { ...events, adminEventsEnabled: isSaving });
+    realm.isSaving = isSaving;
+  };
+  await save(false);
+  await work().finally(() => save(true));
 }
 
 function expectEvent({ expected, isSaving }: Realm, id: string, line: string): void {
