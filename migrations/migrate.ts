@@ -34,7 +34,7 @@ export const migrateDown = (target: Target): Promise<string[]> => withUmzug(targ
 /** The names of the pending migrations; changes nothing. */
 export const pendingMigrations = (target: Target): Promise<string[]> =>
   inTransaction(target, "READ ONLY", async (context) => {
-    const done = await executed(context);
+    const done = await executed(context, target.schema);
     return MIGRATIONS.map(({ name }) => name).filter((name) => !done.includes(name));
   });
 
@@ -56,7 +56,7 @@ async function withUmzug(
           context.sql("INSERT INTO migrations (name) VALUES ($1)", [name]).then(() => {}),
         unlogMigration: ({ name }) =>
           context.sql("DELETE FROM migrations WHERE name = $1", [name]).then(() => {}),
-        executed: () => executed(context),
+        executed: () => executed(context, target.schema),
       },
       logger: undefined,
     });
@@ -101,8 +101,9 @@ async function ensureSchema(client: pg.Client, schema: string): Promise<void> {
   if (rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`);
 }
 
-async function executed({ sql }: MigrationContext): Promise<string[]> {
-  const { rows } = await sql("SELECT to_regclass('migrations') IS NOT NULL AS exists");
+/** @throws PostgreSQL's error if the role may not look into the schema */
+async function executed({ sql }: MigrationContext, schema: string): Promise<string[]> {
+  const { rows } = await sql("SELECT to_regclass($1) IS NOT NULL AS exists", [`${schema}.migrations`]);
   if (!rows[0].exists) {
     if ((await sql("SHOW transaction_read_only")).rows[0].transaction_read_only === "on") return [];
     await sql("CREATE TABLE migrations (name TEXT PRIMARY KEY, run_at TIMESTAMPTZ NOT NULL DEFAULT now())");

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { emailKey } from "../../lib/contract/email.ts";
-import { migrateDown, migrateUp, type Target } from "../../migrations/migrate.ts";
+import { migrateDown, migrateUp, pendingMigrations, type Target } from "../../migrations/migrate.ts";
 import { createDatabase, type TestDatabase } from "../helpers/database.ts";
 
 const targetOf = ({ env }: TestDatabase): Target => ({
@@ -125,6 +125,22 @@ describe("a role that may not create in the database", () => {
       }
     }));
 });
+
+test("a role without rights on the schema is told that a right is missing, and not that migrations are pending", () =>
+  withDatabase("", async (database) => {
+    await migrateUp(targetOf(database));
+    const asRuntime = { ...targetOf(database), user: "runtime", password: "runtime" };
+    const denied = { code: "42501", message: "permission denied for schema user_service" };
+    await expect(pendingMigrations(asRuntime)).rejects.toMatchObject(denied);
+  }));
+
+test("a table migrations of another program in the schema public is left alone", () =>
+  withDatabase("", async (database) => {
+    await database.sql("CREATE TABLE public.migrations (id INT PRIMARY KEY)");
+    await migrateUp(targetOf(database));
+    expect(await pendingMigrations(targetOf(database))).toEqual([]);
+    expect(await database.sql("SELECT FROM public.migrations")).toEqual([]);
+  }));
 
 test("a migration waits for another one, and for its own statements, whatever the time limit of the role is", () =>
   withDatabase("", async (database) => {
