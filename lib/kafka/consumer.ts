@@ -1,6 +1,6 @@
 import type { Consumer, EachBatchPayload } from "kafkajs";
 import type { KafkaConfig } from "../runtime/config.ts";
-import { heard } from "../runtime/listening.ts";
+import { heard, listenTo } from "../runtime/listening.ts";
 import { retryUntilDone, within } from "../runtime/tasks.ts";
 import { loadClient, type Warn } from "./client.ts";
 import { registerCodecs } from "./codecs.ts";
@@ -110,7 +110,7 @@ async function start(
   topics: string[],
   onBatch: (records: ConsumedRecord[]) => Promise<void>,
 ): Promise<void> {
-  heard("topics"); // from now on records or empty fetches are expected
+  listenTo("topics"); // from now on records or empty fetches are expected
   consumer.on(consumer.events.FETCH, () => heard("topics"));
   await consumer.connect();
   await consumer.subscribe({ topics, fromBeginning: true });

@@ -1,7 +1,7 @@
 import { Admin, type Producer } from "@platformatic/kafka";
 import { type Transit, Transporters } from "moleculer";
 import type { KafkaConfig } from "../runtime/config.ts";
-import { heard } from "../runtime/listening.ts";
+import { heard, listenTo } from "../runtime/listening.ts";
 import { repeat, within } from "../runtime/tasks.ts";
 import { ensureTopics, removeTopics, shortenRetention, topicsByNode } from "./cluster-topics.ts";
 import { type Connection, connectionTo } from "./connection.ts";
@@ -55,7 +55,7 @@ export class KafkaTransporter extends Transporters.Kafka {
    * the cluster later.
    */
   override async connect(): Promise<void> {
-    heard("cluster"); // silence is measured from now on
+    listenTo("cluster");
     try {
       await super.connect();
     } catch (error) {
@@ -101,6 +101,7 @@ export class KafkaTransporter extends Transporters.Kafka {
       failed: (error, wasReading) => this.#reportFailure(error, wasReading),
     });
     await this.#reader.open();
+    heard("cluster");
     if (this.admin) await shortenRetention(this.admin, topics);
     void repeat(() => this.#removeGoneNodes(), {
       everyMs: LOOK_EVERY,

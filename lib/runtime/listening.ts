@@ -11,7 +11,12 @@ const DEAF_AFTER = 30_000;
 
 const lastHeard = new Map<Source, number>();
 
-/** Notes that something was received. The first call starts the supervision of the source. */
+/** Begins the supervision of a source, if it has not begun yet: until something is received, the node is deaf to it. */
+export function listenTo(source: Source): void {
+  if (!lastHeard.has(source)) lastHeard.set(source, -Infinity);
+}
+
+/** Notes that something was received. */
 export const heard = (source: Source): unknown => lastHeard.set(source, performance.now());
 
 /** How long a source has been silent, in ms; negative if it is not supervised. */
