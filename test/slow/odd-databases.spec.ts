@@ -126,7 +126,7 @@ describe("a role that may not create in the database", () => {
     }));
 });
 
-test("a role without rights on the schema is told that a right is missing, and not that migrations are pending", () =>
+test("for a role without rights on the schema a right is missing, and no migration is pending", () =>
   withDatabase("", async (database) => {
     await migrateUp(targetOf(database));
     const asRuntime = { ...targetOf(database), user: "runtime", password: "runtime" };
