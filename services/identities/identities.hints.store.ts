@@ -88,15 +88,15 @@ export type DueHint = {
 const CLAIM = {
   name: "claim-hints",
   text: `
-    WITH due AS (
-      SELECT key FROM identity_hints
+    WITH people AS (
+      SELECT keycloak_id FROM identity_hints
       WHERE due_at <= now() AND keycloak_id NOT IN (
         SELECT keycloak_id FROM identity_hints WHERE due_at <= now() AND claimed_until > now()
       )
       ORDER BY due_at LIMIT $1
     ), claimed AS (
-      UPDATE identity_hints AS hint SET claimed_until = now() + $2 * interval '1 ms'
-      FROM due WHERE hint.key = due.key RETURNING hint.*
+      UPDATE identity_hints SET claimed_until = now() + $2 * interval '1 ms'
+      WHERE due_at <= now() AND keycloak_id IN (SELECT keycloak_id FROM people) RETURNING *
     )
     SELECT key, keycloak_id AS "keycloakId", event_id AS "eventId", is_deletion AS "isDeletion",
       signed_in_at AS "signedInAt", attempts
@@ -112,9 +112,9 @@ export const isAnyDue = async (): Promise<boolean> => (await query(FIND_DUE, [])
 const LOCK = { name: "lock-hints", text: "SELECT pg_advisory_xact_lock(8300310)" };
 
 /**
- * Claims due hints and returns them, oldest first. Within `leaseMs` no other node claims a hint of the same people, so
- * that what one has just read of a person is not replaced by what another read before; after that another node does, in
- * case this one dies.
+ * Claims all due hints of some people, at most `limit`, and returns them, oldest first. Within `leaseMs` no other node
+ * claims a hint of the same people, so that what one has just read of a person is not replaced by what another read
+ * before; after that another node does, in case this one dies.
  * @throws DependencyUnavailable
  */
 export async function claimHints(limit: number, leaseMs: number): Promise<DueHint[]> {

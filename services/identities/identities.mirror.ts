@@ -9,7 +9,7 @@ import { mirrorPerson, type Rest } from "./identities.person.ts";
 
 export type Runner = Pick<Service, "broker" | "logger">;
 
-/** The hints of one round, and how many people are read at once. */
+/** The people of one round, and how many of them are read at once. */
 const ROUND = 100;
 const AT_ONCE = 4;
 /** In ms. Another node follows claimed hints after the lease, if this one has died. */

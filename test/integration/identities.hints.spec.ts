@@ -52,6 +52,15 @@ test("The hints of a person who stays a difference do not pile up", async () => 
   await waitFor(async () => (await waiting(account.id)).length === 0);
 });
 
+test("Hundreds of hints of one person take one read, and one more after 2 s", async () => {
+  const { account } = await mirror.mirrored();
+  await mirror.settled();
+  const before = readsOf(account.id);
+  await mirror.hint(...Array.from({ length: 500 }, () => ({ keycloakId: account.id })));
+  await mirror.settled();
+  expect(readsOf(account.id)).toBe(before + 2);
+});
+
 test("A user who is gone although no event reports it stays, as a difference, until Keycloak shows the person", async () => {
   const { account, user } = await mirror.mirrored();
   mirror.keycloak.add({});
