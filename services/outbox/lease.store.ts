@@ -1,11 +1,9 @@
 import type { Transaction } from "sequelize";
 import { query } from "../../models/database.ts";
+import { SHARDS } from "./outbox.store.ts";
 import type { Barrier } from "./relay.rules.ts";
 
 /** The statements of a lease. Its locks are named by the number of the table, which differs between schemas. */
-
-/** A record belongs to the shard of its key, so that one node publishes a key's records in order. */
-export const SHARDS = 32;
 
 /** Each lease holds this lock too, shared, so that the leases can be counted. */
 const MEMBER = SHARDS;

@@ -1,7 +1,8 @@
 import type { Transaction } from "sequelize";
 import { repeat } from "../../lib/runtime/tasks.ts";
 import { transaction } from "../../models/database.ts";
-import { beginLease, lockShards, readLeases, SHARDS } from "./lease.store.ts";
+import { beginLease, lockShards, readLeases } from "./lease.store.ts";
+import { SHARDS } from "./outbox.store.ts";
 import { type Barrier, isSettled, shareOf } from "./relay.rules.ts";
 
 /** In ms. How soon free shards are taken, and shards given back to a node that has just started. */

@@ -1,6 +1,5 @@
 import { countRows } from "../../models/count-rows.ts";
 import { query } from "../../models/database.ts";
-import { SHARDS } from "./lease.store.ts";
 
 /** A committed record to be published; `value` is as it was enqueued. */
 export type Pending = {
@@ -15,6 +14,9 @@ export type Pending = {
 
 /** Where to continue reading a shard's held records, in the order of key and id. */
 export type Position = { key: string; id: number };
+
+/** A record belongs to the shard of its key, so that one node publishes a key's records in order. */
+export const SHARDS = 32;
 
 /** The shard of a record; without a key, any. The indexes contain the same expression. */
 const SHARD = `(coalesce(hashtextextended(key, 0), id) & ${SHARDS - 1})::int`;

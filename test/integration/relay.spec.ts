@@ -24,8 +24,7 @@ beforeAll(async () => {
   const { connectDatabase } = await import("../../lib/postgres/open-database.ts");
   await connectDatabase();
   ({ runLane } = await import("../../services/outbox/relay.ts"));
-  ({ SHARDS } = await import("../../services/outbox/lease.store.ts"));
-  ({ outboxAge } = await import("../../services/outbox/outbox.store.ts"));
+  ({ outboxAge, SHARDS } = await import("../../services/outbox/outbox.store.ts"));
   ({ retrySetAside } = await import("../../services/outbox/set-aside.store.ts"));
   close = async () => (await import("../../models/connections.ts")).sequelize.close();
 });
