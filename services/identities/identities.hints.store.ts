@@ -177,9 +177,20 @@ export const endNotFound = (since: Date) =>
     [since],
   );
 
-/** Deletes hints that were done 30 days ago: their topics keep their events for 7. @throws DependencyUnavailable */
+const IS_ERASED =
+  "EXISTS (SELECT FROM erasures WHERE keycloak_digest = sha256(convert_to(keycloak_id, 'UTF8')))";
+
+/**
+ * Deletes hints that are done: after 30 days, because their topics keep their events for 7, and at once if they name a
+ * person who was erased here before.
+ * @throws DependencyUnavailable
+ */
 export const purgeHints = (limits?: PurgeLimits): Promise<void> =>
-  purge("identity_hints", "due_at IS NULL AND received_at < now() - interval '30 days'", limits);
+  purge(
+    "identity_hints",
+    `due_at IS NULL AND (received_at < now() - interval '30 days' OR ${IS_ERASED})`,
+    limits,
+  );
 
 const COUNT_DIFFERENCES = {
   name: "count-differences",

@@ -113,3 +113,21 @@ test("A sign-in while the user is erased leaves nothing of the user", async () =
   await received;
   expect(await sql("SELECT 1 FROM identities WHERE user_id = $1", [user.id])).toEqual([]);
 });
+
+test("A hint of a person who was erased before is deleted by the next purge", async () => {
+  const { purgeHints } = await import("../../services/identities/identities.hints.store.ts");
+  const { account } = await mirror.mirrored();
+  const erased = crypto.randomUUID();
+  await sql(
+    `INSERT INTO erasures (id, user_id, due_at, erased_at, keycloak_digest)
+     SELECT gen_random_uuid(), id, now(), now(), sha256($1::text::bytea) FROM users WHERE keycloak_id = $2`,
+    [erased, account.id],
+  );
+  await mirror.hint({ keycloakId: erased, kind: "deleted" });
+  await mirror.settled();
+  await purgeHints();
+  const left = await sql("SELECT DISTINCT keycloak_id FROM identity_hints WHERE keycloak_id = ANY($1)", [
+    [erased, account.id],
+  ]);
+  expect(left).toEqual([{ keycloak_id: account.id }]);
+});
