@@ -10,10 +10,10 @@ import { mirrorPerson, type Rest } from "./identities.person.ts";
 export type Runner = Pick<Service, "broker" | "logger">;
 
 /** The people of one round, and how many of them are read at once. */
-const ROUND = 100;
+const ROUND = 40;
 const AT_ONCE = 4;
 /** In ms. Another node follows claimed hints after the lease, if this one has died. */
-const LEASE = 60_000;
+const LEASE = 30_000;
 const NOT_NOW = 5_000;
 /** After so many people in a row whom Keycloak does not return, the others of the round wait too. */
 const PATIENCE = 3;
