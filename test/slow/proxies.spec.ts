@@ -103,10 +103,11 @@ describe.each(PROXIES)("Behind $name", ({ name, example, probe, args, takeOut })
     for (const node of nodes) await node.remove();
   });
 
+  /** On a connection of its own: nginx closes kept ones when it reads its configuration again. */
   async function createUser() {
     const keycloakId = crypto.randomUUID();
     const body = { keycloakId, email: `${keycloakId}@example.com`, profile: { fullName: "Ada" } };
-    return request(url, { method: "POST", path: "/api/v1/users", headers: { authorization }, body });
+    return request(url, { method: "POST", path: "/api/v1/users", headers: { authorization }, body }, false);
   }
   async function upload(file: Buffer) {
     const { body } = await createUser();
