@@ -16,17 +16,25 @@ export type Heard = {
 
 export const brokers = (process.env.KAFKA_BROKERS ?? "").split(",");
 
-/** A plain Kafka program: it sends to the neighbours' topics, and keeps what it hears on ours. */
+const OURS = ["user-events", "interview-events-dlq", "media-events-dlq"];
+
+/**
+ * A plain Kafka program: it sends to the neighbours' topics, and keeps what it hears on ours. It creates these if no node
+ * ran before.
+ */
 export async function startNeighbour() {
   const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING });
   const producer = kafka.producer();
   const consumer = kafka.consumer({ groupId: `neighbour-${crypto.randomUUID()}`, maxWaitTimeInMs: 200 });
   const heard: Heard[] = [];
   await Promise.all([producer.connect(), consumer.connect()]);
-  await consumer.subscribe({
-    topics: ["user-events", "interview-events-dlq", "media-events-dlq"],
-    fromBeginning: true,
-  });
+  const admin = kafka.admin();
+  await admin.connect();
+  const existing = await admin.listTopics();
+  const missing = OURS.filter((topic) => !existing.includes(topic));
+  await admin.createTopics({ topics: missing.map((topic) => ({ topic, numPartitions: 3 })) });
+  await admin.disconnect();
+  await consumer.subscribe({ topics: OURS, fromBeginning: true });
   await consumer.run({
     eachMessage: async ({ topic, message: { key, value, headers } }) => {
       heard.push({
