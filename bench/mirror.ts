@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { startFakeKeycloak } from "../test/helpers/fake-keycloak.ts";
 import { compareRequests } from "./compare.ts";
 import { readOneself } from "./get.ts";
@@ -5,7 +6,7 @@ import type { Part } from "./part.ts";
 import { seedUsers } from "./seed.ts";
 import { startService } from "./servers.ts";
 
-/** `GET /users/:id` while the service follows Keycloak, whose events it reads every second; against without. */
+/** `GET /users/:id` while the service follows Keycloak, after it has compared everybody; against without. */
 export const mirror: Part = async (bench) => {
   const database = await bench.databases.create("mirror");
   await seedUsers(database, 10_000);
@@ -21,8 +22,9 @@ export const mirror: Part = async (bench) => {
     AUTH_JWKS_URL: `${keycloak.url}/realms/test/protocol/openid-connect/certs`,
     KEYCLOAK_ADMIN_CLIENT_ID: "bench",
     KEYCLOAK_ADMIN_CLIENT_SECRET: "a-secret",
-    IDENTITY_SYNC_SECONDS: "1",
   });
+  const compared = "SELECT FROM identities HAVING count(*) = $1";
+  while ((await database.sql(compared, [users.length])).length === 0) await sleep(100);
   const measurements = await compareRequests(
     bench,
     "GET /users/:id, in step with Keycloak; without",
