@@ -2,7 +2,7 @@ import { expect } from "@jest/globals";
 import { call } from "../../lib/contract/call.ts";
 import { errorBody } from "./errors.ts";
 import { entriesOf } from "./history.ts";
-import { type OneUser, requestsOf } from "./one-user.ts";
+import { person, requestsOf, service } from "./one-user.ts";
 import { allRows } from "./people.ts";
 import type { AnswerBody } from "./request.ts";
 import type { TestService } from "./service.ts";
@@ -25,29 +25,28 @@ export const dueDaysAgo = ({ database }: TestService, id: string, days: number) 
 
 type ErasureBody = AnswerBody & { erasureId: string; status: string; dueAt: string };
 
-/** Requests about the erasure of one user. */
-export function erasureOf(get: () => OneUser) {
-  const { ask, send } = requestsOf<ErasureBody>(get);
-  const state = async () => {
-    const { service, person } = get();
-    const { sql } = service.database;
-    return [
-      await allRows(service),
-      await entriesOf(service, person.id),
-      await sql("SELECT * FROM erasures ORDER BY id"),
-      await sql("SELECT * FROM legal_holds ORDER BY id"),
-      await sql("SELECT * FROM erasure_receipts ORDER BY erasure_id, service"),
-    ];
-  };
-  /** Expects that a request is refused and changes nothing. */
-  const refuses = async (asked: ReturnType<typeof send>, status: number, message: string, code: string) => {
-    const before = await state();
-    const { body, headers } = await asked;
-    expect(body).toEqual(errorBody(status, message));
-    expect(headers["x-error-code"]).toBe(code);
-    expect(await state()).toEqual(before);
-  };
-  return { ask, send, state, refuses };
+/** Requests about the user and the user's erasure. */
+export const { ask, send } = requestsOf<ErasureBody>();
+
+/** All that an erasure of the user may change. */
+export async function state() {
+  const { sql } = service.database;
+  return [
+    await allRows(service),
+    await entriesOf(service, person.id),
+    await sql("SELECT * FROM erasures ORDER BY id"),
+    await sql("SELECT * FROM legal_holds ORDER BY id"),
+    await sql("SELECT * FROM erasure_receipts ORDER BY erasure_id, service"),
+  ];
+}
+
+/** Expects that a request is refused and changes nothing. */
+export async function refuses(asked: ReturnType<typeof send>, status: number, message: string, code: string) {
+  const before = await state();
+  const { body, headers } = await asked;
+  expect(body).toEqual(errorBody(status, message));
+  expect(headers["x-error-code"]).toBe(code);
+  expect(await state()).toEqual(before);
 }
 
 /** The texts that are anywhere in the database, of those that are looked for: letters and digits, in any case. */

@@ -1,19 +1,43 @@
-import { expect } from "@jest/globals";
-import type { Person } from "./people.ts";
+import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
+import { collectEvents } from "./collect-events.ts";
+import { createUser, type Person } from "./people.ts";
 import { type AnswerBody, type Answered, type Asked, type Headers, requestAs } from "./request.ts";
-import type { TestService } from "./service.ts";
+import { startService, type TestService } from "./service.ts";
 
-/** What a spec about one user has as soon as a test runs. */
-export type OneUser = { service: TestService; admin: Headers; person: Person };
+/** For specs about one user: a service for all tests of the file, and a new user for each test. */
+
+export let service: TestService;
+/** The headers of an admin. */
+export let admin: Headers;
+export let person: Person;
+/** What the service has emitted. */
+export const events: ReturnType<typeof collectEvents> = collectEvents();
 
 export const USERS = "/api/v1/users";
 
+/** Starts the service before the tests of this file, with these variables, and stops it after them. */
+export function withOneUser(env: Record<string, string> = {}): void {
+  beforeAll(async () => {
+    service = await startService({ services: [events.schema], env });
+    admin = await service.admin();
+  });
+  beforeEach(async () => {
+    person = await createUser(service);
+  });
+  afterAll(() => service.stop());
+}
+
+/** The rest of the test is about another user. */
+export function turnTo(other: Person): void {
+  person = other;
+}
+
 /** Requests about the user, by an admin if no headers name another caller. */
-export function requestsOf<Body extends AnswerBody = AnswerBody>(get: () => OneUser) {
-  const ask = async (asked: Asked, headers: Headers = get().admin) =>
-    (await requestAs(get().service.url, headers, asked)) as Answered & { body: Body };
+export function requestsOf<Body extends AnswerBody = AnswerBody>() {
+  const ask = async (asked: Asked, headers: Headers = admin) =>
+    (await requestAs(service.url, headers, asked)) as Answered & { body: Body };
   const send = (method: string, rest = "", body?: object, headers?: Headers) =>
-    ask({ method, path: `${USERS}/${get().person.id}${rest}`, body }, headers);
+    ask({ method, path: `${USERS}/${person.id}${rest}`, body }, headers);
   /** Expects that the answer is 200. */
   const succeed = async (...request: Parameters<typeof send>) => {
     const answer = await send(...request);

@@ -1,29 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
-import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
-import { dueDaysAgo, erasureOf, operatorOf } from "../helpers/erasure.ts";
+import { describe, expect, jest, test } from "@jest/globals";
+import { outboxEmpty } from "../helpers/collect-events.ts";
+import { dueDaysAgo, operatorOf, refuses, send } from "../helpers/erasure.ts";
+import { events, person, service, turnTo, withOneUser } from "../helpers/one-user.ts";
 import { createUser, type Person, rowOf } from "../helpers/people.ts";
-import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** Contract 25: who is erased when: holds and the purge. */
 
-const events = collectEvents();
-let service: TestService;
-let operator: ReturnType<typeof operatorOf>;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({ services: [events.schema] });
-  operator = operatorOf(service);
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
-
-const { send, refuses } = erasureOf(() => ({ service, admin, person }));
+withOneUser();
 
 describe("a legal hold", () => {
   const onHold = () => `User with ID ${person.id} is on legal hold`;
@@ -60,12 +44,15 @@ describe("a legal hold", () => {
     await send("POST", "/erasure");
     await dueDaysAgo(service, person.id, 2);
     await send("PUT", "/hold", { reason: "court case" });
-    await expect(operator.eraseNow(person.id)).rejects.toMatchObject({ code: 409, type: "LEGAL_HOLD" });
-    await operator.purge();
+    await expect(operatorOf(service).eraseNow(person.id)).rejects.toMatchObject({
+      code: 409,
+      type: "LEGAL_HOLD",
+    });
+    await operatorOf(service).purge();
     expect((await rowOf(service, person.id)).email).toBe(person.email);
     expect((await send("GET", "/erasure")).body.status).toBe("overdue");
     await send("DELETE", "/hold");
-    expect((await operator.purge()).erased).toBe(1);
+    expect((await operatorOf(service).purge()).erased).toBe(1);
     expect((await rowOf(service, person.id)).email).toBe("");
   });
 });
@@ -74,12 +61,12 @@ describe("the purge", () => {
   test("erases all users that are due, and no others; two at once erase each user once", async () => {
     const people: Person[] = [];
     for (let count = 0; count < 6; count++) {
-      person = await createUser(service);
+      turnTo(await createUser(service));
       people.push(person);
       await send("POST", "/erasure");
       if (count > 0) await dueDaysAgo(service, person.id, 0);
     }
-    const runs = await Promise.all([operator.purge(), operator.purge()]);
+    const runs = await Promise.all([operatorOf(service).purge(), operatorOf(service).purge()]);
     expect(runs.reduce((sum, { erased }) => sum + erased, 0)).toBe(5);
     const emails = await Promise.all(people.map(async ({ id }) => (await rowOf(service, id)).email));
     expect(emails).toEqual([people[0]?.email, "", "", "", "", ""]);
@@ -91,7 +78,8 @@ describe("the purge", () => {
 
   test("reports a user that cannot be erased, and erases the others", async () => {
     const people = await Promise.all(Array.from({ length: 3 }, () => createUser(service)));
-    for (person of people) {
+    for (const one of people) {
+      turnTo(one);
       await send("POST", "/erasure");
       await dueDaysAgo(service, person.id, 0);
     }
@@ -101,13 +89,13 @@ describe("the purge", () => {
       CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'stop'; END $$;
       CREATE TRIGGER fail BEFORE UPDATE ON erasures FOR EACH ROW WHEN (OLD.user_id = '${failing}') EXECUTE FUNCTION fail()`);
     const reported = jest.spyOn(service.broker.getLocalService("users").logger, "error").mockReturnValue();
-    expect((await operator.purge()).erased).toBe(2);
+    expect((await operatorOf(service).purge()).erased).toBe(2);
     expect(reported).toHaveBeenCalledTimes(1);
     reported.mockRestore();
     await sql("DROP TRIGGER fail ON erasures; DROP FUNCTION fail()");
     for (const { id, email } of people)
       expect((await rowOf(service, id)).email).toBe(id === failing ? email : "");
-    expect((await operator.purge()).erased).toBe(1);
+    expect((await operatorOf(service).purge()).erased).toBe(1);
   });
 
   test("is done by a node that starts, and hourly then", async () => {
@@ -123,17 +111,17 @@ describe("the purge", () => {
     await send("POST", "/erasure");
     await dueDaysAgo(service, person.id, 0);
     await service.database.sql("SELECT pg_advisory_lock(8300306)");
-    expect((await operator.purge()).erased).toBe(0);
+    expect((await operatorOf(service).purge()).erased).toBe(0);
     await service.database.sql("SELECT pg_advisory_unlock_all()");
     await service.database.sql("SELECT pg_advisory_unlock_all()");
   });
 
   test("and a cancellation at the same moment leave the user whole or erased", async () => {
     for (let round = 0; round < 5; round++) {
-      person = await createUser(service);
+      turnTo(await createUser(service));
       await send("POST", "/erasure");
       await dueDaysAgo(service, person.id, 0);
-      const [{ status }] = await Promise.all([send("DELETE", "/erasure"), operator.purge()]);
+      const [{ status }] = await Promise.all([send("DELETE", "/erasure"), operatorOf(service).purge()]);
       const { email, deleted_at } = await rowOf(service, person.id);
       expect(status === 200 ? [email, deleted_at] : [email, status]).toEqual(
         status === 200 ? [person.email, null] : ["", 410],

@@ -1,22 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { operatorOf } from "../helpers/erasure.ts";
-import { createUser, type Person } from "../helpers/people.ts";
-import { startService, type TestService } from "../helpers/service.ts";
+import { person, service, turnTo, withOneUser } from "../helpers/one-user.ts";
+import { createUser } from "../helpers/people.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** Contract 25: the dead letters of a person. */
 
-let service: TestService;
-let operator: ReturnType<typeof operatorOf>;
-let person: Person;
-beforeAll(async () => {
-  service = await startService();
-  operator = operatorOf(service);
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
 describe("erasing removes the dead letters that contain the user's id", () => {
   const store = (event: Buffer, uuids: string) =>
@@ -40,8 +30,8 @@ describe("erasing removes the dead letters that contain the user's id", () => {
     const before = await others();
     await store(event(person.id), "uuids_in(encode($2, 'escape'))");
     await store(event(person.id), "NULL");
-    expect((await operator.inventory(person.id)).deadLetters).toBe(2);
-    await operator.eraseNow(person.id);
+    expect((await operatorOf(service).inventory(person.id)).deadLetters).toBe(2);
+    await operatorOf(service).eraseNow(person.id);
     expect(await others()).toEqual(before);
   });
 
@@ -51,10 +41,10 @@ describe("erasing removes the dead letters that contain the user's id", () => {
     await store(bytes(`{"userId": "f:${component}:Bob"}`), "NULL");
     await store(bytes(`{"userId": "f:${component}:Bob"}`), "uuids_in(encode($2, 'escape'))");
     const before = await others();
-    person = await createUser(service, { keycloakId: ada });
+    turnTo(await createUser(service, { keycloakId: ada }));
     await store(bytes(`{"userId": "${ada}"}`), "NULL");
     await store(bytes(`{"userId": "${ada}"}`), "uuids_in(encode($2, 'escape'))");
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect(await others()).toEqual(before);
   });
 
@@ -67,7 +57,7 @@ describe("erasing removes the dead letters that contain the user's id", () => {
     await waitFor(async () => (await others()).length === before.length + 2);
     const found = "SELECT FROM dead_letters WHERE uuids @> ARRAY[$1::uuid]";
     expect(await service.database.sql(found, [person.id])).toHaveLength(2);
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect(await others()).toEqual(before);
   });
 });

@@ -1,28 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { dueDaysAgo, erasureOf, operatorOf } from "../helpers/erasure.ts";
-import { createUser, type Person } from "../helpers/people.ts";
-import type { Headers } from "../helpers/request.ts";
+import { describe, expect, test } from "@jest/globals";
+import { dueDaysAgo, operatorOf, send } from "../helpers/erasure.ts";
+import { person, service, withOneUser } from "../helpers/one-user.ts";
 import { samplesAt } from "../helpers/samples.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** Contract 25: the answers of other services. */
 
-let service: TestService;
-let operator: ReturnType<typeof operatorOf>;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({ env: { ERASURE_PARTIES: "interview-service,media-service" } });
-  operator = operatorOf(service);
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
-
-const { send } = erasureOf(() => ({ service, admin, person }));
+withOneUser({ ERASURE_PARTIES: "interview-service,media-service" });
 
 describe("erasure.completed", () => {
   const emit = (data: object) =>
@@ -39,7 +23,7 @@ describe("erasure.completed", () => {
 
   test("is recorded once, however often it is sent, also of a service that is not asked to answer", async () => {
     const { erasureId } = (await send("POST", "/erasure")).body;
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     for (const name of ["media-service", "media-service", "a-guest"])
       await emit({ erasureId, service: name });
     await waitFor(async () => (await receipts()).length >= 2);
@@ -123,7 +107,7 @@ test("the metric of overdue erasures counts them by reason, from a day late on u
   await send("PUT", "/hold", { reason: "court case" });
   expect(await overdue()).toEqual([0, 1, 0]);
   await send("DELETE", "/hold");
-  await operator.eraseNow(person.id);
+  await operatorOf(service).eraseNow(person.id);
   await erasedHoursAgo(23);
   expect(await overdue()).toEqual([0, 0, 0]);
   await erasedHoursAgo(25);

@@ -1,24 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
-import { erasureOf, operatorOf } from "../helpers/erasure.ts";
-import { createUser, type Person, rowOf } from "../helpers/people.ts";
-import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
+import { expect, jest, test } from "@jest/globals";
+import { operatorOf, refuses, send } from "../helpers/erasure.ts";
+import { person, service, withOneUser } from "../helpers/one-user.ts";
+import { rowOf } from "../helpers/people.ts";
 
 /** Contract 25 with other periods than the default ones. */
 
-let service: TestService;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({ env: { ERASE_AFTER_DAYS: "0", RESTORE_WITHIN_DAYS: "1" } });
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser({ ERASE_AFTER_DAYS: "0", RESTORE_WITHIN_DAYS: "1" });
 
-const { send, refuses } = erasureOf(() => ({ service, admin, person }));
 const emailOf = async () => (await rowOf(service, person.id)).email;
 
 test("ERASE_AFTER_DAYS=0: who requests an erasure is erased at once", async () => {

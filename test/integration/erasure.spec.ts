@@ -1,32 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
-import { dueDaysAgo, erasureOf, operatorOf } from "../helpers/erasure.ts";
-import { USERS } from "../helpers/one-user.ts";
-import { createUser, type Person, rowOf } from "../helpers/people.ts";
+import { describe, expect, test } from "@jest/globals";
+import { outboxEmpty } from "../helpers/collect-events.ts";
+import { ask, dueDaysAgo, operatorOf, refuses, send } from "../helpers/erasure.ts";
+import { events, person, service, turnTo, USERS, withOneUser } from "../helpers/one-user.ts";
+import { createUser, rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 25: an erasure is requested, shown and cancelled. */
 
-const events = collectEvents();
-let service: TestService;
-let operator: ReturnType<typeof operatorOf>;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({
-    services: [events.schema],
-    env: { ERASURE_PARTIES: "interview-service,media-service" },
-  });
-  operator = operatorOf(service);
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser({ ERASURE_PARTIES: "interview-service,media-service" });
 
-const { ask, send, refuses } = erasureOf(() => ({ service, admin, person }));
 const eventsOf = async (type: string) => {
   await outboxEmpty(service.database);
   return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
@@ -105,7 +87,7 @@ describe("GET /users/:id/erasure", () => {
       receipts: [],
       missing,
     });
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect(await stateOf()).toMatchObject({
       status: "erased",
       erasedAt: expect.stringMatching(/Z$/),
@@ -128,7 +110,7 @@ describe("GET /users/:id/erasure", () => {
     expect((await stateOf()).status).toBe("scheduled");
     await dueDaysAgo(service, person.id, 1.1);
     expect((await stateOf()).status).toBe("overdue");
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect((await stateOf()).status).toBe("erased");
     await service.database.sql(
       "UPDATE erasures SET erased_at = now() - interval '25 hours' WHERE user_id = $1",
@@ -146,7 +128,7 @@ describe("GET /users/:id/erasure", () => {
   });
 
   test("after the erasure is for admins only, because nobody is the owner any more", async () => {
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect((await send("GET", "/erasure", undefined, person.headers)).status).toBe(403);
     expect((await send("GET", "/erasure")).status).toBe(200);
     expect((await ask({ path: `${USERS}/me/erasure` }, person.headers)).status).toBe(404);
@@ -170,7 +152,7 @@ describe("DELETE /users/:id/erasure", () => {
     expect([status, body]).toEqual([200, { message: "Erasure cancelled, user restored" }]);
     expect((await send("GET")).status).toBe(200);
     expect(await eventsOf("user.restored")).toHaveLength(1);
-    expect((await operator.purge()).erased).toBe(0);
+    expect((await operatorOf(service).purge()).erased).toBe(0);
     expect((await send("POST", "/erasure")).status).toBe(202); // a new one
   });
 
@@ -181,13 +163,13 @@ describe("DELETE /users/:id/erasure", () => {
     await send("POST", "/erasure");
     await createUser(service, { email });
     await refuses(send("DELETE", "/erasure"), 409, `User with email ${email} already exists`, "EMAIL_TAKEN");
-    person = await createUser(service);
+    turnTo(await createUser(service));
     await send("POST", "/erasure");
     const { keycloakId } = await createUser(service, { keycloakId: person.keycloakId });
     const taken = `User with Keycloak ID ${keycloakId} already exists`;
     await refuses(send("DELETE", "/erasure"), 409, taken, "KEYCLOAK_ID_TAKEN");
-    person = { ...person, id };
-    await operator.eraseNow(id);
+    turnTo({ ...person, id });
+    await operatorOf(service).eraseNow(id);
     await refuses(send("DELETE", "/erasure"), 410, `User with ID ${id} has been erased`, "USER_ERASED");
   });
 });
@@ -196,7 +178,7 @@ test("a restore cancels the scheduled erasure too, and is 410 after the erasure"
   await send("POST", "/erasure");
   expect((await send("POST", "/restore")).status).toBe(200);
   expect((await send("GET", "/erasure")).status).toBe(404);
-  await operator.eraseNow(person.id);
+  await operatorOf(service).eraseNow(person.id);
   const message = `User with ID ${person.id} has been erased`;
   await refuses(send("POST", "/restore"), 410, message, "USER_ERASED");
   await refuses(send("POST", "/erasure"), 410, message, "USER_ERASED");

@@ -1,33 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
-import { erasureOf, foundIn, operatorOf } from "../helpers/erasure.ts";
+import { describe, expect, test } from "@jest/globals";
+import { outboxEmpty } from "../helpers/collect-events.ts";
+import { ask, foundIn, operatorOf, send, state } from "../helpers/erasure.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
-import { USERS } from "../helpers/one-user.ts";
+import { events, person, service, turnTo, USERS, withOneUser } from "../helpers/one-user.ts";
 import { createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
-import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** Contract 25: what an erasure removes, and what it leaves. */
 
-const events = collectEvents();
-let service: TestService;
-let operator: ReturnType<typeof operatorOf>;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({ services: [events.schema] });
-  operator = operatorOf(service);
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
-const { ask, send, state } = erasureOf(() => ({ service, admin, person }));
 const eventsOf = async (type: string) => {
   await outboxEmpty(service.database);
   return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
@@ -39,11 +23,13 @@ describe("erasing", () => {
   /** Writes random texts to every place that can hold one. Returns the texts. */
   async function writeEverywhere() {
     const [sub, mail, name, company, bio, file, reason, seen] = Array.from({ length: 8 }, secret);
-    person = await createUser(service, {
-      keycloakId: sub,
-      email: `${mail}@example.com`,
-      profile: { fullName: name, companyName: company, bio: bio ?? "" },
-    });
+    turnTo(
+      await createUser(service, {
+        keycloakId: sub,
+        email: `${mail}@example.com`,
+        profile: { fullName: name, companyName: company, bio: bio ?? "" },
+      }),
+    );
     const headers = { "idempotency-key": secret() };
     const signUp = { ...newUser({ keycloakId: sub, email: `${mail}@example.com` }) };
     expect((await ask({ method: "POST", path: USERS, headers, body: signUp })).status).toBe(409);
@@ -69,10 +55,10 @@ describe("erasing", () => {
   test("leaves none of the texts of a person in the database or in the store, and the row with its counters", async () => {
     const signUp = { ...newUser(), keycloakId: secret() };
     const keyed = { method: "POST", path: USERS, headers: { "idempotency-key": secret() }, body: signUp };
-    person = { ...person, ...(await ask(keyed)).body } as never;
+    turnTo({ ...person, ...(await ask(keyed)).body } as never);
     const answered = [signUp.keycloakId, signUp.email];
     expect(await foundIn(service, answered)).toEqual(answered);
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect(await foundIn(service, answered)).toEqual([]);
 
     const texts = await writeEverywhere();
@@ -80,7 +66,7 @@ describe("erasing", () => {
     expect(await foundIn(service, texts)).toEqual(texts);
     const before = await rowOf(service, person.id);
     await service.database.sql("UPDATE users SET interviews_created = 3 WHERE id = $1", [person.id]);
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect(await foundIn(service, texts)).toEqual([]);
     expect(await rowOf(service, person.id)).toMatchObject({
       keycloak_id: "",
@@ -106,7 +92,7 @@ describe("erasing", () => {
 
   test("removes the stored answers that refuse an e-mail that the person has or had, in any spelling", async () => {
     const [name, earlier] = [secret(), secret()];
-    person = await createUser(service, { email: `${earlier}@example.com` });
+    turnTo(await createUser(service, { email: `${earlier}@example.com` }));
     const refused = (email: string) =>
       ask({
         method: "POST",
@@ -118,8 +104,8 @@ describe("erasing", () => {
     await send("PUT", "/email", { email: `\u00e4.${name}@example.com` });
     for (const spelling of ["\u00c4", "A\u0308", "a\u0308"])
       expect((await refused(`${spelling}.${name}@example.com`)).status).toBe(409);
-    expect((await operator.inventory(person.id)).storedAnswers).toBe(4);
-    await operator.eraseNow(person.id);
+    expect((await operatorOf(service).inventory(person.id)).storedAnswers).toBe(4);
+    await operatorOf(service).eraseNow(person.id);
     await outboxEmpty(service.database);
     expect(await foundIn(service, [earlier, name])).toEqual([]);
   });
@@ -128,7 +114,7 @@ describe("erasing", () => {
     await send("PATCH", "", { profile: { bio: "mine" } }, person.headers);
     await send("PATCH", "", { profile: { bio: "yours" } });
     const before = await entriesOf(service, person.id);
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     const entries = await entriesOf(service, person.id);
     for (const [index, { version, at, changes, by, traceId }] of before.entries()) {
       const kept = { version, at, traceId, by: by.id === person.keycloakId ? { kind: by.kind } : by };
@@ -141,7 +127,7 @@ describe("erasing", () => {
 
   test("publishes one user.erased with the erasureId only, which its last entry of the history names", async () => {
     const { erasureId } = (await send("POST", "/erasure")).body;
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     const [event, ...more] = await eventsOf("user.erased");
     expect([event?.data, more]).toEqual([{ erasureId }, []]);
     expect((await entriesOf(service, person.id)).at(-1)?.eventId).toBe(event?.eventId);
@@ -158,7 +144,7 @@ describe("erasing", () => {
     await record("user-events", person.id, waiting("user.updated", { data: { changes: { bio: "x" } } }));
     await record("user-events", person.id, waiting("user.deleted", { data: { reason: "user_request" } }));
     await record("media-events-dlq", null, JSON.stringify({ originalEvent: { userId: person.id } }));
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     const left = await service.database.sql<{ type: string }>(
       "SELECT value ->> 'eventType' AS type FROM outbox WHERE value::text LIKE $1 ORDER BY id",
       [`%${person.id}%`],
@@ -175,7 +161,7 @@ describe("erasing", () => {
     await send("DELETE", "/erasure");
     await send("POST", "/erasure", { reason });
     expect(await foundIn(service, [reason])).toEqual([reason]);
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect(await foundIn(service, [reason])).toEqual([]);
   });
 
@@ -184,13 +170,13 @@ describe("erasing", () => {
     const other = await createUser(service);
     const body = { profile: { bio: "by an admin" } };
     expect((await ask({ method: "PATCH", path: `${USERS}/${other.id}`, body }, headers)).status).toBe(200);
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     const by = (await entriesOf(service, other.id)).at(-1)?.by;
     expect(by).toEqual({ kind: "admin", id: person.keycloakId });
   });
 
   test("leaves the user in GET /users?deleted=true, without data", async () => {
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     const listed = await ask({ path: `${USERS}?deleted=true&limit=100` });
     expect(listed.status).toBe(200);
     const { items } = listed.body as unknown as { items: Person[] };
@@ -205,12 +191,12 @@ describe("erasing", () => {
     const other = await createUser(service);
     await ask({ method: "PATCH", path: `${USERS}/${other.id}`, body: { profile: { bio: "mine" } } });
     const before = [await rowOf(service, other.id), await entriesOf(service, other.id)];
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect([await rowOf(service, other.id), await entriesOf(service, other.id)]).toEqual(before);
   });
 
   test("lets the person sign up again, as another user", async () => {
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     const again = await createUser(service, { keycloakId: person.keycloakId, email: person.email });
     expect(again.id).not.toBe(person.id);
   });
@@ -230,11 +216,11 @@ describe("erasing", () => {
       await service.database.sql(`
         CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'stop'; END $$;
         CREATE TRIGGER fail BEFORE INSERT OR UPDATE OR DELETE ON ${table} EXECUTE FUNCTION fail()`);
-      await expect(operator.eraseNow(person.id)).rejects.toThrow();
+      await expect(operatorOf(service).eraseNow(person.id)).rejects.toThrow();
       await service.database.sql(`DROP TRIGGER fail ON ${table}; DROP FUNCTION fail()`);
       expect([table, await whole()]).toEqual([table, before]);
     }
-    await operator.eraseNow(person.id);
+    await operatorOf(service).eraseNow(person.id);
     expect((await rowOf(service, person.id)).email).toBe("");
   });
 });
@@ -247,7 +233,7 @@ test("an inventory counts what is stored of a user in each place, and nothing af
      INSERT INTO identity_hints (key, keycloak_id) VALUES ('keycloak-events:2', $2)`,
     [person.id, person.keycloakId],
   );
-  expect(await operator.inventory(person.id)).toMatchObject({
+  expect(await operatorOf(service).inventory(person.id)).toMatchObject({
     erasure: null,
     hold: { reason: "court case" },
     fields: ["keycloakId", "email", "fullName", "bio"],
@@ -258,8 +244,8 @@ test("an inventory counts what is stored of a user in each place, and nothing af
     storedAnswers: 0,
   });
   await send("DELETE", "/hold");
-  await operator.eraseNow(person.id);
-  expect(await operator.inventory(person.id)).toMatchObject({
+  await operatorOf(service).eraseNow(person.id);
+  expect(await operatorOf(service).inventory(person.id)).toMatchObject({
     erasure: { status: "complete" },
     hold: null,
     fields: [],

@@ -2,36 +2,24 @@ import { once } from "node:events";
 import http from "node:http";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import pg from "pg";
 import { call } from "../../lib/contract/call.ts";
 import type { HistoryEntry } from "../../services/users/users.contract.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
+import { admin, person, requestsOf, service, USERS, withOneUser } from "../helpers/one-user.ts";
 import { createUser, type Person } from "../helpers/people.ts";
-import { type Answered, type Asked, type Headers, requestAs } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
+import type { Headers } from "../helpers/request.ts";
 
 /** Contract 25: all data of a person as one JSON document. */
 
-let service: TestService;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService();
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
-const users = "/api/v1/users";
-const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
-  requestAs(service.url, headers, asked);
-const get = (rest: string, headers?: Headers) => ask({ path: `${users}/${person.id}${rest}` }, headers);
-const remove = () => ask({ method: "DELETE", path: `${users}/${person.id}` });
+const { ask } = requestsOf();
+const get = (rest: string, headers?: Headers) => ask({ path: `${USERS}/${person.id}${rest}` }, headers);
+const remove = () => ask({ method: "DELETE", path: `${USERS}/${person.id}` });
 /** Writes many entries of the history at once. */
 const addEntries = (count: number) =>
   service.database.sql(
@@ -43,13 +31,13 @@ const addEntries = (count: number) =>
   );
 
 test("an export has the user, identity, preferences, stats, quotas, the avatar, the history and the ids of its events", async () => {
-  await ask({ method: "PATCH", path: `${users}/${person.id}/preferences`, body: { language: "de" } });
-  await ask({ method: "PATCH", path: `${users}/${person.id}/quotas`, body: { maxInterviews: 3 } });
+  await ask({ method: "PATCH", path: `${USERS}/${person.id}/preferences`, body: { language: "de" } });
+  await ask({ method: "PATCH", path: `${USERS}/${person.id}/quotas`, body: { maxInterviews: 3 } });
   await ask(uploadOf(person.id, await jpeg()));
   const answer = await get("/export");
   expect([answer.status, answer.headers["content-type"]]).toEqual([200, "application/json; charset=utf-8"]);
   expect(answer.headers["cache-control"]).toBe("no-store");
-  const image = await ask({ path: `${users}/${person.id}/avatar` }, { accept: "image/jpeg" });
+  const image = await ask({ path: `${USERS}/${person.id}/avatar` }, { accept: "image/jpeg" });
   const history = (await get("/history?limit=100")).body.items as HistoryEntry[];
   expect(history).toHaveLength(4);
   expect(answer.body).toEqual({
@@ -67,7 +55,7 @@ test("an export has the user, identity, preferences, stats, quotas, the avatar, 
 });
 
 test("the owner's export shows admins and services by kind only, an admin's export also by id", async () => {
-  await ask({ method: "PATCH", path: `${users}/${person.id}`, body: { profile: { bio: "new" } } });
+  await ask({ method: "PATCH", path: `${USERS}/${person.id}`, body: { profile: { bio: "new" } } });
   const newest = async (headers: Headers) => {
     const { history } = (await get("/export", headers)).body as unknown as { history: HistoryEntry[] };
     return history[0]?.by;
@@ -77,7 +65,7 @@ test("the owner's export shows admins and services by kind only, an admin's expo
 });
 
 test("/users/me/export is the export of the token's user", async () => {
-  const { status, body } = await ask({ path: `${users}/me/export` }, person.headers);
+  const { status, body } = await ask({ path: `${USERS}/me/export` }, person.headers);
   expect([status, (body as unknown as { user: Person }).user.id]).toEqual([200, person.id]);
 });
 
@@ -99,12 +87,12 @@ test("a deleted user is exported too, to admins and to its own token, and to no 
 });
 
 test("an export of a user that never was is 404, and of a malformed id 400", async () => {
-  expect((await ask({ path: `${users}/${crypto.randomUUID()}/export` })).status).toBe(404);
-  expect((await ask({ path: `${users}/no-id/export` })).status).toBe(400);
+  expect((await ask({ path: `${USERS}/${crypto.randomUUID()}/export` })).status).toBe(404);
+  expect((await ask({ path: `${USERS}/no-id/export` })).status).toBe(400);
 });
 
 test("HEAD of an export has the headers and no body", async () => {
-  const answer = await ask({ method: "HEAD", path: `${users}/${person.id}/export` });
+  const answer = await ask({ method: "HEAD", path: `${USERS}/${person.id}/export` });
   expect([answer.status, answer.headers["content-type"], answer.bytes.length]).toEqual([
     200,
     "application/json; charset=utf-8",
@@ -143,7 +131,7 @@ test("what changes during an export is not in it", async () => {
   const meta = { caller: { internal: false, user: { sub: "an-admin", admin: true } } };
   const document = await call(service.broker, "users.export", { id: person.id }, { meta });
   const first = document.read(1) ?? "";
-  await ask({ method: "PATCH", path: `${users}/${person.id}`, body: { profile: { bio: "meanwhile" } } });
+  await ask({ method: "PATCH", path: `${USERS}/${person.id}`, body: { profile: { bio: "meanwhile" } } });
   const text = `${first}${await buffer(document)}`;
   expect(text).not.toContain("meanwhile");
   const { user, history, eventIds } = JSON.parse(text);
@@ -155,7 +143,7 @@ test("an export of a user without an avatar, and of one whose image is gone, has
   expect(await avatarOf()).toBeNull();
   await ask(uploadOf(person.id, await jpeg()));
   expect(await avatarOf()).toMatch(/^data:image/);
-  await ask({ method: "DELETE", path: `${users}/${person.id}/avatar` });
+  await ask({ method: "DELETE", path: `${USERS}/${person.id}/avatar` });
   expect(await avatarOf()).toBeNull();
 });
 
@@ -163,7 +151,7 @@ test("an export that is not read within 5 minutes is cut off", async () => {
   await addEntries(20_000);
   const timeout = AbortSignal.timeout;
   const limits = jest.spyOn(AbortSignal, "timeout").mockImplementation(() => timeout(300));
-  const path = `${users}/${person.id}/export`;
+  const path = `${USERS}/${person.id}/export`;
   const asking = http.get(service.url + path, { headers: admin, agent: false });
   const [answer] = (await once(asking, "response")) as [http.IncomingMessage];
   await sleep(600); // nobody reads

@@ -1,26 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import type { HistoryEntry } from "../../services/users/users.contract.ts";
 import { entriesOf } from "../helpers/history.ts";
-import { requestsOf, USERS } from "../helpers/one-user.ts";
-import { createUser, type Person } from "../helpers/people.ts";
+import { admin, person, requestsOf, service, USERS, withOneUser } from "../helpers/one-user.ts";
 import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 24: the list of a user's history. */
 
-let service: TestService;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService();
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
-const { ask, send, succeed } = requestsOf(() => ({ service, admin, person }));
+const { ask, send, succeed } = requestsOf();
 const listed = async (rest = "", headers?: Headers) =>
   (await send("GET", `/history${rest}`, undefined, headers)).body as unknown as {
     items: HistoryEntry[];

@@ -1,28 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { beforeAll, expect, test } from "@jest/globals";
 import { entriesOf } from "../helpers/history.ts";
-import { requestsOf } from "../helpers/one-user.ts";
-import { createUser, type Person } from "../helpers/people.ts";
-import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
+import { person, requestsOf, service, withOneUser } from "../helpers/one-user.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** Contract 24: how long the history goes back. */
 
-let service: TestService;
-let admin: Headers;
-let person: Person;
+withOneUser({ HISTORY_KEEP_DAYS: "30" });
 let purgeHistory: typeof import("../../services/users/users.history.ts").purgeHistory;
 beforeAll(async () => {
-  service = await startService({ env: { HISTORY_KEEP_DAYS: "30" } });
-  admin = await service.admin();
   ({ purgeHistory } = await import("../../services/users/users.history.ts")); // reads the configuration
 });
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
 
-const { send, succeed } = requestsOf(() => ({ service, admin, person }));
+const { send, succeed } = requestsOf();
 const change = (bio: string) => succeed("PATCH", "", { profile: { bio } });
 const ageBy31Days = (...versions: number[]) =>
   service.database.sql(

@@ -1,28 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { describe, expect, test } from "@jest/globals";
+import { outboxEmpty } from "../helpers/collect-events.ts";
 import { errorBody } from "../helpers/errors.ts";
 import { changeAll, entriesOf } from "../helpers/history.ts";
-import { requestsOf, USERS } from "../helpers/one-user.ts";
-import { allRows, createUser, type Person, rowOf } from "../helpers/people.ts";
+import { admin, events, person, requestsOf, service, USERS, withOneUser } from "../helpers/one-user.ts";
+import { allRows, createUser, rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 24: back to an earlier version. */
 
-const events = collectEvents();
-let service: TestService;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({ services: [events.schema] });
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
-const requests = requestsOf(() => ({ service, admin, person }));
+const requests = requestsOf();
 const { ask, succeed } = requests;
 const get = (query = "", headers?: Headers) => ask({ path: `${USERS}/${person.id}${query}` }, headers);
 const increment = () =>

@@ -1,31 +1,19 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import type { HistoryEntry } from "../../services/users/users.contract.ts";
-import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { outboxEmpty } from "../helpers/collect-events.ts";
 import { operatorOf } from "../helpers/erasure.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
-import { requestsOf, USERS } from "../helpers/one-user.ts";
+import { admin, events, person, requestsOf, service, USERS, withOneUser } from "../helpers/one-user.ts";
 import { allRows, createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
 import type { Asked, Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 24: what is recorded. */
 
-const events = collectEvents();
-let service: TestService;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({ services: [events.schema] });
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
-const { ask, succeed } = requestsOf(() => ({ service, admin, person }));
+const { ask, succeed } = requestsOf();
 const upload = async (colour = "#00ff00") =>
   expect((await ask(uploadOf(person.id, await jpeg({ left: colour })))).status).toBe(200);
 const newest = async () => (await entriesOf(service, person.id)).at(-1);

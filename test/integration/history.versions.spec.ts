@@ -1,28 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { errorBody } from "../helpers/errors.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { changeAll, entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
-import { requestsOf, USERS } from "../helpers/one-user.ts";
-import { createUser, type Person, rowOf } from "../helpers/people.ts";
+import { admin, person, requestsOf, service, USERS, withOneUser } from "../helpers/one-user.ts";
+import { createUser, rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 24: a user as it was. */
 
-let service: TestService;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService();
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
-const requests = requestsOf(() => ({ service, admin, person }));
+const requests = requestsOf();
 const { ask, succeed } = requests;
 const get = (query = "", headers?: Headers) => ask({ path: `${USERS}/${person.id}${query}` }, headers);
 const increment = () =>

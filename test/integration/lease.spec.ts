@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type pg from "pg";
 import type { Lease } from "../../services/outbox/lease.ts";
-import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { connectToDatabase } from "../helpers/connected.ts";
+import type { TestDatabase } from "../helpers/database.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** The leases of the outbox's shards on a real PostgreSQL. All nodes of these tests share one process. */
@@ -10,18 +11,10 @@ let database: TestDatabase;
 let underLease: typeof import("../../services/outbox/lease.ts").underLease;
 let close: () => Promise<void>;
 beforeAll(async () => {
-  jest.spyOn(console, "warn").mockReturnValue(); // Sequelize prints each rollback whose connection was cut
-  database = await createDatabase();
-  Object.assign(process.env, database.env);
-  const { connectDatabase } = await import("../../lib/postgres/open-database.ts");
-  await connectDatabase();
+  ({ database, close } = await connectToDatabase());
   ({ underLease } = await import("../../services/outbox/lease.ts"));
-  close = async () => (await import("../../models/connections.ts")).sequelize.close();
 });
-afterAll(async () => {
-  await close();
-  await database.drop();
-});
+afterAll(() => close());
 
 /** A node that always takes a new lease, until it is stopped. */
 function startNode() {

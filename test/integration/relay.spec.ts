@@ -5,7 +5,8 @@ import type { Lease } from "../../services/outbox/lease.ts";
 import type { Pending } from "../../services/outbox/outbox.store.ts";
 import type { Lane } from "../../services/outbox/relay.rules.ts";
 import type { RelayPort } from "../../services/outbox/relay.ts";
-import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { connectToDatabase } from "../helpers/connected.ts";
+import type { TestDatabase } from "../helpers/database.ts";
 import { createFakeKafka, kafkaError, type Weather } from "../helpers/fake-kafka.ts";
 
 /** The relay on a real PostgreSQL, with Kafka faked: random refusals, outages and restarts. */
@@ -19,23 +20,16 @@ let outboxAge: () => Promise<number>;
 let retrySetAside: (selection: "all") => Promise<number[]>;
 let close: () => Promise<void>;
 beforeAll(async () => {
-  database = await createDatabase();
-  Object.assign(process.env, database.env);
-  const { connectDatabase } = await import("../../lib/postgres/open-database.ts");
-  await connectDatabase();
+  ({ database, close } = await connectToDatabase());
   ({ runLane } = await import("../../services/outbox/relay.ts"));
   ({ outboxAge, SHARDS } = await import("../../services/outbox/outbox.store.ts"));
   ({ retrySetAside } = await import("../../services/outbox/set-aside.store.ts"));
-  close = async () => (await import("../../models/connections.ts")).sequelize.close();
 });
 afterEach(async () => {
   jest.restoreAllMocks();
   await database.sql("TRUNCATE outbox RESTART IDENTITY");
 });
-afterAll(async () => {
-  await close();
-  await database.drop();
-});
+afterAll(() => close());
 
 type Row = { key: string | null };
 

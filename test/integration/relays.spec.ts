@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type pg from "pg";
 import { sendByPartition } from "../../lib/kafka/send-in-order.ts";
 import type { RelayPort } from "../../services/outbox/relay.ts";
-import { createDatabase, type TestDatabase } from "../helpers/database.ts";
+import { connectToDatabase } from "../helpers/connected.ts";
+import type { TestDatabase } from "../helpers/database.ts";
 import { createFakeKafka, type Weather } from "../helpers/fake-kafka.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
@@ -13,18 +14,10 @@ let database: TestDatabase;
 let runRelay: typeof import("../../services/outbox/relay.ts").runRelay;
 let close: () => Promise<void>;
 beforeAll(async () => {
-  jest.spyOn(console, "warn").mockReturnValue(); // Sequelize prints each rollback whose connection was cut
-  database = await createDatabase();
-  Object.assign(process.env, database.env);
-  const { connectDatabase } = await import("../../lib/postgres/open-database.ts");
-  await connectDatabase();
+  ({ database, close } = await connectToDatabase());
   ({ runRelay } = await import("../../services/outbox/relay.ts"));
-  close = async () => (await import("../../models/connections.ts")).sequelize.close();
 });
-afterAll(async () => {
-  await close();
-  await database.drop();
-});
+afterAll(() => close());
 
 const USERS = 40;
 const random = (below: number) => Math.floor(Math.random() * below);

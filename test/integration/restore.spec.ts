@@ -1,35 +1,21 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
+import { expect, test } from "@jest/globals";
+import { outboxEmpty } from "../helpers/collect-events.ts";
 import { errorBody } from "../helpers/errors.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { entriesOf } from "../helpers/history.ts";
 import { jpeg } from "../helpers/images.ts";
+import { events, person, requestsOf, service, turnTo, USERS, withOneUser } from "../helpers/one-user.ts";
 import { allRows, createUser, type Person, rowOf } from "../helpers/people.ts";
-import { type Answered, type Asked, type Headers, requestAs } from "../helpers/request.ts";
-import { startService, type TestService } from "../helpers/service.ts";
 
 /** Contract 25: a deleted user is restored. */
 
-const events = collectEvents();
-let service: TestService;
-let admin: Headers;
-let person: Person;
-beforeAll(async () => {
-  service = await startService({ services: [events.schema] });
-  admin = await service.admin();
-});
-beforeEach(async () => {
-  person = await createUser(service);
-});
-afterAll(() => service.stop());
+withOneUser();
 
-const users = "/api/v1/users";
-const ask = (asked: Asked, headers: Headers = admin): Promise<Answered> =>
-  requestAs(service.url, headers, asked);
-const get = (rest = "") => ask({ path: `${users}/${person.id}${rest}` });
+const { ask } = requestsOf();
+const get = (rest = "") => ask({ path: `${USERS}/${person.id}${rest}` });
 const remove = async () =>
-  expect((await ask({ method: "DELETE", path: `${users}/${person.id}` })).status).toBe(200);
-const restore = (id = person.id) => ask({ method: "POST", path: `${users}/${id}/restore` });
+  expect((await ask({ method: "DELETE", path: `${USERS}/${person.id}` })).status).toBe(200);
+const restore = (id = person.id) => ask({ method: "POST", path: `${USERS}/${id}/restore` });
 const eventsOf = async (type: string) => {
   await outboxEmpty(service.database);
   return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
@@ -43,15 +29,15 @@ const deletedDaysAgo = (days: number) =>
 async function refuses(status: number, message: string, code: string): Promise<void> {
   const before = [await allRows(service), await entriesOf(service, person.id)];
   const answer = await restore();
-  expect(answer.body).toEqual(errorBody(status, message, `${users}/${person.id}/restore`));
+  expect(answer.body).toEqual(errorBody(status, message, `${USERS}/${person.id}/restore`));
   expect(answer.headers["x-error-code"]).toBe(code);
   expect([await allRows(service), await entriesOf(service, person.id)]).toEqual(before);
   expect(await eventsOf("user.restored")).toEqual([]);
 }
 
 test("a restored user is as before the deletion, and is found, changed and deleted like any other", async () => {
-  await ask({ method: "PATCH", path: `${users}/${person.id}/preferences`, body: { language: "de" } });
-  await ask({ method: "PATCH", path: `${users}/${person.id}/quotas`, body: { maxInterviews: 3 } });
+  await ask({ method: "PATCH", path: `${USERS}/${person.id}/preferences`, body: { language: "de" } });
+  await ask({ method: "PATCH", path: `${USERS}/${person.id}/quotas`, body: { maxInterviews: 3 } });
   const before = [(await get()).body, (await get("/preferences")).body, (await get("/quotas")).body];
   await remove();
   expect((await get()).status).toBe(404);
@@ -61,9 +47,9 @@ test("a restored user is as before the deletion, and is found, changed and delet
   expect(answer.headers.etag).toBe(`"${(await rowOf(service, person.id)).version}"`);
   expect((await get()).body).toEqual(answer.body);
   expect([(await get("/preferences")).body, (await get("/quotas")).body]).toEqual(before.slice(1));
-  const { status } = await ask({ path: `${users}/me` }, person.headers);
+  const { status } = await ask({ path: `${USERS}/me` }, person.headers);
   expect(status).toBe(200);
-  const deleted = await ask({ path: `${users}?deleted=true&keycloakId=${person.keycloakId}` });
+  const deleted = await ask({ path: `${USERS}?deleted=true&keycloakId=${person.keycloakId}` });
   expect(deleted.body.items).toEqual([]);
   await remove();
   expect((await restore()).status).toBe(200);
@@ -159,23 +145,23 @@ test("a sign-up and a restore at the same moment make one user, whichever is fir
   for (let round = 0; round < 5; round++) {
     await remove();
     const body = { keycloakId, email, profile: { fullName: "New Person" } };
-    const [restored, created] = await Promise.all([restore(), ask({ method: "POST", path: users, body })]);
+    const [restored, created] = await Promise.all([restore(), ask({ method: "POST", path: USERS, body })]);
     expect([restored.status, created.status].sort()).toEqual([restored.status === 200 ? 200 : 201, 409]);
-    const { body: listed } = await ask({ path: `${users}?keycloakId=${keycloakId}` });
+    const { body: listed } = await ask({ path: `${USERS}?keycloakId=${keycloakId}` });
     expect(listed.items).toHaveLength(1);
-    person = { ...person, id: (listed.items as Person[])[0]?.id ?? "" };
+    turnTo({ ...person, id: (listed.items as Person[])[0]?.id ?? "" });
   }
 });
 
 test("a restore of a user that never was is 404, and one with a body 400", async () => {
   expect((await restore(crypto.randomUUID())).status).toBe(404);
-  const path = `${users}/${person.id}/restore`;
+  const path = `${USERS}/${person.id}/restore`;
   expect((await ask({ method: "POST", path, body: { deletedAt: null } })).status).toBe(400);
 });
 
 test("/users/me/restore restores the admin's own user", async () => {
   const headers = await service.user(person.keycloakId, { roles: ["admin"] });
   await remove();
-  const { status, body } = await ask({ method: "POST", path: `${users}/me/restore` }, headers);
+  const { status, body } = await ask({ method: "POST", path: `${USERS}/me/restore` }, headers);
   expect([status, body.id]).toEqual([200, person.id]);
 });
