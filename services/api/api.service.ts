@@ -73,9 +73,7 @@ const ApiService: ServiceSchema<ServiceSettingSchema, object, GatewayState> = {
      */
     async drain({ listenUntil, answerUntil }: Drain) {
       const left = (time: number) => Math.max(0, time - performance.now());
-      const sayGoodbye = (res: ServerResponse) => res.headersSent || res.setHeader("Connection", "close");
-      this.server.prependListener("request", (_req, res) => sayGoodbye(res));
-      this.pending.forEach(sayGoodbye);
+      this.server.sayGoodbye();
       await sleep(Math.max(ANNOUNCE, left(listenUntil)));
       // close() of http would end connections whose next request is just arriving
       const closed = new Promise((resolve) => net.Server.prototype.close.call(this.server, resolve));

@@ -1,10 +1,10 @@
-import type { Server, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Context, Service, ServiceBroker } from "moleculer";
 import type { Meta } from "../../lib/contract/caller.ts";
 import { MethodNotAllowed, RouteNotFound } from "../../lib/contract/errors.ts";
 import { sendError } from "../../lib/http/answer.ts";
 import { echoCorrelationId } from "../../lib/http/correlation.ts";
-import { createServer } from "../../lib/http/server.ts";
+import { createServer, type HttpServer } from "../../lib/http/server.ts";
 import { config } from "../../lib/runtime/config.ts";
 import { httpResponses } from "../../lib/runtime/metrics.ts";
 import { startRequestSpan } from "../../lib/tracing/spans.ts";
@@ -22,7 +22,7 @@ type Alias = Partial<Binding> & {
 
 /** The members of moleculer-web's service that we use. */
 export type GatewayState = {
-  server: Server;
+  server: HttpServer;
   aliases: Alias[];
   httpHandler(req: Request, res: ServerResponse): Promise<void>;
   parseQueryString(req: Request): { url: string; query: string };
@@ -31,8 +31,6 @@ export type GatewayState = {
   errorHandler(req: Request, res: ServerResponse, error: Error): void;
   /** The aliases of each path, in order. */
   paths?: Alias[][];
-  /** The answers that are not sent yet. */
-  pending: Set<ServerResponse>;
 };
 
 /** Node encodes long texts slowly while it sends them; such an answer is encoded before. In characters. */
@@ -43,7 +41,6 @@ export const GATEWAY_OVERRIDES = {
   /** Called in `created`; moleculer-web then has `this.server` listen in `started`. */
   createServer(this: Service & GatewayState): void {
     const options = { variable: "PORT", port: config.port, logger: this.logger };
-    this.pending = new Set();
     this.server = createServer(options, (req, res) => void this.httpHandler(req as Request, res));
   },
 
@@ -59,9 +56,7 @@ export const GATEWAY_OVERRIDES = {
     const traceparent = traceparentOf(ctx);
     if (traceparent) res.setHeader("traceparent", traceparent);
     echoCorrelationId(req, res, ctx.requestID ?? ctx.id);
-    this.pending.add(res);
     res.once("close", () => {
-      this.pending.delete(res);
       httpResponses.inc({ status: res.headersSent ? res.statusCode : 499 });
       logRequest(this.logger, req, res, performance.now() - start);
       if (span) ctx.finishSpan(span);
