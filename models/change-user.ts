@@ -5,10 +5,11 @@ import { causeOf, type TracedCall } from "../lib/tracing/cause.ts";
 import type { DomainEvent } from "../services/contracts.ts";
 import type { Counter, CounterChanges } from "../services/stats/stats.contract.ts";
 import { query, transaction } from "./database.ts";
-import { type Entry, entriesOf, recordEntries } from "./history.ts";
-import { columnsOfRecords, type OutboxRecord, toRecord, wakeRelay } from "./outbox.ts";
+import { entriesOf } from "./history.ts";
+import { toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
-import { fieldOf, HIGHEST, OWNED, type Owner, USER_COLUMNS, type UserRow } from "./user.ts";
+import { type Decided, saveLocked, saveTogether, type Writer } from "./save-user.ts";
+import { HIGHEST, type Owner, USER_COLUMNS, type UserRow } from "./user.ts";
 import { forgetUsers, reportVersion } from "./user-row.ts";
 
 /** The only way to change a user: decide, save, record, publish. */
@@ -34,7 +35,7 @@ type Decide = (user: UserRow) => Change | undefined;
 /**
  * Changes one user. In the same transaction it records the change in the history, and publishes its event and the quota
  * events that follow from it. Reports the row's version to the caller. The change is decided on the row that the access check read,
- * and takes one statement; if that row is outdated, it is decided again on the locked row.
+ * and shares one statement with others of the same moment; if that row is outdated, it is decided again on the locked row.
  *
  * @param owner the service that makes the change: only its columns and counters are written
  * @param decide pure, because it may run again; returns undefined if nothing changes
@@ -71,7 +72,7 @@ async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promis
   const change = before && decideSafely(before, ctx, decide);
   if (!change) return undefined;
   try {
-    if (!(await save(owner, before, change))) return undefined;
+    if (!(await saveTogether[owner](change))) return undefined;
   } finally {
     forgetUsers([before.id]);
   }
@@ -98,7 +99,7 @@ async function changeLocked(
   if (!before) throw new UserNotFound("ID", id);
   const change = decideOn(before, ctx, decide);
   if (!change) return before;
-  await save(owner, before, change, tx);
+  await saveLocked(owner, change, tx);
   tx.afterCommit(() => {
     forgetUsers([id]);
     announce(before, change);
@@ -121,9 +122,6 @@ const LOCK_ANY = {
   name: "lock-any-user",
   text: `SELECT ${USER_COLUMNS} FROM users WHERE id = $1 FOR UPDATE`,
 };
-
-/** The row after a change, the records of its events, and its entry in the history, if it has one. */
-type Decided = { row: UserRow; records: OutboxRecord[]; entries: Entry[] };
 
 /** @throws what `decide` throws, VersionConflict */
 function decideOn(before: UserRow, ctx: ChangeCall, decide: Decide): Decided | undefined {
@@ -154,52 +152,3 @@ const added = (before: UserRow, add: CounterChanges) =>
       return [counter, Math.min(before[counter] + n, HIGHEST[counter])];
     }),
   );
-
-type Writer = Owner | "deleted";
-
-/** The columns that are written by each service, its own and the counters, and with a user who is or was deleted. */
-const columnsOf = (owner: Writer): (keyof UserRow)[] => {
-  const { users, avatars, identities } = OWNED;
-  const own = owner === "deleted" ? [...users, ...avatars, ...identities] : OWNED[owner];
-  return [...new Set([...own, ...OWNED.row, ...(Object.keys(HIGHEST) as Counter[])])];
-};
-
-/**
- * Row, events and history in one statement, if the row still has the version that the change was decided on. A deletion
- * makes a version too.
- */
-const saveStatement = (owner: Writer) => ({
-  name: `save-user-${owner}`,
-  text: `
-    WITH saved AS (
-      UPDATE users SET ${columnsOf(owner).map((column) => `${fieldOf(column)} = changed.${fieldOf(column)}`)}
-      FROM json_populate_record(NULL::users, $3) AS changed
-      WHERE users.id = $1 AND users.version = $2
-      RETURNING users.id, users.version, users.updated_at
-    ), events AS (
-      INSERT INTO outbox (topic, key, value, traceparent)
-      SELECT event.* FROM saved, unnest($4::text[], $5::text[], $6::json[], $7::text[]) AS event
-    ), history AS (
-      ${recordEntries("saved", "$8")}
-    )
-    SELECT id FROM saved`,
-});
-const SAVE = {
-  users: saveStatement("users"),
-  stats: saveStatement("stats"),
-  avatars: saveStatement("avatars"),
-  identities: saveStatement("identities"),
-  deleted: saveStatement("deleted"),
-};
-
-/** @returns whether the row was saved */
-async function save(
-  owner: Writer,
-  before: UserRow,
-  { row, records, entries }: Decided,
-  tx?: Transaction,
-): Promise<boolean> {
-  const columns = Object.fromEntries(columnsOf(owner).map((column) => [fieldOf(column), row[column]]));
-  const values = [before.id, before.version, JSON.stringify(columns), ...columnsOfRecords(records)];
-  return (await query(SAVE[owner], [...values, JSON.stringify(entries)], tx)).length > 0;
-}

@@ -56,6 +56,13 @@ const isSqlState = (code: string) => /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code);
 /** Whether PostgreSQL canceled a statement because it took too long, by an error as it is or as its cause. */
 export const tookTooLong = (error: unknown): boolean => sqlState((error as Error).cause ?? error) === "57014";
 
+/**
+ * Whether a statement for several members may have failed because of one of them, so that each is worth an attempt of
+ * its own.
+ */
+export const mayBeOfOne = (error: unknown, members: number): boolean =>
+  members > 1 && (!(error instanceof DependencyUnavailable) || tookTooLong(error));
+
 /** SQLSTATEs that mean that all open connections are unusable. */
 const STALE = new Set([
   "25006", // read-only: they may go to the primary before a failover

@@ -114,7 +114,7 @@ async function onBeforeCall(
   setCorrelationId(ctx, route, req);
   if (alias.idempotent) ctx.meta.idempotencyKey = readIdempotencyKey(req);
   const read = readParams(req, res, { ...alias, search: req.query, path });
-  req.$params = await arriveWithin(ARRIVE_WITHIN.body, read);
+  req.$params = await (req.complete ? read : arriveWithin(ARRIVE_WITHIN.body, read));
 }
 
 function setCorrelationId(ctx: Context<unknown, Meta>, _route: unknown, req: Request): void {

@@ -1,8 +1,8 @@
 import type { Transaction } from "sequelize";
-import { DependencyUnavailable, EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
+import { EmailTaken, KeycloakIdTaken } from "../../lib/contract/errors.ts";
 import { inBatches } from "../../lib/runtime/batch.ts";
 import { causeOf, type TracedCall } from "../../lib/tracing/cause.ts";
-import { sqlState, tookTooLong } from "../../models/database.errors.ts";
+import { mayBeOfOne, sqlState } from "../../models/database.errors.ts";
 import { query, type Statement } from "../../models/database.ts";
 import { type Entry, entriesOf, recordEntries } from "../../models/history.ts";
 import { columnsOfRecords, type OutboxRecord, toRecord, wakeRelay } from "../../models/outbox.ts";
@@ -61,9 +61,8 @@ async function insert(statement: Statement, signUps: SignUp[], within?: Transact
  */
 const insertIfFree = inBatches(async (signUps: SignUp[]) => {
   const rows = await insert(INSERT_FREE, signUps).catch((error) => {
-    const mayBeOfOne = signUps.length > 1 && tookTooLong(error);
-    if (error instanceof DependencyUnavailable && !mayBeOfOne) throw error;
-    return [];
+    if (mayBeOfOne(error, signUps.length)) return [];
+    throw error;
   });
   const created = new Map(rows.map((row) => [row.id, row]));
   return signUps.map(({ user }) => created.get(user.id));

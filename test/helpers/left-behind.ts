@@ -7,18 +7,17 @@ import { connections } from "./request.ts";
 import type { TestService } from "./service.ts";
 
 type Tracking = Service & { _trackedContexts?: unknown[] };
-type Gateway = Service & { server: http.Server; pending: Set<unknown> };
+type Gateway = Service & { server: http.Server };
 
-export const NOTHING = { calls: 0, answers: 0, connections: 0, temporaryFiles: 0 };
+export const NOTHING = { calls: 0, connections: 0, temporaryFiles: 0 };
 
-/** Counts what requests left in this process: running calls, unsent responses, open connections, temporary files. */
+/** Counts what requests left in this process: running calls, open connections, temporary files. */
 export async function leftBehind({ broker }: TestService): Promise<typeof NOTHING> {
   for (const kept of Object.values(connections.freeSockets).flat()) kept?.destroy(); // by the tests themselves
-  const { server, pending } = broker.getLocalService("api") as Gateway;
+  const { server } = broker.getLocalService("api") as Gateway;
   const calls = (broker.services as Tracking[]).flatMap(({ _trackedContexts = [] }) => _trackedContexts);
   return {
     calls: calls.length,
-    answers: pending.size,
     connections: await promisify(server.getConnections.bind(server))(),
     temporaryFiles: readdirSync(tmpdir()).filter((name) => name.startsWith("vips-")).length,
   };

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
 import type { ServiceSchema } from "moleculer";
@@ -69,9 +71,10 @@ test("the gateway counts its answers by status, also those that no action heard 
   await service.http.get("/nothing/here").expect(404);
   const leaving = connect(Number(new URL(service.url).port), "127.0.0.1");
   const head = `POST /api/v1/users HTTP/1.1\r\nHost: x\r\nx-internal-token: ${INTERNAL_TOKEN}\r\n`;
+  const { server } = service.broker.getLocalService("api") as unknown as { server: Server };
+  const arrived = once(server, "request");
   leaving.write(`${head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{`);
-  const { pending } = service.broker.getLocalService("api") as unknown as { pending: Set<unknown> };
-  await waitFor(() => pending.size === 1);
+  await arrived;
   leaving.resetAndDestroy();
   await waitFor(async () => (await counted(499)) === 1);
   expect([await counted(200), await counted(401), await counted(404)]).toEqual([1, 1, 1]);

@@ -74,8 +74,8 @@ test("the queries of a change and of its access check are spans below its action
   const path = `/api/v1/users/${user.id}`;
   const change = { profile: { bio: "A bio that must not leave" } };
   await service.http.patch(path).set(service.internal).set(sent(id)).send(change).expect(200);
-  const found = await trace(id, "PATCH /api/v1/users/:id", "SQL save-user-users", "SQL find-users");
-  for (const name of ["SQL find-users", "SQL save-user-users"])
+  const found = await trace(id, "PATCH /api/v1/users/:id", "SQL save-users-users", "SQL find-users");
+  for (const name of ["SQL find-users", "SQL save-users-users"])
     expect(found.get(name)?.parentSpanId).toBe(found.get("users.update")?.spanId);
 });
 
