@@ -1,10 +1,10 @@
 import type { BrokerOptions } from "moleculer";
 import { REPL_OPTIONS } from "./cli/repl.commands.ts";
+import { config, demandParts, type KafkaConfig, type Tracing } from "./lib/config/config.ts";
 import { ValidationFailed } from "./lib/contract/errors.ts";
 import { newTraceId } from "./lib/contract/events.ts";
 import { type RuleError, toDetails, validator } from "./lib/contract/validator.ts";
 import { Discoverer, HEARTBEAT, type NodeMetadata } from "./lib/kafka/discoverer.ts";
-import { config, demandParts, type KafkaConfig, type Tracing } from "./lib/runtime/config.ts";
 import { Lifecycle } from "./lib/runtime/lifecycle.ts";
 import { createLogger, LEVELS } from "./lib/runtime/logger.ts";
 import { Observe } from "./lib/runtime/observe.ts";

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin } from "@platformatic/kafka";
 import { decode } from "cbor-x";
+import { config, demandParts } from "../lib/config/config.ts";
 import { clusterPrefix, removeTopics, topicsByNode } from "../lib/kafka/cluster-topics.ts";
 import { type Connection, connectionTo } from "../lib/kafka/connection.ts";
 import { PacketReader } from "../lib/kafka/packet-reader.ts";
-import { config, demandParts } from "../lib/runtime/config.ts";
 
 /** `npm run cluster -- topics [--prune]` shows the nodes that have topics, and removes those of nodes that are gone. */
 

@@ -1,5 +1,5 @@
+import { demandParts } from "../lib/config/config.ts";
 import { closeDatabase, connectDatabase } from "../lib/postgres/open-database.ts";
-import { demandParts } from "../lib/runtime/config.ts";
 import { operateDeadLetters } from "../services/ingest/dead-letter.operate.ts";
 import { fail } from "./fail.ts";
 

@@ -1,6 +1,6 @@
+import { config, type KafkaConfig } from "../lib/config/config.ts";
 import { call } from "../lib/contract/call.ts";
 import { openAdmin } from "../lib/kafka/admin.ts";
-import { config, type KafkaConfig } from "../lib/runtime/config.ts";
 import { allTopics } from "../services/contracts.ts";
 import type { Inventory } from "../services/users/users.contract.ts";
 import { asOperator } from "./operator.ts";

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { config, demandParts } from "../lib/config/config.ts";
 import { closeDatabase, locateDatabase } from "../lib/postgres/open-database.ts";
 import { grantsFor } from "../lib/postgres/role.ts";
-import { config, demandParts } from "../lib/runtime/config.ts";
 import { migrateDown, migrateUp } from "../migrations/migrate.ts";
 import { fail } from "./fail.ts";
 

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { ServiceBroker } from "moleculer";
-import { config, demandParts } from "../lib/runtime/config.ts";
+import { config, demandParts } from "../lib/config/config.ts";
 import brokerOptions from "../moleculer.config.ts";
 import { OPERATOR } from "./rights.ts";
 

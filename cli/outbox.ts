@@ -1,5 +1,5 @@
+import { demandParts } from "../lib/config/config.ts";
 import { closeDatabase, connectDatabase } from "../lib/postgres/open-database.ts";
-import { demandParts } from "../lib/runtime/config.ts";
 import { operateOutbox } from "../services/outbox/set-aside.operate.ts";
 import { fail } from "./fail.ts";
 

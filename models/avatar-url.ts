@@ -1,4 +1,4 @@
-import { config } from "../lib/runtime/config.ts";
+import { config } from "../lib/config/config.ts";
 
 const PATH = "/api/v1/users/";
 

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { type Options, type PoolOptions, Sequelize } from "sequelize";
+import { config } from "../lib/config/config.ts";
 import { DependencyUnavailable } from "../lib/contract/errors.ts";
-import { config } from "../lib/runtime/config.ts";
 import { gaugeOf, queryDuration } from "../lib/runtime/metrics.ts";
 import { noteQuery } from "../lib/tracing/spans.ts";
 import { areAllStale, unavailable, verdictOn } from "./database.errors.ts";

@@ -1,6 +1,6 @@
 import type { Service } from "moleculer";
 import { QueryTypes } from "sequelize";
-import { config } from "../lib/runtime/config.ts";
+import { config } from "../lib/config/config.ts";
 import { gaugeOf } from "../lib/runtime/metrics.ts";
 import { repeat, until, within } from "../lib/runtime/tasks.ts";
 import { retireAll, sequelize } from "./connections.ts";

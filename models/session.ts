@@ -1,4 +1,4 @@
-import { config } from "../lib/runtime/config.ts";
+import { config } from "../lib/config/config.ts";
 
 /** The time limit of a statement, in ms: a request ends within 5 s (moleculer.config.ts). */
 export const STATEMENT_TIMEOUT = 3_000;

@@ -1,8 +1,8 @@
 import { LRUCache } from "lru-cache";
 import type { Transaction } from "sequelize";
+import { config } from "../lib/config/config.ts";
 import type { Meta } from "../lib/contract/caller.ts";
 import { endOfTurn, inBatches } from "../lib/runtime/batch.ts";
-import { config } from "../lib/runtime/config.ts";
 import { query } from "./database.ts";
 import { USER_COLUMNS, type UserRow } from "./user.ts";
 

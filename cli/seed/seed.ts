@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { demandParts } from "../../lib/config/config.ts";
 import { objectStore } from "../../lib/object-store/object-store.ts";
 import { closeDatabase, connectDatabase } from "../../lib/postgres/open-database.ts";
-import { demandParts } from "../../lib/runtime/config.ts";
 import type { TracedCall } from "../../lib/tracing/cause.ts";
 import { migrateUp } from "../../migrations/migrate.ts";
 import { avatarUrlOf } from "../../models/avatar-url.ts";

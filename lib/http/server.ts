@@ -1,9 +1,9 @@
 import http, { type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Service } from "moleculer";
+import { config } from "../config/config.ts";
 import { RequestRefused } from "../contract/errors.ts";
 import { newTraceId } from "../contract/events.ts";
-import { config } from "../runtime/config.ts";
 import { httpResponses } from "../runtime/metrics.ts";
 import { sendError, writeError } from "./answer.ts";
 import { ARRIVE_WITHIN, tooLate } from "./arrival.ts";

@@ -1,5 +1,5 @@
 import type { Admin } from "kafkajs";
-import type { KafkaConfig } from "../runtime/config.ts";
+import type { KafkaConfig } from "../config/config.ts";
 import { openOnce, within } from "../runtime/tasks.ts";
 import { CLOSE_WITHIN, connected, loadClient, SHORT_RETRY, type Warn } from "./client.ts";
 import { createCommand, denialIn, noteRight, withRight } from "./rights.ts";

@@ -1,8 +1,8 @@
 import { connect, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Admin, ISocketFactory, Kafka, Producer, SASLOptions } from "kafkajs";
+import type { KafkaConfig } from "../config/config.ts";
 import { createTokenSource } from "../runtime/access-token.ts";
-import type { KafkaConfig } from "../runtime/config.ts";
 
 /** The kafkajs client, which handles the domain topics. No code outside this folder depends on it. */
 

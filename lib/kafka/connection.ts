@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { BaseOptions } from "@platformatic/kafka";
+import type { KafkaConfig } from "../config/config.ts";
 import { createTokenSource } from "../runtime/access-token.ts";
-import type { KafkaConfig } from "../runtime/config.ts";
 
 /** How the clients of the transporter connect. */
 export type Connection = BaseOptions & { clientId: string; bootstrapBrokers: string[] };

@@ -1,5 +1,5 @@
 import type { Consumer, EachBatchPayload } from "kafkajs";
-import type { KafkaConfig } from "../runtime/config.ts";
+import type { KafkaConfig } from "../config/config.ts";
 import { heard, listenTo } from "../runtime/listening.ts";
 import { retryUntilDone, within } from "../runtime/tasks.ts";
 import { loadClient, type Warn } from "./client.ts";

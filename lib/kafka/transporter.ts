@@ -1,6 +1,6 @@
 import { Admin, type Producer } from "@platformatic/kafka";
 import { type Transit, Transporters } from "moleculer";
-import type { KafkaConfig } from "../runtime/config.ts";
+import type { KafkaConfig } from "../config/config.ts";
 import { heard, listenTo } from "../runtime/listening.ts";
 import { repeat, within } from "../runtime/tasks.ts";
 import { ensureTopics, removeTopics, shortenRetention, topicsByNode } from "./cluster-topics.ts";

@@ -1,5 +1,5 @@
+import type { KeycloakConfig } from "../config/config.ts";
 import { createTokenSource } from "../runtime/access-token.ts";
-import type { KeycloakConfig } from "../runtime/config.ts";
 import { pause } from "../runtime/tasks.ts";
 import { CHANGING_EVENTS } from "./event.ts";
 import { type Person, personOf } from "./person.ts";

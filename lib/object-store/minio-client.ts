@@ -1,7 +1,7 @@
 import http from "node:http";
 import https from "node:https";
 import type { Client } from "minio";
-import type { MinioConfig } from "../runtime/config.ts";
+import type { MinioConfig } from "../config/config.ts";
 import { openOnce, within } from "../runtime/tasks.ts";
 import { type Right, type S3Error, storeUnavailable } from "./minio-rights.ts";
 

@@ -1,7 +1,7 @@
 import type http from "node:http";
 import { PassThrough } from "node:stream";
 import type { Client } from "minio";
-import type { MinioConfig } from "../runtime/config.ts";
+import type { MinioConfig } from "../config/config.ts";
 import { connectMinio } from "./minio-client.ts";
 import { MissingRight, type S3Error, storeUnavailable } from "./minio-rights.ts";
 import type { ObjectStore } from "./object-store.types.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { config } from "../runtime/config.ts";
+import { config } from "../config/config.ts";
 import { folderStore } from "./folder-store.ts";
 import { minioStore } from "./minio-store.ts";
 import type { ObjectStore } from "./object-store.types.ts";

@@ -4,7 +4,7 @@ import type pg from "pg";
 import { migrateUp, pendingMigrations, type Target } from "../../migrations/migrate.ts";
 import { sequelize, useDatabase } from "../../models/connections.ts";
 import { unavailable, verdictOn } from "../../models/database.errors.ts";
-import { config } from "../runtime/config.ts";
+import { config } from "../config/config.ts";
 import { openOnce } from "../runtime/tasks.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { refusalOf } from "./refusals.ts";

@@ -2,11 +2,11 @@ import type { Context } from "moleculer";
 import { openConnections } from "../../models/connections.ts";
 import { ping } from "../../models/database.ts";
 import { isReplicaUsed } from "../../models/replica.ts";
+import { config } from "../config/config.ts";
 import { call } from "../contract/call.ts";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import { openAdmin } from "../kafka/admin.ts";
 import { deniedRights } from "../kafka/rights.ts";
-import { config } from "./config.ts";
 import { isDeafTo } from "./listening.ts";
 import { gaugeOf } from "./metrics.ts";
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Middleware, Service, ServiceBroker } from "moleculer";
+import { config } from "../config/config.ts";
 import { closeDatabase, locateDatabase, openDatabase, StartRefused } from "../postgres/open-database.ts";
-import { config } from "./config.ts";
 import { closeHealth, notReady, nowReady } from "./health.ts";
 
 /** The time limits of a stop, in ms from its signal: until then accepted requests are answered, and the whole (contract 6). */

@@ -1,5 +1,5 @@
 import { type DestinationStream, type LogFn, type Logger, type LoggerOptions, pino } from "pino";
-import { config } from "./config.ts";
+import { config } from "../config/config.ts";
 
 /**
  * Moleculer's own modules log little of use below warnings, and at debug they log data that must not be logged

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { config } from "./config.ts";
+import { config } from "../config/config.ts";
 
 /** What `/metrics` exposes (contract 6). Counters count from the start of the process. */
 export const registry = new Registry();

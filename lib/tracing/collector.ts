@@ -1,5 +1,5 @@
 import { type Span, TracerExporters } from "moleculer";
-import type { Tracing } from "../runtime/config.ts";
+import type { Tracing } from "../config/config.ts";
 import type { Encoding, Finished } from "./collector.types.ts";
 import { encodeJaeger } from "./jaeger-thrift.ts";
 import { encodeOtlp } from "./otlp.ts";

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context, Middleware, Service, ServiceBroker, Span } from "moleculer";
-import { config } from "../runtime/config.ts";
+import { config } from "../config/config.ts";
 import { readTraceparent } from "./trace-context.ts";
 
 /** The spans of this node, created by Moleculer's tracer: its calls and events, and their queries. */

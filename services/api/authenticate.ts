@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Service } from "moleculer";
+import { config } from "../../lib/config/config.ts";
 import type { Caller, SignUp } from "../../lib/contract/caller.ts";
 import { Unauthorized } from "../../lib/contract/errors.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { logRefusal } from "./refusal-log.ts";
 import { verifyToken } from "./token.ts";
 

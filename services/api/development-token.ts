@@ -10,7 +10,7 @@ import {
   type JWTVerifyGetKey,
   SignJWT,
 } from "jose";
-import { config } from "../../lib/runtime/config.ts";
+import { config } from "../../lib/config/config.ts";
 
 /** Without a realm the service signs tokens itself, for development only (contract 9). */
 

@@ -1,11 +1,11 @@
 import type { ServerResponse } from "node:http";
 import type { Context, Service, ServiceBroker } from "moleculer";
+import { config } from "../../lib/config/config.ts";
 import type { Meta } from "../../lib/contract/caller.ts";
 import { MethodNotAllowed, RouteNotFound } from "../../lib/contract/errors.ts";
 import { sendError } from "../../lib/http/answer.ts";
 import { echoCorrelationId } from "../../lib/http/correlation.ts";
 import { createServer, type HttpServer } from "../../lib/http/server.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { httpResponses } from "../../lib/runtime/metrics.ts";
 import { startRequestSpan } from "../../lib/tracing/spans.ts";
 import { readTraceparent, traceparentOf } from "../../lib/tracing/trace-context.ts";

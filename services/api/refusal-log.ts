@@ -1,5 +1,5 @@
 import type { Service } from "moleculer";
-import { config } from "../../lib/runtime/config.ts";
+import { config } from "../../lib/config/config.ts";
 
 /** In ms. Each reason is logged once in this time, because a client sends a wrong token with each request. */
 const LOG_EVERY = 60_000;

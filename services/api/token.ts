@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { type JWTHeaderParameters, type JWTPayload, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
+import { config } from "../../lib/config/config.ts";
 import type { Caller, SignUp } from "../../lib/contract/caller.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { DEVELOPMENT_ISSUER, developmentKey } from "./development-token.ts";
 import { realmKeys } from "./key-set.ts";
 import { invalidToken, toRefusal } from "./refusal.ts";

@@ -1,4 +1,4 @@
-import { config } from "../../lib/runtime/config.ts";
+import { config } from "../../lib/config/config.ts";
 import { insertHints } from "./identities.hints.store.ts";
 import type { Hint, HintOutcome } from "./identities.mirror.contract.ts";
 import { noteSignIns } from "./identities.mirror.store.ts";

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Service } from "moleculer";
+import { config } from "../../lib/config/config.ts";
 import { BadRequest } from "../../lib/contract/errors.ts";
 import { type KeycloakAdmin, openKeycloak } from "../../lib/keycloak/admin.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
 import { type Comparison, compareAll } from "./identities.compare.ts";

@@ -1,8 +1,8 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { Gauge } from "prom-client";
+import { config } from "../../lib/config/config.ts";
 import { CREATE_TOPICS_EVERY, openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
 import { openConsumer, type TopicConsumer } from "../../lib/kafka/consumer.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat, retryUntilDone } from "../../lib/runtime/tasks.ts";
 import { traceparentOf } from "../../lib/tracing/trace-context.ts";

@@ -1,5 +1,5 @@
 import type { Service, Span } from "moleculer";
-import { config } from "../../lib/runtime/config.ts";
+import { config } from "../../lib/config/config.ts";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import { startSpanBelow } from "../../lib/tracing/spans.ts";
 import { type ParentSpan, readTraceparent, toTraceparent } from "../../lib/tracing/trace-context.ts";

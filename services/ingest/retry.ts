@@ -1,5 +1,5 @@
 import type { Service } from "moleculer";
-import { config } from "../../lib/runtime/config.ts";
+import { config } from "../../lib/config/config.ts";
 import { deadLetters, eventsConsumed } from "../../lib/runtime/metrics.ts";
 import type { Outcome } from "../stats/stats.contract.ts";
 import { countEvents } from "./count.ts";

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
 import Prometheus from "moleculer-prometheus";
+import { config } from "../../lib/config/config.ts";
 import { listenerFor, live, metricsWith, ready } from "../../lib/http/health.routes.ts";
 import { createServer } from "../../lib/http/server.ts";
-import { config } from "../../lib/runtime/config.ts";
 
 type State = {
   /** The methods of its server that the mixin uses. */

@@ -1,10 +1,10 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
 import { Counter } from "prom-client";
+import { config } from "../../lib/config/config.ts";
 import { USER_EVENTS } from "../../lib/contract/events.ts";
 import { CREATE_TOPICS_EVERY, openAdmin, type TopicAdmin } from "../../lib/kafka/admin.ts";
 import { openProducer, type TopicProducer } from "../../lib/kafka/producer.ts";
 import type { Produced } from "../../lib/kafka/send-in-order.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { eventsPublished, registry, sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat, until } from "../../lib/runtime/tasks.ts";
 import type { Envelope } from "../contracts.ts";

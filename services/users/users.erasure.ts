@@ -1,7 +1,7 @@
 import type { Transaction } from "sequelize";
+import { config } from "../../lib/config/config.ts";
 import { callerOf } from "../../lib/contract/caller.ts";
 import { ErasureNotFound } from "../../lib/contract/errors.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { type ChangeCall, changeDeleted } from "../../models/change-user.ts";
 import { query, transaction } from "../../models/database.ts";
 import { once } from "../../models/idempotency.ts";

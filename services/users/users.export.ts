@@ -1,9 +1,9 @@
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import type { Context } from "moleculer";
+import { config } from "../../lib/config/config.ts";
 import { call } from "../../lib/contract/call.ts";
 import { callerOf, type Meta } from "../../lib/contract/caller.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { findIdentity } from "../../models/identity.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { Actor, Erasure, HistoryEntry } from "./users.contract.ts";

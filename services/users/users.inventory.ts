@@ -1,5 +1,5 @@
+import { config } from "../../lib/config/config.ts";
 import { UserNotFound } from "../../lib/contract/errors.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { findAnyUser } from "../../models/user-row.ts";
 import type { Inventory } from "./users.contract.ts";
 import { personalFields, presentErasure } from "./users.erasure.rules.ts";

@@ -1,5 +1,5 @@
 import { Gauge } from "prom-client";
-import { config } from "../../lib/runtime/config.ts";
+import { config } from "../../lib/config/config.ts";
 import { registry } from "../../lib/runtime/metrics.ts";
 import { query } from "../../models/database.ts";
 import { GRACE } from "./users.erasure.rules.ts";

@@ -1,6 +1,6 @@
 import type { Transaction } from "sequelize";
+import { config } from "../../lib/config/config.ts";
 import { ErasureNotFound } from "../../lib/contract/errors.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { type ChangeCall, changeDeleted } from "../../models/change-user.ts";
 import { transaction } from "../../models/database.ts";
 import type { UserRow } from "../../models/user.ts";

@@ -1,6 +1,6 @@
 import pLimit from "p-limit";
+import { config } from "../../lib/config/config.ts";
 import { DependencyUnavailable } from "../../lib/contract/errors.ts";
-import { config } from "../../lib/runtime/config.ts";
 
 /**
  * Limits the searches of a node, which are by far its most expensive queries. They use at most a fifth of the pool's

@@ -1,9 +1,9 @@
 import type { Context, ServiceSchema, ServiceSettingSchema } from "moleculer";
+import { config } from "../../lib/config/config.ts";
 import { implement } from "../../lib/contract/action.ts";
 import { call } from "../../lib/contract/call.ts";
 import { callerOf, demandRole, type Meta } from "../../lib/contract/caller.ts";
 import { Forbidden, UserNotFound } from "../../lib/contract/errors.ts";
-import { config } from "../../lib/runtime/config.ts";
 import { profilesUpdated, usersTotal } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
 import { AccessMixin, userOf, userWithKeycloakId } from "../../mixins/access.mixin.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Client } from "minio";
 import sharp from "sharp";
-import { readConfig } from "../../lib/runtime/config.ts";
+import { readConfig } from "../../lib/config/config.ts";
 import { FORMS, startCluster } from "../helpers/cluster.ts";
 import { uploadOf } from "../helpers/form.ts";
 import { hostileImages } from "../helpers/hostile-images.ts";

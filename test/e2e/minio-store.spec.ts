@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Client } from "minio";
+import { readConfig } from "../../lib/config/config.ts";
 import { minioStore } from "../../lib/object-store/minio-store.ts";
-import { readConfig } from "../../lib/runtime/config.ts";
 import { describeObjectStore } from "../helpers/object-store.suite.ts";
 import { restricted } from "../helpers/sts.ts";
 

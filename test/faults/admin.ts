@@ -1,4 +1,4 @@
-import { config } from "../../lib/runtime/config.ts";
+import { config } from "../../lib/config/config.ts";
 import { developmentToken } from "../../services/api/development-token.ts";
 
 /** With these settings a node accepts our tokens: it has the same key. */

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "minio";
-import { readConfig } from "../../lib/runtime/config.ts";
+import { readConfig } from "../../lib/config/config.ts";
 import type { World } from "./world.ts";
 
 /** What the reconciler finds two hours from now, and what is left after it. */

@@ -1,7 +1,7 @@
 import { expect } from "@jest/globals";
-import { readConfig } from "../../lib/runtime/config.ts";
-import { ConfigError } from "../../lib/runtime/config-error.ts";
-import { checkParts } from "../../lib/runtime/production.ts";
+import { readConfig } from "../../lib/config/config.ts";
+import { ConfigError } from "../../lib/config/config-error.ts";
+import { checkParts } from "../../lib/config/production.ts";
 
 /** The whole environment of a node in production that is allowed to start. */
 export const PRODUCTION = {

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { MinioConfig } from "../../lib/runtime/config.ts";
+import type { MinioConfig } from "../../lib/config/config.ts";
 
 /** A part of an IAM policy. */
 export type Statement = { Effect: "Allow"; Action: string[]; Resource: string[]; Condition?: object };

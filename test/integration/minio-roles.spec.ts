@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { readConfig } from "../../lib/config/config.ts";
 import { minioStore } from "../../lib/object-store/minio-store.ts";
-import { readConfig } from "../../lib/runtime/config.ts";
 import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
+import { readConfig } from "../../lib/config/config.ts";
 import { minioStore } from "../../lib/object-store/minio-store.ts";
 import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
-import { readConfig } from "../../lib/runtime/config.ts";
 import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 
 /** What the store asks an S3 server, and what it makes of the answers. */

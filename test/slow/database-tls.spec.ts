@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import { readConfig } from "../../lib/runtime/config.ts";
+import { readConfig } from "../../lib/config/config.ts";
 import { postUser, type ServiceProcess, spawnService } from "../helpers/process.ts";
 import { startTlsPostgres, type TlsPostgres } from "../helpers/tls-postgres.ts";
 import { waitFor } from "../helpers/wait-for.ts";

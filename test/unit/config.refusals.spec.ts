@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../../lib/runtime/config.ts";
-import { checkParts, type Part } from "../../lib/runtime/production.ts";
+import { readConfig } from "../../lib/config/config.ts";
+import { checkParts, type Part } from "../../lib/config/production.ts";
 import { faultOf, PRODUCTION } from "../helpers/environment.ts";
 
 /** The configurations that a node refuses (contract 8). */

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { readConfig } from "../../lib/runtime/config.ts";
+import { readConfig } from "../../lib/config/config.ts";
 import { faultOf, PRODUCTION } from "../helpers/environment.ts";
 
 test("without an environment, each variable has its default", () => {

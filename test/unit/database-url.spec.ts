@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../../lib/runtime/config.ts";
+import { readConfig } from "../../lib/config/config.ts";
 
 const databaseOf = (env: Record<string, string>) => readConfig(env).database;
 

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { Ajv } from "ajv";
 import { parse } from "yaml";
-import { readConfig } from "../../lib/runtime/config.ts";
-import { SERVICE_NAMES, VARIABLES } from "../../lib/runtime/environment.ts";
+import { readConfig } from "../../lib/config/config.ts";
+import { SERVICE_NAMES, VARIABLES } from "../../lib/config/environment.ts";
 
 const read = (path: string) => readFileSync(join(import.meta.dirname, "../..", path), "utf8");
 

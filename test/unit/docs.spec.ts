@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { describe, expect, test } from "@jest/globals";
-import { readEnvironment, VARIABLES } from "../../lib/runtime/environment.ts";
+import { readEnvironment, VARIABLES } from "../../lib/config/environment.ts";
 import { SESSION, setOf } from "../../models/session.ts";
 
 const ROOT = join(import.meta.dirname, "../..");

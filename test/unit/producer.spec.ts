@@ -19,7 +19,7 @@ jest.unstable_mockModule("kafkajs", () => ({
 }));
 
 test("a producer of which only one client connects leaves none open, and says why", async () => {
-  const { readConfig } = await import("../../lib/runtime/config.ts");
+  const { readConfig } = await import("../../lib/config/config.ts");
   const { openProducer } = await import("../../lib/kafka/producer.ts");
   const { kafka } = readConfig({ KAFKA_BROKERS: "kafka:9092" });
   if (!kafka) throw new Error("KAFKA_BROKERS is set");

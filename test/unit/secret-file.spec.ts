@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "@jest/globals";
-import { ConfigError } from "../../lib/runtime/config-error.ts";
-import { readEnvironment, VARIABLES, type Values } from "../../lib/runtime/environment.ts";
+import { ConfigError } from "../../lib/config/config-error.ts";
+import { readEnvironment, VARIABLES, type Values } from "../../lib/config/environment.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "user-service-secrets-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
+import { readConfig } from "../../lib/config/config.ts";
 import { KafkaTransporter } from "../../lib/kafka/transporter.ts";
-import { readConfig } from "../../lib/runtime/config.ts";
 
 /** A transporter whose Kafka has no topic of the node `stopped`, which the others know to have stopped, nor of `unknown`. */
 function createTransporter(): KafkaTransporter {
