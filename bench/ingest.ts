@@ -6,7 +6,7 @@ import { countBare } from "./bare-ingest.ts";
 import type { Database } from "./databases.ts";
 import { createTopics, kafkaEnv, onKafka } from "./kafka.ts";
 import { seedUsers } from "./seed.ts";
-import { launchService, startService } from "./servers.ts";
+import { launchService } from "./servers.ts";
 import type { Measurement } from "./statistics.ts";
 
 /**
@@ -49,7 +49,7 @@ async function lags(database: Database, brokers: string[], quick: boolean): Prom
     await forget(database);
     const env = kafkaEnv(brokers, "ingest,stats");
     await placeGroup(brokers, env.KAFKA_GROUP_ID, await endsOf(brokers));
-    const service = await startService({ ...database.env, ...env });
+    const service = await launchService({ ...database.env, ...env });
     const name = `Lag of the counters at ${rate.toLocaleString("en")} events/s`;
     const times = await lagsAt(rate, quick ? 3 : 20, brokers, ids, () => counted(database));
     measurements.push({ name, unit: "ms", ours: times });
@@ -67,12 +67,14 @@ async function lagsAt(
   count: () => Promise<number>,
 ): Promise<number[]> {
   const producer = openProducer(brokers);
+  await producer.send({ messages: messagesFor(TOPICS[0], ids, 1) });
+  while ((await count()) < 1) await sleep(20); // until the service reads
   const start = performance.now();
   const elapsed = () => performance.now() - start;
-  let sent = 0;
+  let sent = 1;
   const sending = (async () => {
     while (elapsed() < 1000 * seconds) {
-      const due = Math.floor((elapsed() * rate) / 1000) - sent;
+      const due = Math.min(BATCH, 1 + Math.floor((elapsed() * rate) / 1000) - sent);
       if (due > 0) await producer.send({ messages: messagesFor(TOPICS[sent % 2] ?? TOPICS[0], ids, due) });
       sent += Math.max(0, due);
       await sleep(5);
@@ -82,7 +84,7 @@ async function lagsAt(
   while (elapsed() < 1000 * seconds) {
     await sleep(100);
     const now = elapsed();
-    const behind = now - (1000 * (await count())) / rate;
+    const behind = now - (1000 * ((await count()) - 1)) / rate;
     if (now > 1000) times.push(behind);
   }
   await sending;
@@ -100,6 +102,8 @@ async function userIds({ sql }: Database): Promise<string[]> {
 type Start = { name: string; partitionOffsets: { partition: number; offset: bigint }[] };
 
 const TOPICS = ["interview-events", "media-events"] as const;
+/** As many events are sent at once: Kafka refuses a batch above 1 MiB. */
+const BATCH = 1_000;
 const PARTITIONS = [0, 1, 2];
 
 /** Each event adds 1 to a sum: the sums show how many events were counted, and whether each was counted once. */
@@ -115,9 +119,8 @@ async function produceBacklog(brokers: string[], ids: string[], count: number): 
   await createTopics(brokers, [...TOPICS], PARTITIONS.length);
   const starts = await endsOf(brokers);
   const producer = openProducer(brokers);
-  const batch = 1_000;
-  for (let sent = 0; sent < count; sent += batch)
-    await producer.send({ messages: messagesFor(TOPICS[(sent / batch) % 2] ?? TOPICS[0], ids, batch) });
+  for (let sent = 0; sent < count; sent += BATCH)
+    await producer.send({ messages: messagesFor(TOPICS[(sent / BATCH) % 2] ?? TOPICS[0], ids, BATCH) });
   await producer.close();
   return starts;
 }

@@ -76,7 +76,12 @@ const databases = await startDatabases(join(folder, "postgres"));
 const load = startLoad();
 const measurements: Measurement[] = [];
 for (const name of wanted)
-  measurements.push(...((await PARTS[name]?.({ databases, load, folder, quick: values.quick })) ?? []));
+  try {
+    measurements.push(...((await PARTS[name]?.({ databases, load, folder, quick: values.quick })) ?? []));
+  } catch (error) {
+    console.error(`${name} failed:`, error); // the other parts go on
+    process.exitCode = 1;
+  }
 load.stop();
 await databases.stop();
 progress("");
