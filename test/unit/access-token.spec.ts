@@ -33,7 +33,7 @@ test("a token is fetched with the client's credentials, and used until it is abo
   expect(requests[0]?.headers.authorization).toBe(`Basic ${btoa("kafka%3Aclient:p%20w")}`);
 });
 
-test("a token whose life is unknown is fetched for each use", async () => {
+test("a token without expires_in is fetched again for each use", async () => {
   answer = { status: 200, body: { access_token: "abc" } };
   const token = source();
   await token();
@@ -42,10 +42,10 @@ test("a token whose life is unknown is fetched for each use", async () => {
 });
 
 test.each([
-  { what: "refuses", status: 401, body: { error: "invalid_client" } },
-  { what: "gives no token", status: 200, body: {} },
+  { what: "refuses the client", status: 401, body: { error: "invalid_client" } },
+  { what: "answers without a token", status: 200, body: {} },
 ])(
-  "if the endpoint $what, the error names the variable, and the next use tries again",
+  "if the endpoint $what, the error names the variable, and the next use asks again",
   async ({ status, body }) => {
     answer = { status, body };
     const token = source();

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([gateway.stop(), other.stop()]));
 
 test.each(Object.entries(actions))(
-  "the access of users.%s is known on another node",
+  "another node receives the access declaration of users.%s",
   async (name, { access }) => {
     const found = await gateway.call<{ name: string; action: ActionSchema }[]>("$node.actions");
     expect(found.find((item) => item.name === `users.${name}`)?.action.access).toBe(access);

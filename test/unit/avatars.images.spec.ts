@@ -13,7 +13,7 @@ const unsupported = expect.objectContaining({ type: "UNSUPPORTED_IMAGE", code: 4
 const image = (width = 300, height = 200, background: Colour = RED): Sharp =>
   sharp({ create: { width, height, channels: background.alpha === undefined ? 3 : 4, background } });
 
-/** Noise: a file of it cannot be cut without a loss of pixels. */
+/** An image of noise: if its file is cut short, pixels are lost. */
 const noise = (): Sharp =>
   sharp(Buffer.from(Array.from({ length: 96 * 96 * 3 }, (_, n) => (n * 2_654_435_761 * (n % 251)) >>> 11)), {
     raw: { width: 96, height: 96, channels: 3 },
@@ -80,7 +80,7 @@ test("a transparent image stays transparent, as PNG; an opaque PNG becomes JPEG"
   expect((await makeAvatar(palette)).fallback).toBe("png");
 });
 
-/** The corner in which the upper left corner of the stored pixels is shown, by EXIF orientation. */
+/** By EXIF orientation, the corner where the upper left corner of the stored pixels appears. */
 const CORNER = [
   "",
   "left top",
@@ -116,7 +116,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])("EXIF orientation %d is applied and removed"
   expect((await sharp(bytes).metadata()).orientation).toBeUndefined();
 });
 
-test("metadata are removed: EXIF, XMP, ICC profile and comments", async () => {
+test("metadata is removed: EXIF, XMP, ICC profile and comments", async () => {
   const file = await image()
     .jpeg()
     .withExif({ IFD0: { Copyright: "SECRET-PLACE" }, IFD3: { GPSLatitude: "51/1 30/1 0/1" } })
@@ -188,8 +188,8 @@ describe("an upload is refused as unsupported", () => {
     ["a GIF", () => image().gif().toBuffer()],
     ["a WebP", () => image().webp().toBuffer()],
     ["a TIFF", () => image().tiff().toBuffer()],
-    ["a PNG's first bytes and no more", async () => (await noise().png().toBuffer()).subarray(0, 8)],
-    ["a JPEG's first bytes before a text", async () => Buffer.from("\xff\xd8\xffhello", "latin1")],
+    ["only the signature of a PNG", async () => (await noise().png().toBuffer()).subarray(0, 8)],
+    ["a text that starts like a JPEG", async () => Buffer.from("\xff\xd8\xffhello", "latin1")],
     [
       "more than 50 megapixels",
       () => image(7072, 7072).toColourspace("b-w").png({ compressionLevel: 1 }).toBuffer(),
@@ -198,7 +198,7 @@ describe("an upload is refused as unsupported", () => {
     await expect(makeAvatar(await make())).rejects.toEqual(unsupported);
   });
 
-  test("an interlaced PNG of more than 16 megapixels, though one that is not interlaced is accepted", async () => {
+  test("an interlaced PNG of more than 16 megapixels, but not the same PNG without interlacing", async () => {
     const png = pngOf({ width: 4_000, height: 4_001, depth: 1, colour: 0 });
     expect((await makeAvatar(png)).variants).toHaveLength(8);
     const ofHeight = (height: number) => {
@@ -211,7 +211,7 @@ describe("an upload is refused as unsupported", () => {
     expect(() => readImageFile(ofHeight(4_001))).toThrow(unsupported);
   });
 
-  test("a progressive JPEG whose pixels times scans exceed 600 million, though it is small", async () => {
+  test("a small progressive JPEG whose pixels times scans exceed 600 million", async () => {
     const file = await image(3_000, 3_000).jpeg({ progressive: true }).toBuffer();
     expect((await makeAvatar(file)).variants).toHaveLength(8);
     const lastScan = file.subarray(file.lastIndexOf(Buffer.of(0xff, 0xda)), -2);
@@ -221,7 +221,7 @@ describe("an upload is refused as unsupported", () => {
   });
 
   test.each(["jpeg", "png"] as const)(
-    "a %s that was cut off anywhere, also in the part that is cropped",
+    "a %s that was cut off at any point, also in the part that would be cropped",
     async (format) => {
       const file = await noise().resize(60, 300, { fit: "fill" }).toFormat(format).toBuffer();
       for (const share of [0.01, 0.1, 0.5, 0.9, 0.99])
@@ -243,7 +243,7 @@ describe("an upload is refused as unsupported", () => {
       ]).toEqual([lacking, unsupported]);
   });
 
-  test("a PNG with a wrong checksum in its pixels", async () => {
+  test("a PNG whose pixel data has a wrong checksum", async () => {
     const file = await noise().png().toBuffer();
     const broken = Buffer.from(file);
     broken.writeUInt8((file.at(-20) ?? 0) ^ 0xff, file.length - 20);
@@ -252,11 +252,11 @@ describe("an upload is refused as unsupported", () => {
 });
 
 test.each([
-  ["a baseline JPEG: at most 600 rows", [1_200, 1_000], false, "4:2:0", 600 * 1_200 * 4],
-  ["a progressive JPEG", [400, 300], true, "4:4:4", 400 * 300 * 6],
-  ["a progressive JPEG with a quarter of the colours", [400, 300], true, "4:2:0", 400 * 300 * 3],
+  ["a baseline JPEG, at most 600 rows", [1_200, 1_000], false, "4:2:0", 600 * 1_200 * 4],
+  ["a progressive JPEG without subsampling", [400, 300], true, "4:4:4", 400 * 300 * 6],
+  ["a progressive JPEG with 4:2:0 subsampling", [400, 300], true, "4:2:0", 400 * 300 * 3],
 ] as const)(
-  "the memory that decoding takes is known before: %s",
+  "the memory for decoding is computed from the header: %s",
   async (_what, size, progressive, chroma, held) => {
     const file = await image(...size)
       .jpeg({ progressive, chromaSubsampling: chroma })
@@ -266,10 +266,10 @@ test.each([
 );
 
 test.each([
-  ["all rows of a small one", { width: 400, height: 300, depth: 8 }, 400 * 300 * 4],
+  ["all rows of a small image", { width: 400, height: 300, depth: 8 }, 400 * 300 * 4],
   ["at most 2,048 rows", { width: 3_000, height: 4_000, depth: 8 }, 2_048 * 4_000 * 4],
   ["twice as much with 16 bits", { width: 3_000, height: 3_000, depth: 16 }, 2_048 * 3_000 * 8],
-])("the memory that decoding takes is known before: a PNG, %s", (_what, size, held) => {
+])("the memory for decoding a PNG is computed from the header: %s", (_what, size, held) => {
   expect(readImageFile(pngOf({ ...size, colour: 0 })).held).toBe(held);
 });
 
@@ -280,7 +280,7 @@ test.each(["jpeg", "png"] as const)("bytes after the end of a %s are ignored", a
   for (const { bytes } of variants) expect(bytes.includes("after the end")).toBe(false);
 });
 
-test("a decoding that fails after its time limit is 503, and one that fails before it is 415", () => {
+test("decoding that fails after the time limit is answered with 503, decoding that fails earlier with 415", () => {
   expect(refusalAfter(5_000)).toMatchObject({ code: 503, type: "DEPENDENCY_UNAVAILABLE" });
   expect(refusalAfter(4_999)).toMatchObject({ code: 415, type: "UNSUPPORTED_IMAGE" });
 });
@@ -290,7 +290,7 @@ test("an image of exactly 50 megapixels is accepted", async () => {
   expect((await makeAvatar(file)).variants).toHaveLength(8);
 });
 
-test("the same file gives the same variants, another file gives another hash", async () => {
+test("the same file produces the same variants, another file another hash", async () => {
   const [one, other] = [await image().png().toBuffer(), await image(301).png().toBuffer()];
   expect(await makeAvatar(one)).toEqual(await makeAvatar(one));
   expect((await makeAvatar(one)).hash).not.toBe((await makeAvatar(other)).hash);

@@ -7,7 +7,7 @@ const turns = async (count: number) => {
   for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
 };
 
-/** One who comes after `arrives` turns, works for `works` turns, and leaves the queue after `leaves` more turns. */
+/** Arrives after `arrives` turns of the event loop, works for `works` turns, and gives up after `leaves` turns. */
 type Visitor = {
   arrives: number;
   works: number;
@@ -31,7 +31,7 @@ const visitors = fc.array(
 
 type Run = (visitor: Visitor, work: () => Promise<number>, signal: AbortSignal) => Promise<number>;
 
-/** Sends all visitors through a queue; returns what ran and what each was answered. */
+/** Sends all visitors through a queue; returns which ran, and the outcome of each. */
 async function visit(run: Run, all: Visitor[], onRunning: (running: Visitor[]) => void) {
   const running = new Set<Visitor>();
   const started: number[] = [];
@@ -53,7 +53,7 @@ async function visit(run: Run, all: Visitor[], onRunning: (running: Visitor[]) =
   return { outcomes: await Promise.allSettled(outcomes), started };
 }
 
-/** Each gets the outcome of its own work if it started, else 503; no work runs twice. */
+/** Each visitor gets the outcome of its own work if that started, otherwise 503. No work runs twice. */
 function expectOwnOutcomes(all: Visitor[], { outcomes, started }: Awaited<ReturnType<typeof visit>>): void {
   expect(new Set(started).size).toBe(started.length);
   const expected = all.map(({ fails }, index) => {
@@ -65,7 +65,7 @@ function expectOwnOutcomes(all: Visitor[], { outcomes, started }: Awaited<Return
   expect(outcomes).toEqual(expected);
 }
 
-test("a queue never exceeds its slots, answers everybody with their own outcome, and is idle afterwards", () =>
+test("a queue never exceeds its slots, returns to each caller the outcome of its own work, and is idle afterwards", () =>
   fc.assert(
     fc.asyncProperty(visitors, fc.integer({ min: 2, max: 3 }), fc.nat(5), async (all, slots, waiting) => {
       const queue = new WorkQueue({ slots, waiting });
@@ -80,7 +80,7 @@ test("a queue never exceeds its slots, answers everybody with their own outcome,
     }),
   ));
 
-test("queues by key run one work of each key at once, and keep nothing of a key that is idle", () =>
+test("keyed queues run one job per key at a time, and keep no memory of an idle key", () =>
   fc.assert(
     fc.asyncProperty(visitors, async (all) => {
       const queues = new KeyedQueues({ slots: 1, waiting: 3 });
@@ -94,7 +94,7 @@ test("queues by key run one work of each key at once, and keep nothing of a key 
     }),
   ));
 
-test("work that is not refused and whose caller stays runs in the order of arrival, heavy work too", () =>
+test("jobs run in the order of arrival, heavy ones too", () =>
   fc.assert(
     fc.asyncProperty(visitors, async (all) => {
       const queue = new WorkQueue({ slots: 2, waiting: all.length });
@@ -105,7 +105,7 @@ test("work that is not refused and whose caller stays runs in the order of arriv
     }),
   ));
 
-test("a caller who leaves frees its place in a full queue at once", async () => {
+test("a caller that gives up frees its place in a full queue at once", async () => {
   const queue = new WorkQueue({ slots: 1, waiting: 1 });
   const { promise: end, resolve } = Promise.withResolvers<void>();
   const first = queue.run(() => end);

@@ -4,7 +4,7 @@ import { endOfTurn, inBatches } from "../../lib/runtime/batch.ts";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("each item gets its own result, in whatever turns of the event loop the items are given", async () => {
+test("each item gets its own result, however the items are spread over turns of the event loop", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(fc.integer())), async (turns) => {
       const batches: number[][] = [];
@@ -35,7 +35,7 @@ test("a batch that fails rejects its own items and no others", async () => {
   expect(await Promise.all(second)).toEqual([3, 4]);
 });
 
-test("all who wait for the end of a turn go on together, after everything else of that turn", async () => {
+test("everything that waits for the end of a turn continues together, after all other work of that turn", async () => {
   const order: string[] = [];
   const waiting = [1, 2].map((n) => endOfTurn().then(() => order.push(`${n} goes on`)));
   for (let i = 0; i < 10; i++) await Promise.resolve();

@@ -5,7 +5,7 @@ import { type ActionContracts, action } from "../../lib/contract/action.ts";
 import { anyText, count, image, list, nullable, object, optional, text } from "../../lib/contract/fields.ts";
 import { checkResults } from "../helpers/check-results.ts";
 
-/** The check that the tests of the whole service install: each action returns what its contract declares. */
+/** The integration tests install this check: each action must return what its contract declares. */
 
 const Point = object({ x: count(), label: optional(nullable(text(1, 5))) });
 const declared = (result: ActionContracts[string]["result"]) =>
@@ -45,7 +45,7 @@ test.each([
   ["image", null],
   ["image", Readable.from([])],
   ["undeclared", 1],
-])("a call of %s that returns what is declared succeeds: %j", async (name, result) => {
+])("a call of %s succeeds if it returns the declared result: %j", async (name, result) => {
   expect(await callWith(name, result)).toBe(result);
 });
 
@@ -60,13 +60,13 @@ test.each([
   ["line", [{ from: { x: 1 }, to: { x: "2" } }], "result.0.to.x must be a number"],
   ["text", 1, "result must be a string"],
   ["image", "bytes", "must be a stream or null"],
-])("a call of %s that returns something else fails: %j", async (name, result, fault) => {
+])("a call of %s fails if it returns another result: %j", async (name, result, fault) => {
   await expect(callWith(name, result)).rejects.toThrow(
     `shapes.${name} returned what its contract does not declare: ${fault}`,
   );
 });
 
-test("an action of ours without a declared result is an error", () => {
+test("a service with an action that has no contract is refused", () => {
   const actions = { get: { access: "anyone" as const, handler: () => 1 } };
   expect(() => broker.createService({ name: "forgotten", actions })).toThrow(
     "forgotten.get has no contract in services/*/*.contract.ts",

@@ -5,7 +5,7 @@ import { faultOf, PRODUCTION } from "../helpers/environment.ts";
 
 /** The configurations that a node refuses (contract 8). */
 
-describe("an invalid value gives one line with the variable, the value and what is allowed", () => {
+describe("an invalid value is reported in one line with the variable, the value and what is allowed", () => {
   test.each([
     ["PORT", "0", "1 to 65535"],
     ["PORT", "65536", "1 to 65535"],
@@ -86,30 +86,33 @@ test("the message never contains the value of a secret", () => {
   expect(message).not.toContain("hunter2");
 });
 
-test("the message never contains a password that is part of a URL", () => {
+test("the message never contains the password of a URL", () => {
   const message = faultOf({ DATABASE_HOST: "postgres://anna:p@ss@db:5432/x" });
   expect(message).toMatch(/^DATABASE_HOST: .*postgres:\/\/\*\*\*@db:5432/);
   expect(message).not.toMatch(/anna|p@ss/);
 });
 
-describe("NODE_ENV=production refuses to start, naming the variable", () => {
-  test.each(Object.keys(PRODUCTION).filter((name) => name !== "NODE_ENV"))("without %s", (name) => {
-    expect(faultOf({ ...PRODUCTION, [name]: "" })).toMatch(
-      new RegExp(`^${name}: (is not set|has its default value)[^\n]*$`),
-    );
-  });
+describe("with NODE_ENV=production", () => {
+  test.each(Object.keys(PRODUCTION).filter((name) => name !== "NODE_ENV"))(
+    "the start is refused without %s, and the message names it",
+    (name) => {
+      expect(faultOf({ ...PRODUCTION, [name]: "" })).toMatch(
+        new RegExp(`^${name}: (is not set|has its default value)[^\n]*$`),
+      );
+    },
+  );
 
   test.each([
     { name: "DATABASE_PASSWORD", value: "postgres" },
     { name: "MINIO_SECRET_KEY", value: "minioadmin123" },
     { name: "MINIO_SECRET_KEY", value: "minioadmin123\n" },
-  ])("if $name is the default", ({ name, value }) => {
+  ])("the start is refused if $name has its default value, and the message names it", ({ name, value }) => {
     const message = faultOf({ ...PRODUCTION, [name]: value });
     expect(message).toMatch(new RegExp(`^${name}: has its default value[^\n]*$`));
     expect(message).not.toContain(value.trim());
   });
 
-  test("unless all of them are set", () => {
+  test("the start succeeds if all variables are set", () => {
     expect(readConfig(PRODUCTION).production).toBe(true);
     expect(() => checkParts(PRODUCTION, readConfig(PRODUCTION).parts)).not.toThrow();
   });
@@ -117,7 +120,7 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
   test.each([
     ["a node with users", "users", "database,addresses,kafka"],
     ["a node with avatars", "avatars", "database,avatars,addresses,kafka"],
-    ["a node of api alone", "api", "kafka,api"],
+    ["a node with api alone", "api", "kafka,api"],
   ])("%s (SERVICES=%s) uses the parts %s", (_, SERVICES, parts) => {
     expect(readConfig({ SERVICES }).parts).toEqual(parts.split(","));
   });
@@ -128,7 +131,7 @@ describe("NODE_ENV=production refuses to start, naming the variable", () => {
     ["avatars", "MINIO_ENDPOINT MINIO_SECRET_KEY"],
     ["addresses", "PUBLIC_URL"],
     ["api", "AUTH_ISSUER INTERNAL_TOKEN"],
-  ])("but a process that uses only %s needs only %s", (part, names) => {
+  ])("a process that uses only %s needs only %s", (part, names) => {
     const needed = Object.entries(PRODUCTION).filter(([name]) => names.split(" ").includes(name));
     const env = { NODE_ENV: "production", ...Object.fromEntries(needed) };
     expect(() => checkParts(env, [part])).not.toThrow();

@@ -73,7 +73,7 @@ test.each(["db", "db.example.org", "my_db-1", "10.0.0.1", "::1", "fe80::1%eth0",
   (host) => expect(readConfig({ DATABASE_HOST: host }).database.host).toBe(host),
 );
 
-test("a stopping gateway accepts connections for 3 s more in production, and as long as HTTP_STOP_NOTICE_SECONDS says", () => {
+test("a stopping gateway accepts connections for another 3 s in production, or for HTTP_STOP_NOTICE_SECONDS", () => {
   expect(readConfig({}).http.stopNoticeMs).toBe(0);
   expect(readConfig(PRODUCTION).http.stopNoticeMs).toBe(3_000);
   for (const env of [{}, PRODUCTION])
@@ -84,14 +84,14 @@ test.each(["development", "test"])("NODE_ENV=%s is not production", (NODE_ENV) =
   expect(readConfig({ NODE_ENV }).production).toBe(false);
 });
 
-test("PUBLIC_URL follows PORT, unless it is set", () => {
+test("PUBLIC_URL is derived from PORT, unless it is set", () => {
   expect(readConfig({ PORT: "8080" }).publicUrl).toBe("http://localhost:8080");
   expect(readConfig({ PORT: "8080", PUBLIC_URL: "https://users.example" }).publicUrl).toBe(
     "https://users.example",
   );
 });
 
-test("AUTH_JWKS_URL follows AUTH_ISSUER, unless it is set", () => {
+test("AUTH_JWKS_URL is derived from AUTH_ISSUER, unless it is set", () => {
   const AUTH_ISSUER = "http://localhost:8080/realms/ai-video-interview";
   expect(readConfig({ AUTH_ISSUER }).auth.jwksUrl).toBe(`${AUTH_ISSUER}/protocol/openid-connect/certs`);
   expect(readConfig({ AUTH_ISSUER, AUTH_JWKS_URL: "http://kc/jwks" }).auth.jwksUrl).toBe("http://kc/jwks");

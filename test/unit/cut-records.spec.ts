@@ -58,7 +58,7 @@ function* portions(bytes: Buffer, size: number): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-test("a batch that unpacks to an ordinary size is returned as it is", async () => {
+test("a batch that unpacks to an ordinary size is returned unchanged", async () => {
   const batch = Buffer.concat([record(0, Buffer.alloc(2 * MAX_VALUE, "x")), record(1, Buffer.from("good"))]);
   expect(batch.equals(await collectRecords(portions(batch, 65_536)))).toBe(true);
 });

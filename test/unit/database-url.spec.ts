@@ -3,7 +3,7 @@ import { readConfig } from "../../lib/config/config.ts";
 
 const databaseOf = (env: Record<string, string>) => readConfig(env).database;
 
-test("DATABASE_URL stands for the variables of its parts", () => {
+test("DATABASE_URL sets host, port, name, user, password and TLS of the database", () => {
   const url = "postgres://anna:p%40ss%2F@db.example.org:5433/hiring?sslmode=require";
   expect(databaseOf({ DATABASE_URL: url })).toMatchObject({
     host: "db.example.org",
@@ -19,28 +19,28 @@ test.each([
   ["postgresql://db", { host: "db", port: 5432, name: "ai_video_interview", user: "postgres" }],
   ["postgres://[::1]:5433/", { host: "::1", port: 5433 }],
   ["postgres://%2Fvar%2Frun%2Fpostgresql/x", { host: "/var/run/postgresql", name: "x" }],
-])("DATABASE_URL may be %s, and what it leaves out has its default", (DATABASE_URL, parts) => {
+])("DATABASE_URL may be %s, and parts that it omits have their defaults", (DATABASE_URL, parts) => {
   expect(databaseOf({ DATABASE_URL })).toMatchObject(parts);
 });
 
-test("what DATABASE_URL leaves out may be a variable", () => {
+test("a part that DATABASE_URL omits can be set by its own variable", () => {
   const env = { DATABASE_URL: "postgres://anna@db/hiring", DATABASE_PASSWORD: "hunter2" };
   expect(databaseOf(env)).toMatchObject({ host: "db", user: "anna", password: "hunter2" });
 });
 
-test("a part of DATABASE_URL is checked as its variable, and names it", () => {
+test("a part of DATABASE_URL is checked like its own variable, and the message names that variable", () => {
   expect(() => databaseOf({ DATABASE_URL: "postgres://db/x?sslmode=prefer" })).toThrow(
     /^DATABASE_SSL_MODE: "prefer" is not valid/,
   );
 });
 
-test("a variable that DATABASE_URL contains too is refused, whatever its value", () => {
+test("a variable is refused if DATABASE_URL also contains that part", () => {
   expect(() => databaseOf({ DATABASE_URL: "postgres://db/x", DATABASE_HOST: "other" })).toThrow(
     /^DATABASE_HOST: is set, and DATABASE_URL contains it too/,
   );
 });
 
-describe("DATABASE_URL is refused without showing it", () => {
+describe("DATABASE_URL is refused, and the message does not show it,", () => {
   test.each([
     ["another scheme", "mysql://anna:hunter2@db/x"],
     ["no host", "postgres:///x"],
@@ -61,7 +61,7 @@ describe("DATABASE_READ_URL", () => {
     DATABASE_POOL_MAX: "20",
   };
 
-  test("names a replica, which has the user, database and TLS of the primary", () => {
+  test("names a replica, which uses the user, database and TLS of the primary by default", () => {
     const { replica, ...database } = databaseOf({ ...primary, DATABASE_READ_URL: "postgres://replica" });
     expect(replica).toMatchObject({
       host: "replica",
@@ -74,7 +74,7 @@ describe("DATABASE_READ_URL", () => {
     expect(database).toMatchObject({ host: "db", poolMax: 20 });
   });
 
-  test("may contain others", () => {
+  test("may name another user, database and TLS mode", () => {
     const DATABASE_READ_URL = "postgres://reader:secret@replica:6432/other?sslmode=disable";
     expect(databaseOf({ ...primary, DATABASE_READ_URL }).replica).toEqual({
       host: "replica",
@@ -86,7 +86,7 @@ describe("DATABASE_READ_URL", () => {
     });
   });
 
-  test("is not needed", () => {
+  test("is optional", () => {
     expect(databaseOf(primary).replica).toBeUndefined();
     expect(readConfig({ ...primary, DATABASE_READ_URL: "" }).readsReplica).toBe(false);
   });
@@ -97,7 +97,7 @@ describe("DATABASE_READ_URL", () => {
     expect(readConfig({ ...env, SERVICES: "api,stats" }).readsReplica).toBe(false);
   });
 
-  test("is refused without DATABASE_HOST, and with a part that is not valid", () => {
+  test("is refused without DATABASE_HOST, and with an invalid part", () => {
     expect(() => databaseOf({ DATABASE_READ_URL: "postgres://replica" })).toThrow(
       /^DATABASE_HOST: is not set, although DATABASE_READ_URL is;/,
     );

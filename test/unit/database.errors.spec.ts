@@ -26,7 +26,7 @@ test.each([
   ["57014", "keep", "statement timeout"],
   ["55P03", "keep", "lock not available"],
   ["42P01", "keep", "no such table yet"],
-])("SQLSTATE or system error %s means not now, and the connection is to %s: %s", (code, verdict) => {
+])("error %s is temporary, and the verdict on the connection is %s: %s", (code, verdict) => {
   for (const error of errors(code)) {
     expect(verdictOn(error)).toBe(verdict);
     expect(translate(error)).toBeInstanceOf(DependencyUnavailable);
@@ -35,7 +35,7 @@ test.each([
 });
 
 test.each(["23505", "23502", "22001", "42601", "42703", "42501", "XX000"])(
-  "SQLSTATE %s is wrong for good: the error stays as it is",
+  "SQLSTATE %s is permanent: the error is not translated",
   (code) => {
     for (const error of errors(code)) {
       expect(verdictOn(error)).toBeUndefined();
@@ -45,7 +45,7 @@ test.each(["23505", "23502", "22001", "42601", "42703", "42501", "XX000"])(
   },
 );
 
-test("an error that does not come from the database is no database error", () => {
+test("an error that does not come from the database is not taken for a database error", () => {
   const error = Object.assign(new Error("Not found"), { code: 404 });
   expect(verdictOn(error)).toBeUndefined();
   expect(isDatabaseError(error)).toBe(false);

@@ -20,9 +20,9 @@ const published = (event: Buffer) =>
 
 test.each([
   ["zeros", Buffer.alloc(1_000_000)],
-  ["bytes that are no UTF-8", Buffer.alloc(1_000_000, 0xff)],
-  ["numbers that grow when they are written again", Buffer.from(`[${"1e20,".repeat(26_000)}1]`)],
-])("A dead letter of %s is one that Kafka takes", (_what, event) => {
+  ["bytes that are not UTF-8", Buffer.alloc(1_000_000, 0xff)],
+  ["numbers that become longer when they are serialized again", Buffer.from(`[${"1e20,".repeat(26_000)}1]`)],
+])("A dead letter of %s is small enough for Kafka", (_what, event) => {
   expect(Buffer.byteLength(published(event))).toBeLessThan(1_000_000);
 });
 
@@ -51,7 +51,7 @@ test("A dead letter of JSON is published as JSON, with all digits of its numbers
   });
 });
 
-test("No event makes the record of a dead letter fail: it is always JSON", () => {
+test("The record of a dead letter is valid JSON for any event", () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.json(), fc.string({ unit: "binary" })),
@@ -68,7 +68,7 @@ test("No event makes the record of a dead letter fail: it is always JSON", () =>
   );
 });
 
-test("At most 1 MiB of an event is kept", () => {
+test("A dead letter keeps at most 1 MiB of its event", () => {
   const message = { topic: "t", partition: 0, offset: "1", value: Buffer.alloc(3_000_000, "x") };
   expect(givenUp(message, "VALIDATION_ERROR", "too large").event).toHaveLength(1024 * 1024);
 });

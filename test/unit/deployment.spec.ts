@@ -27,7 +27,7 @@ describe("docker-compose.yml", () => {
     expect(running.sort()).toEqual(SERVICE_NAMES.toSorted());
   });
 
-  test.each(nodes)("gives %s an environment that is complete in production", (_, { environment = {} }) => {
+  test.each(nodes)("gives %s a complete environment for production", (_, { environment = {} }) => {
     expect(unknown(environment)).toEqual([]);
     expect(readConfig(environment).production).toBe(true);
   });
@@ -59,34 +59,31 @@ describe("the Helm chart", () => {
   const schema = JSON.parse(read(`${CHART}/values.schema.json`));
   const merged = { ...defaults, ...example, env: { ...defaults.env, ...example.env } };
 
-  /** A value for each variable that comes from a Secret. */
+  /** A value for each variable that is read from a Secret. */
   const fromSecrets = Object.fromEntries(
     Object.keys(example.secrets).map((name) => [name, "a secret of 32 characters or more"]),
   );
 
-  test.each(Object.entries(defaults.nodes))(
-    "gives %s variables that are complete in production",
-    (_, node) => {
-      const env = { NODE_ENV: "production", SERVICES: node.services.join(), ...merged.env, ...fromSecrets };
-      expect(unknown(env)).toEqual([]);
-      expect(readConfig(env).production).toBe(true);
-    },
-  );
+  test.each(Object.entries(defaults.nodes))("gives %s all variables that production needs", (_, node) => {
+    const env = { NODE_ENV: "production", SERVICES: node.services.join(), ...merged.env, ...fromSecrets };
+    expect(unknown(env)).toEqual([]);
+    expect(readConfig(env).production).toBe(true);
+  });
 
-  test("runs each part of the service, twice or more", () => {
+  test("runs at least two replicas of each part of the service", () => {
     const nodes = Object.values(defaults.nodes);
     expect(nodes.flatMap(({ services }) => services).sort()).toEqual(SERVICE_NAMES.toSorted());
     expect(nodes.filter(({ replicas }) => replicas < 2)).toEqual([]);
   });
 
-  test("accepts the example's values, and not the defaults alone", () => {
+  test("accepts the values of the example, but not the defaults alone", () => {
     const validate = new Ajv({ strict: false }).compile(schema);
     validate(merged);
     expect(validate.errors).toBeNull();
     expect(validate(defaults)).toBe(false);
   });
 
-  test("refuses a variable that it sets itself, and values that are no texts", () => {
+  test("refuses variables that the chart sets itself, and values that are not strings", () => {
     const validate = new Ajv({ strict: false }).compile(schema);
     for (const variable of [{ SERVICES: "api" }, { NODE_ENV: "test" }, { PORT: "80" }, { MINIO_PORT: 443 }])
       expect([variable, validate({ ...merged, env: { ...merged.env, ...variable } })]).toEqual([
@@ -105,7 +102,7 @@ describe("the Helm chart", () => {
       expect(deployments).toContain(`containerPort: ${fallback} }`);
   });
 
-  test("is of the version of the service", () => {
+  test("has the version of the service", () => {
     const { version } = JSON.parse(read("package.json"));
     expect(parse(read(`${CHART}/Chart.yaml`))).toMatchObject({ version, appVersion: version });
   });

@@ -26,7 +26,7 @@ function create() {
   });
   return {
     dropped,
-    /** Seconds pass, in which only this node's own heartbeats arrive, or none. */
+    /** Lets seconds pass in which only this node's own heartbeats arrive, or none. */
     pass(seconds: number, arriving: "own" | "none") {
       for (let second = 0; second < seconds; second++) {
         uptime++;
@@ -38,7 +38,7 @@ function create() {
   };
 }
 
-test("a node is dropped after its own timeout, and a node that publishes none after Moleculer's 30 s", () => {
+test("a node is dropped after the timeout that it publishes, or after Moleculer's 30 s if it publishes none", () => {
   heard("cluster");
   const { dropped, pass } = create();
   pass(HEARTBEAT.timeout, "own");
@@ -49,12 +49,12 @@ test("a node is dropped after its own timeout, and a node that publishes none af
   expect(dropped).toContain("stock");
 });
 
-test("while this node does not hear itself, Kafka delivers no heartbeats, and nobody is dropped", () => {
+test("no node is dropped while this node's own heartbeats do not arrive, because Kafka is not delivering", () => {
   heard("cluster");
   const { dropped, pass } = create();
   pass(60, "none");
   expect(dropped).toEqual([]);
-  pass(HEARTBEAT.timeout, "own"); // the others have time to be heard again
+  pass(HEARTBEAT.timeout, "own"); // gives the heartbeats of the others time to arrive again
   expect(dropped).toEqual([]);
   pass(1, "own");
   expect(dropped).toEqual(["ours"]);

@@ -33,7 +33,7 @@ test("docs/configuration.md lists every variable, its default and its allowed va
   expect(sorted(listed)).toEqual(sorted(variables));
 });
 
-test("docs/configuration.md names the secrets, which can be in files", () => {
+test("docs/configuration.md lists the secrets that can be read from files", () => {
   const [, list = ""] = /These variables have a `_FILE`: (.*?)\./.exec(read("docs/configuration.md")) ?? [];
   const secrets = Object.entries<{ secret?: true }>(VARIABLES).filter(([, { secret }]) => secret);
   expect(list.split(", ")).toEqual(secrets.map(([name]) => `\`${name}\``));
@@ -56,7 +56,7 @@ test("docs/postgresql.md lists every session setting that a role needs", () => {
 
 const sorted = (list: { name: string }[]) => list.toSorted((a, b) => a.name.localeCompare(b.name));
 
-test("ARCHITECTURE.md names every dependency, and no other", () => {
+test("ARCHITECTURE.md lists exactly the dependencies of package.json", () => {
   const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read("package.json")) as Record<
     string,
     Record<string, string>
@@ -67,7 +67,7 @@ test("ARCHITECTURE.md names every dependency, and no other", () => {
   expect(listed.sort()).toEqual(used.sort());
 });
 
-test("CONTRIBUTING.md selects tests by names that they have", () => {
+test("each test name that CONTRIBUTING.md passes to -t exists", () => {
   const examples = [...read("CONTRIBUTING.md").matchAll(/`npm test -- (\S+) -t "([^"]+)"`/g)];
   expect(examples.length).toBeGreaterThan(0);
   for (const [, file = "", name = ""] of examples) expect(read(file)).toContain(name);

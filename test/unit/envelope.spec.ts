@@ -15,14 +15,14 @@ test.each(["x", "their-trace", "~".repeat(128)])("the correlation id %j is kept"
 });
 
 test.each(["", "a b", "x".repeat(129), "x".repeat(1_000_000), "caf\u00e9", "a\nb", "\0"])(
-  "a correlation id that is no 1 to 128 visible ASCII characters is replaced by the trace id",
+  "a correlation id is replaced by the trace id unless it has 1 to 128 visible ASCII characters",
   (correlationId) => {
     expect(toEnvelope(event, { correlationId, traceparent }).metadata.correlationId).toBe(TRACE);
     expect(toEnvelope(event, { correlationId }).metadata.correlationId).toMatch(/^[0-9a-f]{32}$/);
   },
 );
 
-test("a causation id of up to 255 characters is kept, a longer one is left out", () => {
+test("a causation id is kept up to 255 characters, and omitted if it is longer", () => {
   const metadataOf = (causationId?: string) =>
     toEnvelope(event, { correlationId: "c", causationId }).metadata;
   expect(metadataOf("evt-1").causationId).toBe("evt-1");

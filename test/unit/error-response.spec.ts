@@ -41,18 +41,18 @@ test.each(PUBLIC)("%s has its status, message and reason phrase", (error, status
   });
 });
 
-test.each(PUBLIC)("%s has the same answer when it comes from another node", (error) => {
+test.each(PUBLIC)("%s has the same answer if another node returned it", (error) => {
   const { code, type, message, data } = error as Error & { code: number; type: string; data: unknown };
   const carried = Object.assign(new Error(message), { code, type, data });
   expect(answerTo(carried)).toEqual(answerTo(error));
 });
 
-test("validation errors add details, and no other error does", () => {
+test("only validation errors have details", () => {
   expect(answerTo(new errors.ValidationFailed(details)).body.details).toEqual(details);
   for (const [error] of PUBLIC.slice(1)) expect(answerTo(error).body).not.toHaveProperty("details");
 });
 
-test("405 says what is allowed, 401 how to sign in, 503 when to come back", () => {
+test("405 has Allow, 401 has WWW-Authenticate, and 503 has Retry-After", () => {
   expect(answerTo(new errors.MethodNotAllowed(["GET", "HEAD"])).headers).toEqual({
     Allow: "GET, HEAD",
     "x-error-code": "METHOD_NOT_ALLOWED",
@@ -68,12 +68,12 @@ test("405 says what is allowed, 401 how to sign in, 503 when to come back", () =
   expect(answerTo(new errors.DependencyUnavailable("database")).headers["Retry-After"]).toMatch(/^\d+$/);
 });
 
-test.each(PUBLIC)("x-error-code of %s is its type", (error) => {
+test.each(PUBLIC)("x-error-code is the type of %s", (error) => {
   const { type } = error as Error & { type: string };
   expect(answerTo(error)).toMatchObject({ code: type, headers: { "x-error-code": type } });
 });
 
-describe("a node that is unavailable or too slow is 503 with Retry-After", () => {
+describe("a call to a node that is unavailable or too slow is answered with 503 and Retry-After", () => {
   const E = Errors as unknown as Record<string, new (data?: object) => Error>;
   test.each([
     "ServiceNotFoundError",
@@ -94,14 +94,17 @@ describe("a node that is unavailable or too slow is 503 with Retry-After", () =>
   });
 });
 
-describe("any other failure is 500, and nothing of the cause is in the body", () => {
+describe("any other error is answered with 500, and the body reveals nothing of its cause", () => {
   const secret = "password=hunter2";
   test.each([
     ["an Error", new Error(secret)],
-    ["one with a status", Object.assign(new Error(secret), { code: 418, statusCode: 418 })],
-    ["one with data", Object.assign(new Error(secret), { code: 400, type: "OTHER", data: [{ secret }] })],
-    ["PostgreSQL's", Object.assign(new Error(secret), { code: "22003", detail: secret })],
-    ["Moleculer's", new Errors.MoleculerError(secret, 404, "SOMETHING", { secret })],
+    ["an Error with a status", Object.assign(new Error(secret), { code: 418, statusCode: 418 })],
+    [
+      "an Error with data",
+      Object.assign(new Error(secret), { code: 400, type: "OTHER", data: [{ secret }] }),
+    ],
+    ["an error of PostgreSQL", Object.assign(new Error(secret), { code: "22003", detail: secret })],
+    ["an error of Moleculer", new Errors.MoleculerError(secret, 404, "SOMETHING", { secret })],
     ["a text", secret],
     ["a number", 404],
     ["undefined", undefined],

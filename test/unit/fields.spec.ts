@@ -7,14 +7,14 @@ import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 import { actions } from "../../services/users/users.contract.ts";
 
-/** What the validator gets, by action. */
+/** The params as the validator receives them, by action. */
 const PARAMS = Object.fromEntries(
   Object.entries(actions).map(([name, { params }]) => [name, toParams(params)]),
 ) as unknown as Record<keyof typeof actions, Record<string, unknown>>;
 
 const LONE_SURROGATE = "\ud800";
 
-/** Checks a value by one rule, as an action's params are: the value to store, or the details. */
+/** Checks a value against one field, like an action's params. Returns the value to store, or the details. */
 function check(rule: fields.Field, value: unknown): { value?: unknown; details?: object[] } {
   const given = { field: value };
   const details = compileCheck(toParams({ field: rule }))(given);
@@ -43,7 +43,7 @@ describe("a text", () => {
     expect(check(fullName, "😀".repeat(101))).toEqual(refused);
   });
 
-  test("of 2 to 100 code points, and no other, is taken", () => {
+  test("is accepted if and only if it has 2 to 100 code points and no NUL", () => {
     const texts = fc.string({ unit: "grapheme-composite", maxLength: 120 });
     fc.assert(
       fc.property(texts, (text) => {
@@ -74,9 +74,9 @@ describe("an optional text", () => {
     expect(check(bio, value)).toEqual({ value: null });
   });
 
-  test("may be left out", () => expect(check(bio, undefined)).toEqual({ value: undefined }));
+  test("may be omitted", () => expect(check(bio, undefined)).toEqual({ value: undefined }));
 
-  test("has at most as many code points as said", () => {
+  test("is refused if it has more code points than its limit", () => {
     expect(check(bio, "é".repeat(2000))).toEqual({ value: "é".repeat(2000) });
     expect(check(bio, "é".repeat(2001))).toEqual(refused);
   });
@@ -116,7 +116,7 @@ describe("an e-mail", () => {
 });
 
 describe("an id", () => {
-  test("is a UUID of any version, taken in lower case", () => {
+  test("is a UUID of any version, converted to lower case", () => {
     fc.assert(
       fc.property(fc.uuid(), (id) => {
         expect(check(fields.uuid(), id.toUpperCase())).toEqual({ value: id });
@@ -130,7 +130,7 @@ describe("an id", () => {
   );
 });
 
-test("an integer is a safe one within its limits, and no text unless it comes from a query", () => {
+test("an integer must be safe and within its limits, and may be a text only in a query", () => {
   const limit = fields.integer(0, Number.MAX_SAFE_INTEGER);
   for (const value of [0, 1, Number.MAX_SAFE_INTEGER]) expect(check(limit, value)).toEqual({ value });
   for (const value of [-1, 1.5, 2 ** 53, "5", null, true, Number.NaN])
@@ -149,7 +149,7 @@ test("each unknown field is reported with its dotted name", () => {
   expect(names).toEqual(expect.arrayContaining(["isAdmin", "profile.admin"]));
 });
 
-test("each fault is reported with its dotted field, and without the value", () => {
+test("each invalid field is reported with its dotted name, and without the value", () => {
   const details = checkParams(PARAMS.create, {
     keycloakId: "",
     email: "secret-no-mail",
@@ -206,7 +206,7 @@ describe("preferences", () => {
   });
 });
 
-test("a field with a default may be left out; null is refused like any other wrong value", () => {
+test("a field with a default may be omitted; null is refused like any other invalid value", () => {
   const ttl = fields.withDefault(fields.integer(1, 10), 5);
   expect(check(ttl, undefined)).toEqual({ value: 5 });
   expect(check(ttl, 7)).toEqual({ value: 7 });
@@ -215,7 +215,7 @@ test("a field with a default may be left out; null is refused like any other wro
   expect(check(fields.withDefault(fields.text(1, 5), "x"), " ab ")).toEqual({ value: "ab" });
 });
 
-test("a field that excludes another one is refused only together with it", () => {
+test("a field that excludes another one is refused only if both are given", () => {
   const schema = toParams({
     a: fields.optional(fields.text(1, 5)),
     b: notWith("a", fields.optional(fields.uuid())),
@@ -226,7 +226,7 @@ test("a field that excludes another one is refused only together with it", () =>
     expect(checkParams(schema, wrong)).toEqual([{ field: "b", message: expect.any(String) }]);
 });
 
-test("in the documents, a record has its values' schema, and a value of several types may be any JSON", () => {
+test("the JSON Schema of a record describes its values; a value of several types has no type", () => {
   const value = fields.described("Any", fields.nullable(either(fields.anyText(), fields.flag())));
   expect(toJsonSchema(record(fields.object({ value })))).toEqual({
     type: "object",

@@ -12,14 +12,14 @@ function look() {
   };
 }
 
-test("a node counts as gone when it was missing each time for a day", () => {
+test("a node counts as gone after it was missing at every look for a day", () => {
   const at = look();
   expect(at(0, ["a", "b"], ["a"])).toEqual([]);
   for (let hour = 1; hour < 24; hour++) expect(at(hour, ["a", "b"], ["a"])).toEqual([]);
   expect(at(24, ["a", "b"], ["a"])).toEqual(["b"]);
 });
 
-test("the day begins again when the node was alive in between, or had no topics", () => {
+test("the day starts again if the node was alive in between, or had no topics", () => {
   const at = look();
   at(0, ["back", "recreated"], []);
   at(10, ["back"], ["back"]);
@@ -28,6 +28,6 @@ test("the day begins again when the node was alive in between, or had no topics"
   expect(at(35, ["back", "recreated"], [])).toEqual(["back", "recreated"]);
 });
 
-test("a node that looks for the first time calls nobody gone", () => {
+test("at the first look, no node counts as gone", () => {
   expect(look()(1_000, ["a"], [])).toEqual([]);
 });

@@ -39,7 +39,7 @@ const rows = fc.record({
   version: fc.nat({ max: 2 }),
 }) satisfies fc.Arbitrary<UserRow>;
 
-/** What may change without an entry in the history. */
+/** Columns that may change without an entry in the history. */
 const UNRECORDED = [
   ...["id", "createdAt", "updatedAt", "version", "avatarKey", "avatarSize"],
   ...["interviewsCreated", "interviewsActive", "candidatesTotal", "storageUsed"],
@@ -54,14 +54,14 @@ const withoutUnrecorded = (row: UserRow) =>
 const undone = (changes: ReturnType<typeof changesBetween>) =>
   Object.fromEntries(Object.entries(changes).map(([field, { from }]) => [field, from]));
 
-test("each column of a user is recorded, but for the counters and what follows from other columns", () => {
+test("every column of a user is recorded, except the counters and columns that are derived from others", () => {
   const row = Object.fromEntries(Object.keys(User.getAttributes()).map((name) => [name, "x"]));
   const recorded = Object.keys(changesBetween({}, { ...row, preferences: { language: "de" } }));
   const columns = Object.keys(row).filter((name) => !UNRECORDED.includes(name));
   expect(recorded.map((field) => field.split(".")[0]).sort()).toEqual(columns.sort());
 });
 
-test("the values from before a change, put into the row after it, give the row before it", () => {
+test("undoing the recorded changes on the new row restores the old row", () => {
   fc.assert(
     fc.property(rows, rows, (before, after) => {
       const then = asItWas(after, undone(changesBetween(before, after)));
@@ -81,7 +81,7 @@ test("only fields that differ are recorded, with both values", () => {
   );
 });
 
-test("each preference is a field of its own, whose value is the default until it is set", () => {
+test("each preference is a separate field, whose value is the default until it is set", () => {
   const row = { preferences: {} };
   const changed = { preferences: { language: "de", notifications: { marketing: true, email: true } } };
   expect(changesBetween(row, changed)).toEqual({
@@ -90,7 +90,7 @@ test("each preference is a field of its own, whose value is the default until it
   });
 });
 
-test("a creation records what the new user has, but no null and no default preference", () => {
+test("a creation records the values of the new user, without nulls and default preferences", () => {
   const user = { email: "a@b.co", phone: null, preferences: {}, maxInterviews: 0, deletedAt: null };
   expect(changesBetween({}, user)).toEqual({
     email: { from: null, to: "a@b.co" },
@@ -98,14 +98,14 @@ test("a creation records what the new user has, but no null and no default prefe
   });
 });
 
-test("a row as it was leaves the row as it is", () => {
+test("asItWas does not modify the row that it is given", () => {
   const row = { preferences: { notifications: { marketing: true } }, bio: "new" } as UserRow;
   const before = structuredClone(row);
   asItWas(row, { "preferences.notifications.marketing": false, bio: "old" });
   expect(row).toEqual(before);
 });
 
-test("a change is made by the user, also one who is an admin, by an admin or by a service, with the sub of the token", () => {
+test("the actor is the user, also if the user is an admin, or another admin, a service or Keycloak, with the sub of the token", () => {
   const user = { sub: "kc-1", admin: false };
   const admin = { sub: "boss", admin: true };
   expect(actorOf({ internal: false, user }, "kc-1")).toEqual({ kind: "user", id: "kc-1" });

@@ -33,7 +33,7 @@ test("100 pipelined requests of one connection are handled one at a time, and al
   expect([answers.length, most]).toEqual([100, 1]);
 });
 
-test("pipelined requests of a client that has left are not handled", async () => {
+test("the waiting pipelined requests of a client that disconnected are not handled", async () => {
   let handled = 0;
   let closed = 0;
   const port = await listen((_req, res) => {
@@ -48,7 +48,7 @@ test("pipelined requests of a client that has left are not handled", async () =>
   expect(handled).toBe(1);
 });
 
-test("a connection on which more than 100 requests wait is closed, and one that only goes on is not", async () => {
+test("a connection is closed if more than 100 requests wait on it, but not for its total number of requests", async () => {
   const held = Promise.withResolvers<void>();
   const port = await listen(async (_req, res) => {
     await held.promise;
@@ -67,7 +67,7 @@ test("a connection on which more than 100 requests wait is closed, and one that 
   socket.destroy();
 });
 
-test("a connection whose client does not read the answer is closed", async () => {
+test("a connection is closed if its client does not read the answer", async () => {
   let isClosed = false;
   const port = await listen((_req, res) => {
     res.once("close", () => {

@@ -22,7 +22,7 @@ describe("numbers above 2^53 as ids", () => {
     );
   });
 
-  test("are no amounts", () => {
+  test("are refused as amounts", () => {
     const reading = readMessage("media-events", text("", '"fileId":1,"fileSize":9007199254740993'));
     expect(reading).toEqual(dead("VALIDATION_ERROR"));
   });
@@ -41,12 +41,12 @@ describe("the bytes of a message", () => {
     expect(readMessage("interview-events", value).kind).toBe("event");
   });
 
-  test("must be valid UTF-8: else they are a dead letter", () => {
+  test("become a dead letter if they are not valid UTF-8", () => {
     const value = Buffer.from(event.replace("evt-1", "evt-\u00ff"), "latin1");
     expect(readMessage("interview-events", value)).toEqual(dead("INVALID_JSON"));
   });
 
-  test("must not be more than 1 MiB: else they are a dead letter", () => {
+  test("become a dead letter if they are more than 1 MiB", () => {
     const value = Buffer.from(
       JSON.stringify({ ...envelope("interview.created"), pad: "x".repeat(1024 * 1024) }),
     );
@@ -61,7 +61,7 @@ describe("an event that is emitted natively", () => {
     reading.kind === "event" ? reading.event.key : reading;
 
   test.each(TYPES)(
-    "%s: is read from the envelope, with or without its eventType, and from the bare data",
+    "is read from the envelope, with or without its eventType, and from the bare data: %s",
     (type) => {
       const event = { kind: "event", event: { userId, eventType: type, key: `${topicOf(type)}:evt-1` } };
       expect(native(type, envelope(type))).toMatchObject(event);
@@ -71,7 +71,7 @@ describe("an event that is emitted natively", () => {
     },
   );
 
-  test("as bare data without an id is known by its type and subject", () => {
+  test("has a key of its type and subject if it is bare data without an id", () => {
     const reading = native("media.uploaded", { userId, fileId: "f", fileSize: 1 });
     expect(keyOf(reading)).toBe("media-events:media.uploaded:f");
   });
@@ -84,7 +84,7 @@ describe("an event that is emitted natively", () => {
     });
   });
 
-  test("that cannot be written as JSON is a dead letter", () => {
+  test("becomes a dead letter if it cannot be written as JSON", () => {
     const circular: Record<string, unknown> = { userId };
     circular.self = circular;
     for (const params of [circular, undefined, () => 5])

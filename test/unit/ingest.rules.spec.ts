@@ -29,20 +29,20 @@ describe.each(TYPES)("%s", (type) => {
     });
   });
 
-  test("without an id gets its key from the type and the subject", () => {
+  test("has a key of its type and subject if it has no id", () => {
     const subject = topicOf(type) === "media-events" ? "file-1" : "int-1";
     for (const eventId of [undefined, null, ""])
       for (const form of [envelope, older])
         expect(read(type, form(type, { eventId })).key).toBe(`${topicOf(type)}:${type}:${subject}`);
   });
 
-  test("on another topic is skipped, whatever its content", () => {
+  test("is skipped on another topic", () => {
     const other = topicOf(type) === "media-events" ? "interview-events" : "media-events";
     expect(readMessage(other, Buffer.from(JSON.stringify(envelope(type))))).toEqual({ kind: "skip" });
   });
 });
 
-/** Contract 7: what an event adds. */
+/** Contract 7: what an event adds to the counters. */
 const EFFECTS: Record<ConsumedEventType, [data: object, add: CounterChanges]> = {
   "interview.created": [{ interviewId: 1 }, { interviewsCreated: 1, interviewsActive: 1 }],
   "interview.completed": [
@@ -53,12 +53,12 @@ const EFFECTS: Record<ConsumedEventType, [data: object, add: CounterChanges]> = 
   "media.deleted": [{ fileId: 1, fileSize: 5 }, { storageUsed: -5 }],
 };
 
-test.each(Object.entries(EFFECTS))("%s adds to the counters what contract 7 says", (type, [data, add]) => {
+test.each(Object.entries(EFFECTS))("%s changes the counters as contract 7 declares", (type, [data, add]) => {
   const event = type as ConsumedEventType;
   expect(read(event, envelope(event, { data })).add).toEqual(add);
 });
 
-test("a dead letter names the field that does not fit its declaration", () => {
+test("a dead letter names the invalid field", () => {
   const data = { fileId: "f", fileSize: -1 };
   expect(readEvent("media-events", envelope("media.uploaded", { data }))).toEqual({
     kind: "dead",
@@ -73,7 +73,7 @@ test("fields that are not declared are ignored", () => {
 });
 
 describe("an event's key", () => {
-  test("takes an id of any form, and a number as text", () => {
+  test("contains an id of any form, and a number as text", () => {
     expect(created({ eventId: "evt-Ω 5" }).key).toBe("interview-events:evt-Ω 5");
     expect(created({ eventId: 42 }).key).toBe("interview-events:42");
     expect(created({ eventId: 0 }).key).toBe("interview-events:0");
@@ -96,7 +96,7 @@ describe("an event's key", () => {
     );
   });
 
-  test("has the SHA-256 instead of an id that is too long", () => {
+  test("contains the SHA-256 of an id that is too long", () => {
     const eventId = "e".repeat(300);
     expect(created({ eventId }).key).toBe(`interview-events:${sha256(eventId)}`);
     const subject = `interview.created:${"i".repeat(300)}`;
@@ -104,23 +104,26 @@ describe("an event's key", () => {
     expect(created({ eventId: undefined, data }).key).toBe(`interview-events:${sha256(subject)}`);
   });
 
-  test.each([true, {}, ["evt"], "evt\0", "evt\ud800"])("can't be made of %j: a dead letter", (eventId) => {
-    const message = envelope("interview.created", { eventId, data: {} });
-    expect(readEvent("interview-events", message)).toEqual(dead("VALIDATION_ERROR"));
-  });
+  test.each([true, {}, ["evt"], "evt\0", "evt\ud800"])(
+    "can't be made from the id %j: the event becomes a dead letter",
+    (eventId) => {
+      const message = envelope("interview.created", { eventId, data: {} });
+      expect(readEvent("interview-events", message)).toEqual(dead("VALIDATION_ERROR"));
+    },
+  );
 
-  test("is missing without an id and a subject: a dead letter", () => {
+  test("can't be made without an id and a subject: the event becomes a dead letter", () => {
     const message = envelope("interview.created", { eventId: undefined, data: {} });
     expect(readEvent("interview-events", message)).toEqual(dead("VALIDATION_ERROR"));
   });
 });
 
-describe("dead-lettered at once", () => {
-  test.each(["", "{", "undefined", "{'a':1}", '{"a":1} x'])("as INVALID_JSON: %j", (text) => {
+describe("a message becomes a dead letter at once", () => {
+  test.each(["", "{", "undefined", "{'a':1}", '{"a":1} x'])("with INVALID_JSON: %j", (text) => {
     expect(readMessage("interview-events", Buffer.from(text))).toEqual(dead("INVALID_JSON"));
   });
 
-  test.each(["null", "5", '"text"', "[]", "true"])("as not a JSON object: %s", (text) => {
+  test.each(["null", "5", '"text"', "[]", "true"])("if it is not a JSON object: %s", (text) => {
     const reading = readMessage("interview-events", Buffer.from(text));
     expect(reading).toMatchObject({
       kind: "dead",
@@ -128,13 +131,13 @@ describe("dead-lettered at once", () => {
     });
   });
 
-  test.each([undefined, null, "", 5, {}])("as VALIDATION_ERROR, an eventType of %j", (eventType) => {
+  test.each([undefined, null, "", 5, {}])("with VALIDATION_ERROR if its eventType is %j", (eventType) => {
     const message = { ...envelope("interview.created"), eventType };
     expect(readEvent("interview-events", message)).toEqual(dead("VALIDATION_ERROR"));
   });
 
   test.each([undefined, null, "", "user-1", 5, `${userId}0`, {}])(
-    "as VALIDATION_ERROR, a userId of %j",
+    "with VALIDATION_ERROR if its userId is %j",
     (id) => {
       for (const type of TYPES) {
         expect(readEvent(topicOf(type), envelope(type, { userId: id }))).toEqual(dead("VALIDATION_ERROR"));
@@ -145,7 +148,7 @@ describe("dead-lettered at once", () => {
   );
 
   test.each([undefined, null, -1, 1.5, 2 ** 53, "5", true, {}])(
-    "as VALIDATION_ERROR, an amount of %j",
+    "with VALIDATION_ERROR if an amount is %j",
     (amount) => {
       for (const [type, field] of [
         ["interview.completed", "completedCandidates"],
@@ -158,7 +161,7 @@ describe("dead-lettered at once", () => {
     },
   );
 
-  test.each([undefined, null, "text", 5, []])("as VALIDATION_ERROR, data of %j", (data) => {
+  test.each([undefined, null, "text", 5, []])("with VALIDATION_ERROR if its data is %j", (data) => {
     expect(readEvent("media-events", envelope("media.uploaded", { data }))).toEqual(dead("VALIDATION_ERROR"));
   });
 });
@@ -174,11 +177,11 @@ test("an amount is any integer from 0 to 2^53 - 1", () => {
   );
 });
 
-test("a userId is matched in upper and lower case", () => {
+test("a userId in upper case is converted to lower case", () => {
   expect(created({ userId: userId.toUpperCase() }).userId).toBe(userId);
 });
 
-test("the id and the correlation id of the event go to the events that it causes", () => {
+test("the event's id and correlation id are passed on to the events that it causes", () => {
   expect(created({ metadata: { correlationId: "trace-1" } })).toMatchObject({
     causationId: "evt-1",
     correlationId: "trace-1",
@@ -187,19 +190,19 @@ test("the id and the correlation id of the event go to the events that it causes
   expect([causationId, correlationId]).toEqual([undefined, undefined]);
 });
 
-describe("skipped", () => {
-  test("are tombstones", () => expect(readMessage("media-events", null)).toEqual({ kind: "skip" }));
+describe("a message is skipped", () => {
+  test("if it is a tombstone", () => expect(readMessage("media-events", null)).toEqual({ kind: "skip" }));
 
   test.each(["interview.started", "user.created", "toString", "__proto__", "constructor"])(
-    "are types that are not consumed: %s",
+    "if its type is not consumed: %s",
     (eventType) => {
-      const text = JSON.stringify({ eventId: "evt-1", eventType, userId: "whoever", data: null });
+      const text = JSON.stringify({ eventId: "evt-1", eventType, userId: "anybody", data: null });
       expect(readMessage("interview-events", Buffer.from(text))).toEqual({ kind: "skip" });
     },
   );
 });
 
-test("no message makes the parser throw", () => {
+test("the parser never throws", () => {
   fc.assert(
     fc.property(fc.oneof(fc.json(), fc.string()), fc.anything(), (text, value) => {
       expect(readMessage("media-events", Buffer.from(text)).kind).toMatch(/^(dead|skip|event)$/);

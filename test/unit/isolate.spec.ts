@@ -8,7 +8,7 @@ const items = fc
   .array(fc.boolean(), { maxLength: 200 })
   .map((flags) => flags.map((bad, id): Item => ({ id, bad })));
 
-test("isolate: every good item is processed, every bad one is set aside once, in a bounded number of attempts", async () => {
+test("isolate: every valid item is processed and every bad one is set aside once, in a limited number of attempts", async () => {
   await fc.assert(
     fc.asyncProperty(items, async (all) => {
       const [done, aside] = [new Set<number>(), [] as number[]];
@@ -27,7 +27,7 @@ test("isolate: every good item is processed, every bad one is set aside once, in
   );
 });
 
-test("isolate: an unavailable dependency sets nothing aside, and is thrown to be retried", async () => {
+test("isolate: if a dependency is unavailable, nothing is set aside and the error is thrown for a retry", async () => {
   const aside: number[] = [];
   const work = async () => {
     throw new DependencyUnavailable("database");
@@ -37,7 +37,7 @@ test("isolate: an unavailable dependency sets nothing aside, and is thrown to be
   expect(aside).toEqual([]);
 });
 
-test("inParts: keeps the order, loses nothing, and no part of several items is above a limit", () => {
+test("inParts: keeps order and items, and every part of several items is within the limits", () => {
   const sizes = fc.array(fc.nat(20), { maxLength: 60 });
   fc.assert(
     fc.property(

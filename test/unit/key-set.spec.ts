@@ -5,8 +5,8 @@ import { type CryptoKey, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJW
 import { jwksFetches } from "../../lib/runtime/metrics.ts";
 import { realmKeys } from "../../services/api/key-set.ts";
 
-/** A realm on this machine: how often it was asked, and what it answers. */
-const realm = { asked: 0, keys: [] as JWK[], status: 200, body: undefined as string | undefined };
+/** A realm on this machine: the number of requests that it received, and its answer. */
+const realm = { requests: 0, keys: [] as JWK[], status: 200, body: undefined as string | undefined };
 let server: Server;
 let url: string;
 /** The clock of the key set, in ms. */
@@ -14,10 +14,10 @@ let now: number;
 let keys: ReturnType<typeof realmKeys>;
 
 beforeEach(async () => {
-  Object.assign(realm, { asked: 0, keys: [], status: 200, body: undefined });
+  Object.assign(realm, { requests: 0, keys: [], status: 200, body: undefined });
   now = 1_000_000;
   server = createServer((_req, res) => {
-    realm.asked++;
+    realm.requests++;
     res.writeHead(realm.status, { "content-type": "application/json", connection: "close" });
     res.end(realm.body ?? JSON.stringify({ keys: realm.keys }));
   }).listen(0, "127.0.0.1");
@@ -29,7 +29,7 @@ afterEach(() => new Promise((resolve) => server.close(resolve)));
 
 const signer: Record<string, CryptoKey> = {};
 
-/** Makes a key of the realm; returns it as its JWKS shows it. */
+/** Creates a key of the realm. Returns its entry in the JWKS. */
 async function newKey(kid: string): Promise<JWK> {
   const { publicKey, privateKey } = await generateKeyPair("ES256");
   signer[kid] = privateKey;
@@ -48,15 +48,15 @@ async function verify(kid: string): Promise<string | undefined> {
 const unknownKey = expect.objectContaining({ code: "ERR_JWKS_NO_MATCHING_KEY" });
 const unavailable = expect.objectContaining({ type: "DEPENDENCY_UNAVAILABLE", code: 503 });
 
-test("the keys are kept: many tokens ask the realm once, also when they come at the same time", async () => {
+test("the keys are cached: many tokens, also concurrent ones, cause one request to the realm", async () => {
   realm.keys = [await newKey("a")];
   expect(await Promise.all(Array.from({ length: 20 }, () => verify("a")))).toEqual(Array(20).fill("ada"));
   now += 60_000;
   expect(await verify("a")).toBe("ada");
-  expect(realm.asked).toBe(1);
+  expect(realm.requests).toBe(1);
 });
 
-test("keys of the realm that cannot be used change nothing for the others, and a token of theirs is refused", async () => {
+test("unusable keys of the realm do not affect the other keys, and tokens signed with them are refused", async () => {
   const broken = await newKey("broken");
   const postQuantum = { kty: "AKP", alg: "ML-DSA-65", kid: "post-quantum", pub: "AAAA", use: "sig" };
   const odd = [postQuantum, { kty: "unknown", kid: "a" }, { kid: "without a type" }, null, 5, "text", []];
@@ -76,16 +76,16 @@ test("a rotated key is accepted within 30 s", async () => {
   realm.keys = [await newKey("new")];
   now += 30_000;
   expect(await verify("new")).toBe("ada");
-  expect(realm.asked).toBe(2);
+  expect(realm.requests).toBe(2);
 });
 
-test("a key that was rotated long after the last request is accepted at once", async () => {
+test("a new key is accepted at once if the last request for keys was more than 30 s ago", async () => {
   realm.keys = [await newKey("old")];
   await verify("old");
   now += 31_000;
   realm.keys = [...realm.keys, await newKey("new")];
   expect(await Promise.all([verify("new"), verify("new"), verify("old")])).toEqual(["ada", "ada", "ada"]);
-  expect(realm.asked).toBe(2);
+  expect(realm.requests).toBe(2);
 });
 
 test("a flood of unknown key ids causes at most one request in 30 s", async () => {
@@ -97,39 +97,42 @@ test("a flood of unknown key ids causes at most one request in 30 s", async () =
     for (const result of await Promise.allSettled([verify("made-up"), verify("made-up")]))
       expect(result).toEqual({ status: "rejected", reason: unknownKey });
   }
-  expect(realm.asked).toBeLessThanOrEqual(1 + 3);
+  expect(realm.requests).toBeLessThanOrEqual(1 + 3);
   expect(await verify("a")).toBe("ada");
 });
 
-describe("until the first success", () => {
-  test("the realm is asked once every 2 s, and callers get DEPENDENCY_UNAVAILABLE", async () => {
+describe("before the keys were loaded for the first time", () => {
+  test("the realm is asked at most every 2 s, and callers get DEPENDENCY_UNAVAILABLE", async () => {
     realm.keys = [await newKey("a")];
     realm.status = 500;
     for (let step = 0; step < 20; step++) {
       await expect(verify("a")).rejects.toEqual(unavailable);
       now += 500;
     }
-    expect(realm.asked).toBe(5);
+    expect(realm.requests).toBe(5);
     realm.status = 200;
     expect(await verify("a")).toBe("ada");
   });
 
-  test.each(["", "{", "{}", '{"keys":5}', "<html>"])("an answer of %j is not a key set", async (body) => {
-    await newKey("a");
-    realm.body = body;
-    await expect(verify("a")).rejects.toEqual(unavailable);
-  });
+  test.each(["", "{", "{}", '{"keys":5}', "<html>"])(
+    "the answer %j, which is not a key set, leads to DEPENDENCY_UNAVAILABLE",
+    async (body) => {
+      await newKey("a");
+      realm.body = body;
+      await expect(verify("a")).rejects.toEqual(unavailable);
+    },
+  );
 
-  test("a realm that does not listen is out of reach", async () => {
+  test("a realm that refuses connections leads to DEPENDENCY_UNAVAILABLE", async () => {
     await newKey("a");
     await new Promise((resolve) => server.close(resolve));
     await expect(verify("a")).rejects.toEqual(unavailable);
-    server.listen(0); // for afterEach
+    server.listen(0); // because afterEach closes it
     await new Promise((resolve) => server.once("listening", resolve));
   });
 });
 
-test("the old keys stay good while the realm is unavailable, however long", async () => {
+test("the known keys stay valid while the realm is unavailable, for any length of time", async () => {
   realm.keys = [await newKey("a")];
   await verify("a");
   realm.status = 503;
@@ -141,8 +144,8 @@ test("the old keys stay good while the realm is unavailable, however long", asyn
   await expect(verify("unknown")).rejects.toEqual(unknownKey);
 });
 
-describe("a key that the realm took back is refused within 5 minutes", () => {
-  /** How long token.ts accepts a token without looking at its key, in ms. */
+describe("a key that the realm removed is refused within 5 minutes", () => {
+  /** How long token.ts accepts a token again without checking its key, in ms. */
   const REMEMBERED = 30_000;
 
   beforeEach(async () => {
@@ -159,13 +162,13 @@ describe("a key that the realm took back is refused within 5 minutes", () => {
     now += ms;
     await expect(verify("leaked")).rejects.toEqual(unknownKey);
     expect(await verify("good")).toBe("ada");
-    expect(realm.asked).toBe(2);
+    expect(realm.requests).toBe(2);
   });
 
-  test("if tokens come all the time, which do not wait for the realm", async () => {
+  test("if tokens arrive all the time, although they do not wait for the realm", async () => {
     now += 200_000;
-    expect(await verify("leaked")).toBe("ada"); // asks in the background
-    while (realm.asked < 2) await new Promise(setImmediate);
+    expect(await verify("leaked")).toBe("ada"); // requests the keys in the background
+    while (realm.requests < 2) await new Promise(setImmediate);
     realm.keys = realm.keys.slice(1);
     for (let second = 0; second < 300 - REMEMBERED / 1_000; second += 10) {
       now += 10_000;
@@ -174,7 +177,7 @@ describe("a key that the realm took back is refused within 5 minutes", () => {
     await expect(verify("leaked")).rejects.toEqual(unknownKey);
   });
 
-  test("if the realm was unavailable when it was asked before", async () => {
+  test("if the realm was unavailable at the previous request", async () => {
     realm.status = 503;
     now += 240_000;
     expect(await verify("leaked")).toBe("ada");
@@ -185,7 +188,7 @@ describe("a key that the realm took back is refused within 5 minutes", () => {
   });
 });
 
-test("each time the realm is asked is counted, by how it went", async () => {
+test("each request for the keys is counted, by its result", async () => {
   const fetches = async (result: string) =>
     (await jwksFetches.get()).values.find(({ labels }) => labels.result === result)?.value ?? 0;
   const [ok, failed] = [await fetches("ok"), await fetches("failed")];

@@ -4,7 +4,7 @@ import { isStorable } from "../../lib/contract/fields.ts";
 import { readKeycloakEvent } from "../../lib/keycloak/event.ts";
 import { readMessage } from "../../services/ingest/ingest.rules.ts";
 
-/** Contract 27: what the common listeners publish of Keycloak's events. */
+/** Contract 27: Keycloak's events, in the formats of the common listeners. */
 
 const userId = "1e934cbc-7ed0-438b-b69e-3f539395b7c0";
 const time = 1795729879404;
@@ -58,7 +58,7 @@ describe("a user event", () => {
 
   test.each([
     [
-      "with the class of the listener",
+      "with the class name of the listener",
       { "@class": "com.example.EventClientNotificationMqMsg", ...userEvent },
     ],
     ["in an object named event", { event: userEvent, realm: "test" }],
@@ -70,25 +70,25 @@ describe("a user event", () => {
   });
 
   test.each([8.64e15, -1e14, "0000-01-01T00:00:00Z", "never", {}])(
-    "with the time %j, which cannot be stored, is read without it",
+    "is read without its time if that is %j, which cannot be stored",
     (time) => {
       expect(readKeycloakEvent({ ...userEvent, time })).toMatchObject({ hint: { at: undefined } });
     },
   );
 
-  test("of a user from another directory is read by the id, which contains the user's name there", () => {
+  test("of a user from a federated directory is read with the id, which contains the user name there", () => {
     const userId = "f:1e934cbc-7ed0-438b-b69e-3f539395b7c0:jörg müller";
     expect(readKeycloakEvent({ ...userEvent, userId })).toMatchObject({ hint: { keycloakId: userId } });
   });
 
   test.each(["", " ", "a\0b", "\ud800", "x".repeat(256), null, 7, undefined])(
-    "of the user %j, which cannot be an id, is a dead letter",
+    "becomes a dead letter if the user id is %j, which is invalid",
     (userId) => {
       expect(readKeycloakEvent({ ...userEvent, userId })).toMatchObject({ kind: "dead" });
     },
   );
 
-  test("without an id has the same key whenever it is read", () => {
+  test("without an id has the same key each time that it is read", () => {
     const { id: _id, ...event } = userEvent;
     const read = readKeycloakEvent(event);
     expect(read).toEqual(readKeycloakEvent({ ...event }));
@@ -107,7 +107,7 @@ describe("an admin event", () => {
   });
 
   test.each([
-    ["of something below a user", { resourcePath: `users/${userId}/reset-password` }],
+    ["of a path below a user", { resourcePath: `users/${userId}/reset-password` }],
     [
       "of a role of the user",
       { resourceType: "REALM_ROLE_MAPPING", resourcePath: `users/${userId}/role-mappings/realm` },
@@ -119,7 +119,7 @@ describe("an admin event", () => {
     expect(readKeycloakEvent({ ...adminEvent, ...different })).toEqual({ kind: "skip" });
   });
 
-  test("is read in an object of its own", () => {
+  test("is read from an object named adminEvent", () => {
     expect(readKeycloakEvent({ adminEvent })).toEqual(hint("changed", "evt-2"));
   });
 });
@@ -129,23 +129,23 @@ describe("user.authenticated", () => {
     ["data", { data: { keycloakId: userId } }],
     ["payload", { payload: { sub: userId } }],
     ["the envelope", { userId, data: {} }],
-  ])("is a sign-in of the user in %s", (_where, fields) => {
+  ])("is a sign-in of the user that is named in %s", (_where, fields) => {
     const event = { eventId: "evt-1", eventType: "user.authenticated", timestamp: at, ...fields };
     expect(readKeycloakEvent(event)).toEqual(hint("signed-in"));
   });
 
-  test("is the only type of that topic that is read", () => {
+  test("is the only type of its topic that is not skipped", () => {
     expect(readKeycloakEvent({ eventId: "evt-1", eventType: "user.logged_out", data: {} })).toEqual({
       kind: "skip",
     });
   });
 });
 
-describe("a message that is no event", () => {
+describe("a message that is not a valid event", () => {
   const read = (message: unknown) =>
     readMessage("keycloak-events", Buffer.from(JSON.stringify(message)), ["keycloak-events"]);
 
-  test("is a dead letter with the reason", () => {
+  test("becomes a dead letter with the reason", () => {
     expect(read([])).toMatchObject({ kind: "dead", message: "The message is no JSON object" });
     expect(read({})).toMatchObject({ kind: "dead", message: "type is missing" });
     expect(read({ ...userEvent, userId: 7 })).toMatchObject({
@@ -157,13 +157,13 @@ describe("a message that is no event", () => {
     });
   });
 
-  test("a path that is no text is ignored", () => {
+  test("is read without its path if that is not a text", () => {
     expect(readKeycloakEvent({ ...userEvent, resourcePath: { toString: 1 } })).toEqual(
       readKeycloakEvent(userEvent),
     );
   });
 
-  test("never throws, and a hint always has a key and an id that can be stored", () => {
+  test("makes no error, and each hint that is read has a key and an id that can be stored", () => {
     const anything = fc.anything({ withNullPrototype: true });
     const fields = fc.record(
       {

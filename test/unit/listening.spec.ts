@@ -4,12 +4,12 @@ import { heard, isDeafTo, listenTo, silenceOf } from "../../lib/runtime/listenin
 beforeAll(() => void jest.useFakeTimers());
 afterAll(() => void jest.useRealTimers());
 
-test("a node that is to hear nothing is not deaf", () => {
+test("a node that listens to nothing is not deaf", () => {
   jest.advanceTimersByTime(3_600_000);
   expect([isDeafTo("cluster"), isDeafTo("topics")]).toEqual([false, false]);
 });
 
-test("a node that listens to a source is deaf to it until it hears something; attempts to connect change nothing", () => {
+test("a node is deaf to a source until the first message arrives; attempts to connect do not count", () => {
   listenTo("cluster");
   expect([isDeafTo("cluster"), isDeafTo("topics")]).toEqual([true, false]);
   jest.advanceTimersByTime(5_000);
@@ -23,12 +23,12 @@ test("a node that listens to a source is deaf to it until it hears something; at
   expect(isDeafTo("cluster")).toBe(false);
 });
 
-test("a node that heard nothing of a source for 30 s is deaf to it, until it hears again", () => {
+test("a node is deaf to a source after 30 s without a message, until the next one arrives", () => {
   heard("cluster");
   heard("topics");
   jest.advanceTimersByTime(30_000);
   expect([isDeafTo("cluster"), isDeafTo("topics")]).toEqual([false, false]);
-  heard("cluster"); // the other one is not heard by it
+  heard("cluster"); // does not count for the topics
   jest.advanceTimersByTime(1);
   expect([silenceOf("cluster"), silenceOf("topics")]).toEqual([1, 30_001]);
   expect([isDeafTo("cluster"), isDeafTo("topics")]).toEqual([false, true]);

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import type { LogFn, Logger } from "pino";
 import { keepArguments } from "../../lib/runtime/logger.ts";
 
-/** What pino is given if a module of Moleculer logs these. */
+/** The arguments that pino receives if a module of Moleculer logs `args`. */
 function logged(...args: unknown[]): unknown[] {
   const given: unknown[] = [];
   const log = (...some: unknown[]) => void given.push(...some);
@@ -21,7 +21,7 @@ test.each([
   { args: [error], given: [error] },
   { args: [{ action: "x" }, "Text"], given: [{ action: "x" }, "Text"] },
 ])(
-  "a framework module that logs $args keeps texts, numbers and errors, but no objects",
+  "of the arguments $args that Moleculer logs, texts, numbers and errors are kept, and objects are dropped",
   ({ args, given }) => {
     expect(logged(...args)).toEqual(given);
   },

@@ -7,7 +7,7 @@ test("each attribute of User has exactly one owner", () => {
   expect(new Set(owned).size).toBe(owned.length);
 });
 
-test("each attribute is read from the column of its name, in snake case", () => {
+test("each attribute is read from the column with its name in snake case", () => {
   const columns = USER_COLUMNS.split(", ");
   expect(columns).toHaveLength(Object.keys(User.getAttributes()).length);
   for (const column of columns) {
@@ -16,6 +16,6 @@ test("each attribute is read from the column of its name, in snake case", () => 
   }
 });
 
-test("the database alone makes no timestamps by itself", () => {
+test("Sequelize sets no timestamps", () => {
   expect(User.options).toMatchObject({ tableName: "users", timestamps: false });
 });

@@ -24,7 +24,7 @@ const dashboards = readdirSync(join(OPS, "grafana"))
   .filter((file) => file.endsWith(".json"))
   .map((file) => JSON.parse(read(`grafana/${file}`)) as { uid: string; panels: Panel[] });
 
-/** Words of PromQL that are no metrics; functions are known by the parenthesis that follows. */
+/** Words of PromQL that are not metrics. Functions are recognised by the parenthesis after them. */
 const KEYWORDS = new Set(["and", "by", "or", "unless", "without", "on", "ignoring"]);
 
 /** The metrics that a query asks for. */
@@ -71,7 +71,7 @@ test("the metric that the Helm chart scales by is exposed by a node", () => {
   expect(known()).toContain(metric);
 });
 
-test("every alert has a runbook entry and a test, and there are no others", () => {
+test("every alert has a runbook entry and a test, and every runbook entry has an alert", () => {
   const headings = [...read("../docs/runbook.md").matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
   expect(headings).toEqual(alerts.map(({ alert }) => alert));
   for (const { alert, annotations } of alerts) {
@@ -80,7 +80,7 @@ test("every alert has a runbook entry and a test, and there are no others", () =
   }
 });
 
-test("metrics are named as Prometheus asks for: counters end in _total and nothing else does", () => {
+test("the names of counters end in _total, and no other names do", () => {
   for (const { name, type } of registry.getMetricsAsArray())
     expect([name, name.endsWith("_total")]).toEqual([name, String(type) === "counter"]);
 });

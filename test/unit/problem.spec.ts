@@ -27,7 +27,7 @@ test.each([
   "application/json, application/problem+json",
   "application/problem+json,*/*;q=0.1",
   "text/html , application/problem+json ; q=1 , */*",
-])("Accept: %s asks for a problem", (accept) => expect(wantsProblem(accept)).toBe(true));
+])("Accept: %s selects application/problem+json", (accept) => expect(wantsProblem(accept)).toBe(true));
 
 test.each([
   undefined,
@@ -40,4 +40,6 @@ test.each([
   "x-application/problem+json",
   "application/problem+json;q=0",
   "application/problem+json ; q=0.000, application/json",
-])("Accept: %s does not ask for a problem", (accept) => expect(wantsProblem(accept)).toBe(false));
+])("Accept: %s does not select application/problem+json", (accept) =>
+  expect(wantsProblem(accept)).toBe(false),
+);

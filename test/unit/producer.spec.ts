@@ -18,7 +18,7 @@ jest.unstable_mockModule("kafkajs", () => ({
   },
 }));
 
-test("a producer of which only one client connects leaves none open, and says why", async () => {
+test("if only one of a producer's two clients can connect, both are closed and the error is returned", async () => {
   const { readConfig } = await import("../../lib/config/config.ts");
   const { openProducer } = await import("../../lib/kafka/producer.ts");
   const { kafka } = readConfig({ KAFKA_BROKERS: "kafka:9092" });

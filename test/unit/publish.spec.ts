@@ -21,7 +21,7 @@ const record = (id: number, key: string): Pending => ({
 });
 const records = [record(1, "a"), record(2, "a"), record(3, "b"), record(4, "a"), record(5, "b")];
 
-/** A broker whose listeners answer as `listen` says; `emitted` holds what they were given. */
+/** A broker whose listeners behave like `listen`; `emitted` holds the events that they received. */
 function brokerWith(listen: () => Promise<unknown>) {
   const emitted: number[] = [];
   const emit = (_type: string, { data }: { data: number }) => {
@@ -31,7 +31,7 @@ function brokerWith(listen: () => Promise<unknown>) {
   return { broker: { emit, isTracingEnabled: () => false } as unknown as ServiceBroker, emitted };
 }
 
-test("a listener that hangs costs 2 s for the whole batch, and every event is still emitted in order", async () => {
+test("a listener that hangs delays a batch by 2 s in total, and every event is still emitted in order", async () => {
   const { broker, emitted } = brokerWith(() => new Promise(() => {}));
   const publishing = publish(broker, undefined, "user-events", records);
   await jest.advanceTimersByTimeAsync(1_999);
@@ -42,14 +42,14 @@ test("a listener that hangs costs 2 s for the whole batch, and every event is st
   expect(emitted.filter((id) => records[id - 1]?.key === "b")).toEqual([3, 5]);
 });
 
-test("a listener that throws changes nothing: all events are emitted and count as published", async () => {
+test("if a listener throws, all events are still emitted and count as published", async () => {
   const { broker, emitted } = brokerWith(() => Promise.reject(new Error("This listener fails")));
   const { published } = await publish(broker, undefined, "user-events", records);
   expect(published).toEqual(records);
   expect(emitted).toHaveLength(5);
 });
 
-test("only events that Kafka took are emitted to listeners, and no dead letter is", async () => {
+test("only events that Kafka accepted are emitted, and dead letters are never emitted", async () => {
   const { broker, emitted } = brokerWith(() => Promise.resolve());
   const failure = new Error("Kafka is unavailable");
   const producer = {

@@ -5,7 +5,7 @@ import { percentUsed, quotaEvents } from "../../models/quota.rules.ts";
 const safe = fc.maxSafeNat();
 const id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 
-/** A user whose interviews are used so far; nothing is stored. */
+/** A user with this use and limit of interviews, and no storage in use. */
 const interviews = (used: number, limit: number | null) => ({
   id,
   interviewsCreated: used,
@@ -22,15 +22,15 @@ const storage = (used: number, limit: number | null) => ({
 });
 
 const MARKS = [85, 90, 95, 100];
-/** Whether use stands at or above a mark, without a division. */
+/** Whether the use is at or above a mark, computed without a division. */
 const stands = (used: number, limit: number, mark: number) =>
   BigInt(Math.max(0, used)) * 100n >= BigInt(limit) * BigInt(mark);
 
-describe("percent", () => {
-  test("is the real one rounded down, exact for any two safe integers", () => {
+describe("the percentage used", () => {
+  test("is rounded down exactly, for any two safe integers", () => {
     fc.assert(
       fc.property(safe, fc.maxSafeNat().filter(Boolean), (used, limit) => {
-        fc.pre((used / limit) * 100 < Number.MAX_SAFE_INTEGER); // else no number could tell it
+        fc.pre((used / limit) * 100 < Number.MAX_SAFE_INTEGER); // a larger percentage is not a safe integer
         const percent = BigInt(percentUsed(used, limit));
         expect(percent * BigInt(limit) <= BigInt(used) * 100n).toBe(true);
         expect((percent + 1n) * BigInt(limit) > BigInt(used) * 100n).toBe(true);
@@ -44,22 +44,22 @@ describe("percent", () => {
     [849, 1000, 84],
     [850, 1000, 85],
     [15, 10, 150],
-  ])("of %d in %d is %d", (used, limit, percent) => {
+  ])("of %d out of %d is %d", (used, limit, percent) => {
     expect(percentUsed(used, limit)).toBe(percent);
   });
 
-  test("is 100 where the limit is 0", () => {
+  test("is 100 if the limit is 0", () => {
     fc.assert(fc.property(safe, (used) => expect(percentUsed(used, 0)).toBe(100)));
   });
 
-  test("is 0 where the sum is negative for now", () => expect(percentUsed(-5, 10)).toBe(0));
+  test("is 0 if the use is negative", () => expect(percentUsed(-5, 10)).toBe(0));
 });
 
-describe("an event is told", () => {
+describe("a quota event is published", () => {
   const uses = fc.integer({ min: -50, max: 250 });
   const limits = fc.integer({ min: 0, max: 200 });
 
-  test("exactly when a change of use or limit first reaches a mark, for the highest one passed", () => {
+  test("if and only if a change of use or limit reaches a new mark, for the highest mark reached", () => {
     fc.assert(
       fc.property(uses, limits, uses, limits, (usedBefore, limitBefore, used, limit) => {
         const reached = MARKS.filter((mark) => stands(used, limit, mark));
@@ -79,22 +79,22 @@ describe("an event is told", () => {
     );
   });
 
-  test("once for each mark, however slowly use grows", () => {
-    const told = Array.from({ length: 120 }, (_, n) =>
+  test("once for each mark, if the use grows in small steps", () => {
+    const events = Array.from({ length: 120 }, (_, n) =>
       quotaEvents(storage(n, 100), storage(n + 1, 100)),
     ).flat();
-    expect(told.map(({ data }) => (data as { percent: number }).percent)).toEqual(MARKS);
+    expect(events.map(({ data }) => (data as { percent: number }).percent)).toEqual(MARKS);
   });
 
-  test("again after use fell below the mark", () => {
+  test("again if the use falls below a mark and reaches it once more", () => {
     const steps = [80, 85, 84, 86, 100, 99, 100, 120];
-    const told = steps
+    const events = steps
       .slice(1)
       .map((to, n) => quotaEvents(storage(steps[n] ?? 0, 100), storage(to, 100)).length);
-    expect(told).toEqual([1, 0, 1, 1, 0, 1, 0]);
+    expect(events).toEqual([1, 0, 1, 1, 0, 1, 0]);
   });
 
-  test("for each resource of its own", () => {
+  test("separately for each resource", () => {
     const before = { ...interviews(0, 10), storageUsed: 0 };
     const both = quotaEvents(before, { ...before, interviewsCreated: 10, storageUsed: 90 });
     expect(both.map(({ eventType, data }) => [eventType, (data as { resource: string }).resource])).toEqual([
@@ -103,7 +103,7 @@ describe("an event is told", () => {
     ]);
   });
 
-  test("never for a limit of null, which is unlimited", () => {
+  test("never if the limit is null, which means unlimited", () => {
     fc.assert(
       fc.property(uses, limits, uses, (usedBefore, limitBefore, used) => {
         expect(quotaEvents(interviews(usedBefore, limitBefore), interviews(used, null))).toEqual([]);
@@ -112,7 +112,7 @@ describe("an event is told", () => {
     );
   });
 
-  test("where an unlimited quota gets a limit whose threshold the use has reached", () => {
+  test("if an unlimited quota gets a limit of which the use has already reached a mark", () => {
     const percents = [84, 85, 97, 100].map((used) =>
       quotaEvents(storage(used, null), storage(used, 100)).map(
         ({ data }) => (data as { percent: number }).percent,
@@ -121,7 +121,7 @@ describe("an event is told", () => {
     expect(percents).toEqual([[], [85], [97], [100]]);
   });
 
-  test("where the limit becomes 0", () => {
+  test("if the limit becomes 0", () => {
     expect(quotaEvents(interviews(0, 10), interviews(0, 0))).toEqual([
       {
         eventType: "user.quota_exceeded",

@@ -10,7 +10,7 @@ function varint(value: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** A batch of record format 2 that is not packed; `claimed` is how many records its head says that it has. */
+/** A batch of record format 2 that is not packed; `claimed` is the number of records in its header. */
 function batchOf(firstOffset: number, count: number, claimed = count): Buffer {
   const records = Array.from({ length: count }, (_, delta) => {
     // attributes, time, offset, no key, a value of one byte, no headers
@@ -50,7 +50,7 @@ test("a batch of 100,000 records is read", async () => {
   expect([all.length, all[0], all.at(-1)]).toEqual([MAX_RECORDS, 3, MAX_RECORDS + 2]);
 }, 30_000);
 
-test("a batch of more records is one record at its last offset, and the next batch is read", async () => {
+test("a batch of more than 100,000 records becomes one record at its last offset, and the next batch is read", async () => {
   const records = await read(batchOf(3, 5), batchOf(8, 1, 3_000_000), batchOf(3_000_008, 1));
   expect(records.slice(5)).toMatchObject([
     { offset: "3000007", key: null, isControlRecord: false },
@@ -59,18 +59,18 @@ test("a batch of more records is one record at its last offset, and the next bat
   expect(String(records[5]?.value)).toBe("a batch of 3000000 records from offset 8, more than 100000");
 });
 
-test("no further batch is read when there are 20,000 records", async () => {
+test("after 20,000 records, no further batch of a response is read", async () => {
   expect(await offsets(batchOf(0, 19_999), batchOf(19_999, 2), batchOf(20_001, 1))).toHaveLength(20_001);
 });
 
 test.each([0, 1, 12, 30, 60, 61, 70])(
-  "a last batch of which only %d bytes came is left out",
+  "a last batch of which only %d bytes arrived is ignored",
   async (length) => {
     expect(await offsets(batchOf(0, 2), batchOf(2, 2).subarray(0, length))).toEqual([0, 1]);
   },
 );
 
-test("kafkajs reads its responses so", async () => {
+test("kafkajs uses this reader for its responses", async () => {
   await limitBatches();
   const batch = batchOf(5, 1, 1_000_000);
   const head = Buffer.alloc(62);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => void jest.useRealTimers());
 
-test("a gateway that hears nothing of the cluster for 30 s is not ready, until it hears again", async () => {
+test("a gateway that receives nothing from the cluster for 30 s is not ready, until the next message arrives", async () => {
   heard("cluster");
   jest.advanceTimersByTime(30_000);
   await demandReady();

@@ -11,7 +11,7 @@ const varint = (value: number): Buffer => {
 };
 const text = (value: string) => Buffer.concat([varint(value.length), Buffer.from(value)]);
 
-/** A record as Kafka sends it, behind its length: attributes, time, offset, key, value, headers. */
+/** A record as Kafka sends it, after its length: attributes, time, offset, key, value, headers. */
 const recordWith = (headers: [string, string][]) => {
   const written = headers.map(([name, value]) => Buffer.concat([text(name), text(value)]));
   const head = [Buffer.from([0]), varint(0), varint(0), varint(-1), text("{}")];
@@ -28,7 +28,7 @@ test("a record with 100,000 headers is read, with its first 100 headers", async 
   expect(Object.keys(headers)).toEqual(["traceparent", ...many.slice(0, 99).map(([name]) => name)]);
 });
 
-test("a header that is given several times, and a record without headers, are read as before", async () => {
+test("a repeated header becomes a list, and a record without headers is read", async () => {
   await limitHeaders();
   const { headers } = read([
     ["a", "1"],

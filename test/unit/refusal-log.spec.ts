@@ -3,7 +3,7 @@ import { Unauthorized } from "../../lib/contract/errors.ts";
 import { invalidToken } from "../../services/api/refusal.ts";
 import { logRefusal } from "../../services/api/refusal-log.ts";
 
-test("each reason to refuse a token is logged at most once a minute, with how many lines were left out", () => {
+test("each reason to refuse a token is logged at most once a minute, with the number of lines that were not logged", () => {
   const lines: unknown[] = [];
   const logger = { warn: (fields: object, message: string) => void lines.push({ ...fields, message }) };
   const refuse = (reason: string, second: number) => logRefusal(logger, invalidToken(reason), second * 1_000);
@@ -23,7 +23,7 @@ test("each reason to refuse a token is logged at most once a minute, with how ma
   ]);
 });
 
-test("an error that does not explain a token is not logged as a refusal", () => {
+test("an error that gives no reason about a token is not logged as a refusal", () => {
   const logger = {
     warn: () => {
       throw new Error("logged");

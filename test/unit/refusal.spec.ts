@@ -5,7 +5,7 @@ import { toRefusal } from "../../services/api/refusal.ts";
 
 const refused = (reason: RegExp) => ({ code: 401, data: { invalidToken: expect.stringMatching(reason) } });
 
-test("a token of a realm whose RSA key is too short is refused, and says that the key is the reason", async () => {
+test("a token of a realm whose RSA key is too short is refused, and the reason names the key", async () => {
   const { publicKey } = await generateKeyPair("RS256", { extractable: true });
   const short = { ...(await exportJWK(publicKey)), n: "AQAB" };
   const token = [{ alg: "RS256" }, {}, ""].map((part) =>
@@ -16,12 +16,12 @@ test("a token of a realm whose RSA key is too short is refused, and says that th
   expect(toRefusal(error)).toMatchObject(refused(/the realm's key for it cannot be used$/));
 });
 
-test("keys that could not be loaded stay a reason to try again later", () => {
+test("keys that could not be loaded lead to DEPENDENCY_UNAVAILABLE and not to a refusal", () => {
   const error = new DependencyUnavailable("identity provider");
   expect(toRefusal(error)).toBe(error);
 });
 
-test("an error of jose is a refusal with its reason", () => {
+test("an error of jose becomes a refusal with its reason", () => {
   expect(toRefusal(new errors.JWTExpired("late", {}))).toMatchObject(refused(/expired/));
   expect(toRefusal(new errors.JWSInvalid())).toMatchObject(refused(/malformed/));
 });

@@ -21,17 +21,17 @@ test.each([
   Object.assign(new Error(), { type: "NOT_LEADER_OR_FOLLOWER" }),
   "text",
   undefined,
-])("%s is no denial", (error) => {
+])("%s is not taken for a denial", (error) => {
   expect(denialIn(error)).toBeUndefined();
 });
 
-test("a denied right is reported until it is granted, and logged once", async () => {
+test("a denied right is logged once, and is in the metrics until it is granted", async () => {
   const logged: string[] = [];
   const attempt = (work: () => Promise<unknown>) =>
     withRight("CREATE on topic x", (line) => logged.push(line), work, "run create");
   for (let count = 0; count < 3; count++)
     await expect(attempt(() => Promise.reject(denial))).rejects.toBe(denial);
-  await expect(attempt(() => Promise.reject(new Error("away")))).rejects.toThrow("away");
+  await expect(attempt(() => Promise.reject(new Error("unavailable")))).rejects.toThrow("unavailable");
   expect(deniedRights()).toEqual(["CREATE on topic x"]);
   const sample = 'user_service_kafka_denied_rights{right="CREATE on topic x"}';
   expect(await registry.metrics()).toContain(`${sample} 1\n`);

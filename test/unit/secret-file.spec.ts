@@ -14,7 +14,7 @@ function fileWith(content: string): string {
   return file;
 }
 
-/** The values that an environment has, or the message if it is refused. */
+/** The values of an environment, or the message with which it is refused. */
 function outcomeOf(env: NodeJS.ProcessEnv): Values | string {
   try {
     return readEnvironment(env);
@@ -30,7 +30,7 @@ const isSecret = (name: keyof Values) => "secret" in VARIABLES[name];
 const secrets = names.filter(isSecret);
 
 test.each(["PASSWORD", "SECRET", "TOKEN"])(
-  "a variable named …%s, with or without _KEY, is a secret",
+  "a variable whose name ends in %s or in that and _KEY is a secret",
   (word) => {
     const named = names.filter((name) => new RegExp(`${word}(_KEY)?$`).test(name));
     expect(named.length).toBeGreaterThan(0);
@@ -45,19 +45,22 @@ test.each([SECRET, `${SECRET}\n`, `${SECRET}\r\n`])(
   },
 );
 
-test.each(secrets)("%s is the same in a file as in the variable", (name) => {
+test.each(secrets)("%s has the same value from a file as from the variable", (name) => {
   expect(outcomeOf({ [`${name}_FILE`]: fileWith(SECRET) })).toEqual(outcomeOf({ [name]: SECRET }));
   expect(outcomeOf({ [name]: SECRET, [`${name}_FILE`]: "" })).toEqual(outcomeOf({ [name]: SECRET }));
 });
 
-test.each(secrets)("%s and its _FILE together are refused, in a line without the secret", (name) => {
-  expect(outcomeOf({ [name]: SECRET, [`${name}_FILE`]: fileWith(SECRET) })).toBe(
-    `${name}: is set, and so is ${name}_FILE; allowed: one of them`,
-  );
-});
+test.each(secrets)(
+  "%s together with its _FILE is refused in one line, which does not contain the secret",
+  (name) => {
+    expect(outcomeOf({ [name]: SECRET, [`${name}_FILE`]: fileWith(SECRET) })).toBe(
+      `${name}: is set, and so is ${name}_FILE; allowed: one of them`,
+    );
+  },
+);
 
 test.each(secrets)(
-  "%s_FILE that is missing, empty or a folder is refused, in a line that names it",
+  "%s_FILE is refused in one line that names it, if the file is missing, empty or a folder",
   (name) => {
     for (const [file, fault] of [
       [join(folder, "missing"), "cannot be read (ENOENT)"],
@@ -70,12 +73,12 @@ test.each(secrets)(
   },
 );
 
-test("a variable that is no secret is not read from a file", () => {
+test("a variable that is not a secret is not read from a file", () => {
   for (const name of names.filter((name) => !isSecret(name)))
     expect(readEnvironment({ [`${name}_FILE`]: fileWith("1") })).toEqual(readEnvironment({}));
 });
 
-test("a secret in a file is checked as in the variable, and is not in the message", () => {
+test("a secret from a file is checked like the variable, and the message does not contain it", () => {
   expect(outcomeOf({ INTERNAL_TOKEN_FILE: fileWith("hunter2") })).toBe(
     "INTERNAL_TOKEN: its value is not valid; allowed: at least 32 characters",
   );

@@ -6,7 +6,7 @@ import { actions } from "../../services/users/users.contract.ts";
 
 const some = (count: number, seed = 1) => Array.from({ length: count }, people(seed));
 
-test("the same seed makes the same people, another one others", () => {
+test("the same seed generates the same people, another seed others", () => {
   expect(some(50)).toEqual(some(50));
   expect(some(1, 2)).not.toEqual(some(1));
 });
@@ -17,7 +17,7 @@ test("no two people share an id, a keycloakId or an e-mail", () => {
     expect(new Set(all.map((person) => person[key])).size).toBe(5_000);
 });
 
-test("each could have signed up: the service's own validation takes them, and changes nothing", () => {
+test("the service's validation accepts all people without normalizing anything", () => {
   const check = compileCheck(toParams(actions.create.params));
   const updatePreferences = compileCheck(toParams(actions.updatePreferences.params));
   for (const { id, keycloakId, email, fullName, companyName, phone, bio, preferences } of some(1_000)) {
@@ -29,7 +29,7 @@ test("each could have signed up: the service's own validation takes them, and ch
   }
 });
 
-test("they differ as people do: some have a company, a phone, use; none more than one can", () => {
+test("the people are diverse and consistent: only some have a company, a phone or use, and no use exceeds its limit", () => {
   const all = some(1_000);
   for (const has of ["companyName", "phone", "bio", "interviewsCreated", "storageUsed"] as const) {
     const share = all.filter((person) => person[has]).length / all.length;

@@ -21,8 +21,8 @@ test.each([
   { error: kafkaError("SASL_AUTHENTICATION_FAILED", false), scope: "later" },
   { error: kafkaError("CLUSTER_AUTHORIZATION_FAILED", false), scope: "later" },
   { error: Object.assign(new Error("refused"), { name: "KafkaJSConnectionError" }), scope: "later" },
-  { error: "no error at all", scope: "later" },
-])("Kafka's error $error is about the $scope", ({ error, scope }) => {
+  { error: "not an error", scope: "later" },
+])("the scope of $error is $scope", ({ error, scope }) => {
   expect(faultOf(error).scope).toBe(scope);
 });
 
@@ -46,7 +46,7 @@ const withoutBad = (records: Sent[]) =>
     return !bad && !records.some(before);
   });
 
-test("of random records each good one is sent once in order, each first bad one of a key is refused", async () => {
+test("each valid record is sent once and in order, the first bad record of a key is refused, and later ones of that key are not sent", async () => {
   await fc.assert(
     fc.asyncProperty(someRecords, async (records) => {
       const kafka = createFakeKafka((id) => records[id]?.bad ?? false);
@@ -72,7 +72,7 @@ test("of random records each good one is sent once in order, each first bad one 
   );
 });
 
-test("when a request fails for now, what was published before is known and nothing later of its partition is sent", async () => {
+test("after a temporary failure, only records that Kafka has are reported as published, and none was sent twice", async () => {
   const storm = fc.array(
     fc.constantFrom<Weather>("passes", "passes", "is lost", "arrives, but its answer is lost"),
     { maxLength: 8 },
@@ -89,7 +89,7 @@ test("when a request fails for now, what was published before is known and nothi
   );
 });
 
-test("no batch is sent after the time limit, and what was not sent is reported neither published nor refused", async () => {
+test("no batch is sent after the time limit, and unsent records are reported as neither published nor refused", async () => {
   const records = [1, 2, 3].map((id) => ({ id, key: "a", value: "x".repeat(600_000) }));
   const kafka = createFakeKafka(never);
   const outcome = await sendInOrder(

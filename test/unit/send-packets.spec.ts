@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { DependencyUnavailable } from "../../lib/contract/errors.ts";
 import { createPacketSender } from "../../lib/kafka/send-packets.ts";
 
-/** A sender whose batches are taken by hand. */
+/** A sender whose batches the test completes. */
 function byHand() {
   const batches: { topic: string; values: string[]; done(error?: Error): void }[] = [];
   const send = createPacketSender(
@@ -20,7 +20,7 @@ function byHand() {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-test("packets that wait while others of their topic are sent go out together, in order", async () => {
+test("packets that wait while their topic is busy are sent together and in order", async () => {
   const { batches, send } = byHand();
   const sent = ["1", "2", "3"].map((text) => send("a", text));
   expect(batches.map(({ values }) => values)).toEqual([["1"]]);
@@ -31,7 +31,7 @@ test("packets that wait while others of their topic are sent go out together, in
   await expect(Promise.all(sent)).resolves.toEqual([undefined, undefined, undefined]);
 });
 
-test("a topic does not wait for another, and a batch that is refused fails its own packets only", async () => {
+test("topics do not wait for each other, and a refused batch fails only its own packets", async () => {
   const { batches, send } = byHand();
   const [lost, later, other] = [send("gone", "1"), send("gone", "2"), send("there", "3")];
   const outcomes = Promise.allSettled([lost, later, other]);
@@ -44,7 +44,7 @@ test("a topic does not wait for another, and a batch that is refused fails its o
   await expect(lost).rejects.toBeInstanceOf(DependencyUnavailable);
 });
 
-test("a batch stays below the size that Kafka refuses; a larger packet goes alone", async () => {
+test("a batch stays below the size that Kafka refuses; a larger packet is sent alone", async () => {
   const { batches, send } = byHand();
   const sizes = [1, 400_000, 400_000, 2_000_000, 1];
   for (const size of sizes) void send("a", "x".repeat(size));
@@ -56,7 +56,7 @@ test("a batch stays below the size that Kafka refuses; a larger packet goes alon
   expect(sent).toEqual([[1], [400_000], [400_000], [2_000_000], [1]]);
 });
 
-test("when more than 16 MiB wait, packets are refused at once, and accepted again once some are sent", async () => {
+test("packets are refused while more than 16 MiB wait, and accepted again after some were sent", async () => {
   const { batches, send } = byHand();
   const large = "x".repeat(2 ** 20);
   for (let count = 0; count < 18; count++) send("a", large).catch(() => {});

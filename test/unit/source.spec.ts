@@ -6,7 +6,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const SOURCES = "{services,mixins,models,lib,cli,migrations,contracts}/**/*.ts";
 const ALLOWED = ["cli/repl.commands.ts", "moleculer.config.ts", "services/api/gateway-overrides.ts"];
 
-test("the source casts past the compiler only for types of libraries that are wrong, once per file", async () => {
+test("the source has double casts only in the allowed files, for wrong types of libraries, one per file", async () => {
   const files = await Array.fromAsync(glob([SOURCES, "moleculer.config.ts"], { cwd: ROOT }));
   const found = await Promise.all(
     files.map(async (file) => {

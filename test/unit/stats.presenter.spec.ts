@@ -28,7 +28,7 @@ describe("formatted bytes", () => {
     [Number.MAX_SAFE_INTEGER, "8 PB"],
   ])("%d is %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
 
-  test("use the next unit from 1024 on: the number is below 1024, and at least 1 above B", () => {
+  test("use the next unit from 1024 on: the number is below 1024, and at least 1 in units above B", () => {
     const edges = fc
       .tuple(
         fc.integer({ min: 1, max: 5 }),
@@ -53,7 +53,7 @@ describe("formatted bytes", () => {
     );
   });
 
-  test("are rounded by at most half a decimal of the unit", () => {
+  test("have at most one decimal, correctly rounded", () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), (bytes) => {
         const { number, unit } = parse(formatBytes(bytes));
@@ -108,7 +108,7 @@ test("a quota is exceeded if used >= limit, and then its remaining is 0", () => 
   });
 });
 
-test("what is reserved is taken off what remains, which is never below 0", () => {
+test("remaining is the limit minus used and reserved, and never below 0", () => {
   expect(
     presentQuotas(row({ interviewsCreated: 3, reservedInterviews: 4, storageUsed: 90, reservedStorage: 20 })),
   ).toEqual({
@@ -117,7 +117,7 @@ test("what is reserved is taken off what remains, which is never below 0", () =>
   });
 });
 
-test("a limit of null is unlimited: nothing exceeds it, and what remains is null", () => {
+test("a limit of null means unlimited: it is never exceeded, and remaining is null", () => {
   const unlimited = row({ interviewsCreated: 3, maxInterviews: null, reservedStorage: 5, maxStorage: null });
   expect(presentQuotas(unlimited)).toEqual({
     interviews: { used: 3, limit: null, reserved: 0, remaining: null, exceeded: false },

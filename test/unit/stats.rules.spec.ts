@@ -17,7 +17,7 @@ const events = (amounts: fc.Arbitrary<number>): fc.Arbitrary<CountedEvent[]> =>
     { maxLength: 30 },
   );
 
-/** The sums, computed in another way. */
+/** The expected sums, computed independently. */
 function totals(all: CountedEvent[], userId: string) {
   const own = all.filter((event) => event.userId === userId);
   return COUNTERS.map((counter) => own.reduce((sum, { add }) => sum + BigInt(add[counter] ?? 0), 0n));
@@ -42,7 +42,7 @@ test("counters are exact for sizes up to 2^53 - 1", () => {
   fc.assert(fc.property(events(large), expectSums), { numRuns: 300 });
 });
 
-test("limits: both can be set, an omitted one is kept, and equal ones are no change", () => {
+test("setQuotas sets the given limits, keeps an omitted one, and returns no change if they are equal", () => {
   const user = { maxInterviews: 10, maxStorage: 100 } as UserRow;
   expect(setQuotas(user, { maxInterviews: 5 })).toEqual({ set: { maxInterviews: 5, maxStorage: 100 } });
   expect(setQuotas(user, { maxStorage: 0 })).toEqual({ set: { maxInterviews: 10, maxStorage: 0 } });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 
-/** How long the tasks slept, in ms. No test waits for it. */
+/** The sleeps of the tasks, in ms. They do not take real time. */
 const slept: number[] = [];
 jest.unstable_mockModule("node:timers/promises", () => ({
   setTimeout: async (ms: number) => void slept.push(ms),
@@ -21,7 +21,7 @@ test("within: an error in time is thrown", async () => {
   await expect(within(1_000, Promise.reject(new Error("broken")))).rejects.toThrow("broken");
 });
 
-test("within: after the time there is no result, and a later error is ignored", async () => {
+test("within: after the time limit the result is undefined, and a later error is ignored", async () => {
   const late = Promise.withResolvers<string>();
   const result = within(1_000, late.promise);
   jest.advanceTimersByTime(1_000);
@@ -29,7 +29,7 @@ test("within: after the time there is no result, and a later error is ignored", 
   late.reject(new Error("too late"));
 });
 
-test("until: the result, or undefined if the signal aborts before or has aborted", async () => {
+test("until: returns the result, or undefined if the signal is aborted or aborts first", async () => {
   const stop = new AbortController();
   expect(await until(stop.signal, Promise.resolve("done"))).toBe("done");
   const waiting = until(stop.signal, never);
@@ -38,7 +38,7 @@ test("until: the result, or undefined if the signal aborts before or has aborted
   expect(await until(stop.signal, never)).toBeUndefined();
 });
 
-test("repeat: a run that failed is repeated after a minute at the latest, and the others after their time", async () => {
+test("repeat: a failed run is repeated after at most a minute, a successful one after its interval", async () => {
   for (const [everyMs, afterFailure] of [
     [3_600_000, 60_000],
     [500, 500],

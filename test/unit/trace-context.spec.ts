@@ -5,7 +5,7 @@ import { readTraceparent, toTraceparent, traceparentOf } from "../../lib/tracing
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
 
-test("a valid traceparent is parsed and written without a change", () => {
+test("a valid traceparent is parsed and written back unchanged", () => {
   const hex = (length: number) =>
     fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`)).filter((id) => !/^0+$/.test(id));
   fc.assert(
@@ -43,7 +43,7 @@ test.each([
   expect(readTraceparent(traceparent)).toBeUndefined();
 });
 
-test("more than one traceparent header is ignored", () => {
+test("traceparent headers are ignored if there are several", () => {
   const traceparent = `00-${TRACE}-${SPAN}-01`;
   expect(readTraceparent([traceparent, traceparent])).toBeUndefined();
 });
@@ -55,7 +55,7 @@ test("the traceparent of a call has its trace id, the first half of its id and t
   expect(traceparentOf({ ...call, tracing: false })).toBe(`00-${TRACE}-${SPAN}-00`);
 });
 
-test("a UUID from a foreign node is a trace id without its dashes; another request id is ignored", () => {
+test("a UUID of a foreign node becomes a trace id without dashes; any other request id is ignored", () => {
   const id = "0AF76519-16cd-43dd-8448-eb211c80319c";
   expect(traceparentOf({ requestID: id, id })).toBe(`00-${TRACE}-0af7651916cd43dd-01`);
   expect(traceparentOf({ requestID: "their-own", id })).toBeUndefined();

@@ -3,23 +3,23 @@ import { compressionsAlgorithms } from "@platformatic/kafka";
 import fc from "fast-check";
 import { unpackLz4, unpackSnappy } from "../../lib/kafka/unpack.ts";
 
-/** Packed by another implementation, in WebAssembly. */
+/** The tests pack with another implementation, in WebAssembly. */
 const FORMATS = {
   Snappy: { pack: compressionsAlgorithms.snappy.compressSync, unpack: unpackSnappy },
   LZ4: { pack: compressionsAlgorithms.lz4.compressSync, unpack: unpackLz4 },
 };
 const MAX_PORTION = 320 * 1024; // bytes
 
-/** Random text with repetitions that are near and far, short and long. */
+/** Random data with short and long repetitions at short and long distances. */
 const data = fc
   .array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 6_000 })), {
-    minLength: 1, // the packer throws at times if there is nothing to pack
+    minLength: 1, // the packer sometimes throws if there is nothing to pack
     maxLength: 30,
   })
   .map((parts) => Buffer.concat(parts.map(([bytes, times]) => Buffer.alloc(bytes.length * times, bytes))));
 
 describe.each(Object.entries(FORMATS))("%s", (_name, { pack, unpack }) => {
-  test("any packed data is unpacked, in portions of at most 320 kB", () => {
+  test("any packed data is unpacked correctly, in portions of at most 320 kB", () => {
     fc.assert(
       fc.property(data, (bytes) => {
         const portions = [...unpack(pack(bytes))];
@@ -57,7 +57,7 @@ describe.each(Object.entries(FORMATS))("%s", (_name, { pack, unpack }) => {
     );
   });
 
-  test("a batch that is cut off is refused", () => {
+  test("a truncated batch is refused", () => {
     const packed = pack(Buffer.from(Array.from({ length: 5_000 }, (_, n) => `${n}`).join()));
     for (const length of [1, 4, 10, packed.length >> 1, packed.length - 5])
       expect(() => [...unpack(packed.subarray(0, length))]).toThrow();

@@ -45,7 +45,7 @@ function exchange() {
 
 const lengthOf = async (file: Readable) => Buffer.concat(await Array.fromAsync(file)).length;
 
-test("an upload that is not answered within 9 s of its arrival is 503", async () => {
+test("an upload that is not processed within 9 s of its arrival is answered with 503", async () => {
   const { receive, send, end } = exchange();
   const refused = expect(receive(() => new Promise(() => {}))).rejects.toMatchObject({
     code: 503,
@@ -57,7 +57,7 @@ test("an upload that is not answered within 9 s of its arrival is 503", async ()
   await refused;
 });
 
-test("an upload of 5 MB at 64 KiB/s is accepted, though it takes 80 s", async () => {
+test("an upload of 5 MB at 64 KiB/s, which takes 80 s, is accepted", async () => {
   const { receive, send, end } = exchange();
   const received = receive(lengthOf);
   await send(HEAD);
@@ -66,7 +66,7 @@ test("an upload of 5 MB at 64 KiB/s is accepted, though it takes 80 s", async ()
   expect(await received).toBe(5 * 2 ** 20);
 });
 
-test("an upload that pauses for 10 s is 408, and its file is not taken for whole", async () => {
+test("an upload that pauses for 10 s is answered with 408, and its incomplete file is not processed", async () => {
   const { receive, send } = exchange();
   const read = Promise.withResolvers<unknown>();
   const refused = expect(
@@ -79,7 +79,7 @@ test("an upload that pauses for 10 s is 408, and its file is not taken for whole
   expect(await read.promise).toMatchObject(tooSlow);
 });
 
-test("an upload that never pauses but takes longer than 110 s is 408", async () => {
+test("an upload that never pauses but takes longer than 110 s is answered with 408", async () => {
   const { receive, send } = exchange();
   const refused = expect(receive(lengthOf)).rejects.toMatchObject(tooSlow);
   await send(HEAD);
@@ -88,7 +88,7 @@ test("an upload that never pauses but takes longer than 110 s is 408", async () 
   expect(ARRIVE_WITHIN.upload.whole).toBe(110_000);
 });
 
-test("a client that leaves while it waits for the answer is reported to the one who processes the file", async () => {
+test("if the client disconnects while its file is processed, the processing is notified", async () => {
   const { receive, send, end, res } = exchange();
   const left = jest.fn();
   const refused = expect(
@@ -106,7 +106,7 @@ test("a client that leaves while it waits for the answer is reported to the one 
   expect(left).toHaveBeenCalledTimes(1);
 });
 
-test("a body that is not read within its time is 408", async () => {
+test("a body that does not arrive within its time limit is answered with 408", async () => {
   const refused = expect(arriveWithin(20_000, new Promise(() => {}))).rejects.toMatchObject(tooSlow);
   jest.advanceTimersByTime(20_000);
   await refused;

@@ -31,17 +31,17 @@ function outcomeOf(cursor: string, sort: string): unknown {
 const encode = (content: unknown) => Buffer.from(JSON.stringify(content)).toString("base64url");
 const ID = crypto.randomUUID();
 
-test("any position is read back from its cursor without a change", () => {
+test("any position is read back unchanged from its cursor", () => {
   fc.assert(
     fc.property(positions, (position) => {
       const cursor = toCursor(position);
       expect(fromCursor(cursor, position.sort)).toEqual(position);
-      expect(cursor).toMatch(/^[\w-]+$/); // needs no encoding in a query
+      expect(cursor).toMatch(/^[\w-]+$/); // needs no percent-encoding in a URL
     }),
   );
 });
 
-test("a changed cursor is refused, or is a well-formed position of the same sort", () => {
+test("a modified cursor is refused, unless it is a well-formed position of the same sort", () => {
   const characters = fc.oneof(
     fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
     fc.string({ maxLength: 2 }),
@@ -60,7 +60,7 @@ test("a changed cursor is refused, or is a well-formed position of the same sort
   );
 });
 
-test("any text and any JSON is refused as a cursor without another error", () => {
+test("any other text or JSON is refused as a cursor, never with an unexpected error", () => {
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.json().map(encode)), (cursor) => {
       expect(outcomeOf(cursor, "email")).toEqual(refused);
@@ -68,7 +68,7 @@ test("any text and any JSON is refused as a cursor without another error", () =>
   );
 });
 
-test.each(["", ".", "..", "a.b", "null", "W10.", "%00"])("%j is not a cursor", (cursor) => {
+test.each(["", ".", "..", "a.b", "null", "W10.", "%00"])("%j is refused as a cursor", (cursor) => {
   expect(outcomeOf(cursor, "email")).toEqual(refused);
 });
 

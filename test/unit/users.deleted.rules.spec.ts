@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import * as rules from "../../services/users/users.deleted.rules.ts";
 import { aUser } from "../helpers/sample-user.ts";
 
-test("user.deleted has the reason user_request, admin_request, internal_request or identity_deleted, depending on the caller", () => {
+test("the reason in user.deleted depends on the caller: user_request, admin_request, internal_request or identity_deleted", () => {
   const user = { sub: "kc-1", admin: false };
   expect(rules.removalReason({ internal: false, user }, "kc-1")).toBe("user_request");
   expect(rules.removalReason({ internal: false, user: { sub: "boss", admin: true } }, "kc-1")).toBe(
@@ -19,7 +19,7 @@ describe("a restore", () => {
   const now = new Date("2026-03-31T00:00:00.000Z");
   const deletedAt = (time: string) => ({ ...aUser, deletedAt: new Date(time) });
 
-  test("is possible until the last of 30 days has passed, to the millisecond", () => {
+  test("is possible up to exactly 30 days after the deletion, and refused a millisecond later", () => {
     const inTime = deletedAt("2026-03-01T00:00:00.000Z");
     expect(rules.restore(inTime, 30, now)?.set).toMatchObject({ deletedAt: null });
     const late = deletedAt("2026-02-28T23:59:59.999Z");
@@ -35,7 +35,7 @@ describe("a restore", () => {
     });
   });
 
-  test("of a user that is not deleted changes nothing", () => {
+  test("of a user who is not deleted changes nothing", () => {
     expect(rules.restore(aUser, 30, now)).toBeUndefined();
   });
 });

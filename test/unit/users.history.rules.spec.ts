@@ -2,22 +2,22 @@ import { expect, test } from "@jest/globals";
 import { isKnown, shownTo } from "../../services/users/users.history.rules.ts";
 
 test.each([
-  ["the current one, if there is no entry", 7, null, true],
-  ["an earlier one, if there is no entry", 6, null, false],
-  ["the one before the oldest entry", 4, 5, true],
-  ["an earlier one than that", 3, 5, false],
-  ["one between entries, as counters have versions too", 6, 5, true],
-  ["the current one", 7, 5, true],
-  ["a later one", 8, 5, false],
-  ["none, as no version is old enough", null, 5, false],
+  ["the current version, without any entry", 7, null, true],
+  ["an earlier version, without any entry", 6, null, false],
+  ["the version before the oldest entry", 4, 5, true],
+  ["a version before that", 3, 5, false],
+  ["a version without an entry, because only counters changed", 6, 5, true],
+  ["the current version", 7, 5, true],
+  ["a later version", 8, 5, false],
+  ["no version", null, 5, false],
 ])(
-  "the history of a user of version 7 leads to %s: version %p, oldest entry %p: %p",
+  "whether the history of a user of version 7 contains %s: version %p, oldest entry %p: %p",
   (_, version, oldest, known) => {
     expect(isKnown(version, oldest, 7)).toBe(known);
   },
 );
 
-test("a user does not learn which admin made a change, or for whom a service made it; admins and services do", () => {
+test("only admins and services see which admin made a change, and for whom a service made it", () => {
   const actors = (["user", "admin", "internal", "keycloak", "event"] as const).map((kind) => ({
     kind,
     id: "x",

@@ -15,20 +15,24 @@ test.each<[string, Parameters<typeof fullNameOf>[0], string]>([
   ],
   ["first and last name", { first: "Ada", last: "Lovelace", username: "ada", email }, "Ada Lovelace"],
   ["the first name alone", { first: "Ada", username: "ada", email }, "Ada"],
-  ["the user name if there is no other", { full: "", first: "", last: "", username: "ada", email }, "ada"],
   [
-    "the user name if the others are no names",
+    "the user name if there is no other name",
+    { full: "", first: "", last: "", username: "ada", email },
+    "ada",
+  ],
+  [
+    "the user name if the other names are invalid",
     { full: "A", first: 1, last: "\u200b", username: "ada", email },
     "ada",
   ],
   ["the e-mail if there is no name at all", { email }, email],
   ["the e-mail if the names have line breaks or NUL", { full: "A\nB", username: "a\0b", email }, email],
-  ["a name of 100 characters, if it is longer", { full: "😀".repeat(120), email }, "😀".repeat(100)],
-])("the full name of a person of Keycloak is %s", (_, names, expected) => {
+  ["the first 100 characters of a longer name", { full: "😀".repeat(120), email }, "😀".repeat(100)],
+])("the full name of a Keycloak user is %s", (_, names, expected) => {
   expect(fullNameOf(names)).toBe(expected);
 });
 
-test("whatever Keycloak has, the full name is one that the contract allows", () => {
+test("the full name is valid in the contract for any values from Keycloak", () => {
   const anything = fc.anything({ withObjectString: true });
   const odd = fc.oneof(anything, fc.string({ unit: "binary", maxLength: 150 }), fc.string({ maxLength: 3 }));
   const names = fc.record({ full: odd, first: odd, last: odd, username: odd, email: fc.emailAddress() });

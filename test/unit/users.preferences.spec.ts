@@ -48,7 +48,7 @@ describe("preferences", () => {
     );
   });
 
-  test("publish only what changed, and nothing the second time", () => {
+  test("publish only changed fields, and nothing if the same patch is repeated", () => {
     fc.assert(
       fc.property(patches, patches, (first, wish) => {
         const user = applied(aUser, rules.updatePreferences(aUser, first));
@@ -66,7 +66,7 @@ describe("preferences", () => {
     );
   });
 
-  test("a changed switch is published as that switch only", () => {
+  test("publish only the changed switch of the notifications", () => {
     const change = rules.updatePreferences(aUser, { notifications: { email: false, marketing: false } });
     expect(change?.event).toEqual({
       eventType: "user.preferences_updated",
@@ -82,7 +82,7 @@ describe("a revert", () => {
     preferences,
   }));
 
-  test("restores profile and preferences, publishes what changes by it, and has no effect the second time", () => {
+  test("restores profile and preferences, publishes the changed fields, and has no effect if it is repeated", () => {
     fc.assert(
       fc.property(people, people, (user, then) => {
         const change = rules.revert(user, { ...then, preferences: rules.preferencesOf(then) });
@@ -98,7 +98,7 @@ describe("a revert", () => {
     );
   });
 
-  test("leaves the e-mail, the avatar and the quotas", () => {
+  test("does not change the e-mail, the avatar and the quotas", () => {
     const then = { ...aUser, email: "old@example.com", avatarUrl: "http://old", maxInterviews: 3 };
     expect(rules.revert(aUser, then)).toBeUndefined();
     expect(rules.revert({ ...aUser, bio: "new" }, then)?.set).toEqual({ bio: null });

@@ -21,7 +21,7 @@ describe("PATCH of a profile", () => {
     );
   });
 
-  test("has no effect the second time", () => {
+  test("has no effect if it is repeated", () => {
     fc.assert(
       fc.property(users, wishes, (user, wish) => {
         const changed = applied(user, rules.updateProfile(user, wish));
@@ -31,14 +31,14 @@ describe("PATCH of a profile", () => {
     );
   });
 
-  test("keeps omitted fields, and an empty one changes nothing", () => {
+  test("keeps omitted fields, and changes nothing if it is empty", () => {
     expect(rules.updateProfile(aUser, { bio: "Hi" })?.set).toEqual({ bio: "Hi" });
     expect(rules.updateProfile(aUser, {})).toBeUndefined();
     expect(rules.updateProfile(aUser)).toBeUndefined();
   });
 });
 
-test("PUT of a profile replaces all fields: an omitted one is cleared", () => {
+test("PUT of a profile replaces all fields and clears omitted ones", () => {
   fc.assert(
     fc.property(users, texts, wishes, (user, fullName, rest) => {
       const wish = { ...rest, fullName };
@@ -49,7 +49,7 @@ test("PUT of a profile replaces all fields: an omitted one is cleared", () => {
   );
 });
 
-test("a change of e-mail publishes the e-mail only; the same e-mail is no change, but another case is", () => {
+test("a change of the e-mail publishes only the e-mail; the same e-mail is no change, but another letter case is", () => {
   expect(rules.changeEmail(aUser, aUser.email)).toBeUndefined();
   expect(changesOf(rules.changeEmail(aUser, "ada@example.com"))).toEqual({ email: "ada@example.com" });
   expect(rules.changeEmail(aUser, "b@example.com")).toEqual({
@@ -73,7 +73,7 @@ test("a new user has null for omitted fields, and user.created has the data of c
   });
 });
 
-test("the e-mail at sign-up must equal the one in the token, in any letter case", () => {
+test("at sign-up the e-mail must equal the e-mail of the token, ignoring case, except for admins and services", () => {
   const token = (email?: string, admin = false) => ({ internal: false, user: { sub: "kc", email, admin } });
   expect(rules.mayCreateWith("Ada@b.co", token("ada@B.co"))).toBe(true);
   expect(rules.mayCreateWith("eve@b.co", token("ada@b.co"))).toBe(false);
@@ -83,9 +83,9 @@ test("the e-mail at sign-up must equal the one in the token, in any letter case"
   expect(rules.mayCreateWith("eve@b.co", { ...token("ada@b.co"), internal: true })).toBe(true);
 });
 
-test("the e-mails of the token and the body are compared by the rule that makes e-mails unique", () => {
+test("the e-mails of token and body are compared by the same rule as unique e-mails", () => {
   const token = (email: string) => ({ internal: false, user: { sub: "kc", email, admin: false } });
-  // letters whose cases and forms are easily mistaken: Kelvin sign, dotted and dotless I, sigma, combining dots
+  // letters with unusual cases or forms: Kelvin sign, dotted and dotless I, sigma, combining dots
   const email = fc.string({
     unit: fc.constantFrom(..."kK\u212aiI\u0130\u0131sS\u017fσςΣeéÉ\u0301\u0307"),
     minLength: 1,

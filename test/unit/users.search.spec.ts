@@ -17,7 +17,7 @@ function searches(limited: ReturnType<typeof searchLimiter>) {
 }
 const settle = () => jest.advanceTimersByTimeAsync(0);
 
-test("terms of three characters run in parallel up to the limit, shorter ones one at a time", async () => {
+test("searches for three or more characters run in parallel up to the limit, shorter ones one at a time", async () => {
   const { running, start } = searches(searchLimiter(3));
   for (let i = 0; i < 5; i++) void start("ada");
   await settle();
@@ -27,13 +27,13 @@ test("terms of three characters run in parallel up to the limit, shorter ones on
   expect(running).toHaveLength(4);
 });
 
-test("the next search starts when one ends, also when it fails", async () => {
+test("the next search starts when one ends, also if it fails", async () => {
   const limited = searchLimiter(1);
   await expect(limited("ada", () => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
   await expect(limited("ada", async () => "found")).resolves.toBe("found");
 });
 
-test("more searches than may wait are refused at once with 503", async () => {
+test("searches above the number that may wait are refused at once with 503", async () => {
   const { running, start } = searches(searchLimiter(1));
   const all = Array.from({ length: 22 }, () => start("a"));
   await settle();
