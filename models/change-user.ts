@@ -8,7 +8,7 @@ import { query, transaction } from "./database.ts";
 import { entriesOf } from "./history.ts";
 import { toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
-import { type Decided, saveLocked, saveTogether, type Writer } from "./save-user.ts";
+import { type Decided, saveAlone, saveTogether, type Writer } from "./save-user.ts";
 import { HIGHEST, type Owner, USER_COLUMNS, type UserRow } from "./user.ts";
 import { forgetUsers, reportVersion } from "./user-row.ts";
 
@@ -71,8 +71,10 @@ async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promis
   const before = ctx.locals?.user;
   const change = before && decideSafely(before, ctx, decide);
   if (!change) return undefined;
+  const together = change.row.email === before.email;
   try {
-    if (!(await saveTogether[owner](change))) return undefined;
+    const saved = await (together ? saveTogether[owner](change) : saveAlone(owner, change));
+    if (!saved) return undefined;
   } finally {
     forgetUsers([before.id]);
   }
@@ -99,7 +101,7 @@ async function changeLocked(
   if (!before) throw new UserNotFound("ID", id);
   const change = decideOn(before, ctx, decide);
   if (!change) return before;
-  await saveLocked(owner, change, tx);
+  await saveAlone(owner, change, tx);
   tx.afterCommit(() => {
     forgetUsers([id]);
     announce(before, change);

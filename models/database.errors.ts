@@ -53,15 +53,18 @@ export function verdictOn(error: unknown): Verdict | undefined {
 /** SQLSTATE classes never begin with E, but codes of system errors do. */
 const isSqlState = (code: string) => /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code);
 
-/** Whether PostgreSQL canceled a statement because it took too long, by an error as it is or as its cause. */
-export const tookTooLong = (error: unknown): boolean => sqlState((error as Error).cause ?? error) === "57014";
+/** The SQLSTATE of an error as it is, or of its cause. */
+const stateOf = (error: unknown) => sqlState((error as Error).cause ?? error);
+
+/** Whether PostgreSQL canceled a statement because it took too long. */
+export const tookTooLong = (error: unknown): boolean => stateOf(error) === "57014";
 
 /**
  * Whether a statement for several members may have failed because of one of them, so that each is worth an attempt of
- * its own.
+ * its own: it is invalid, or somebody has locked what it needs. A statement that takes too long does so for all.
  */
 export const mayBeOfOne = (error: unknown, members: number): boolean =>
-  members > 1 && (!(error instanceof DependencyUnavailable) || tookTooLong(error));
+  members > 1 && (!(error instanceof DependencyUnavailable) || stateOf(error) === "55P03");
 
 /** SQLSTATEs that mean that all open connections are unusable. */
 const STALE = new Set([

@@ -78,13 +78,16 @@ async function save(writer: Writer, changes: Decided[], tx?: Transaction): Promi
   return new Set(saved.map(({ id }) => id));
 }
 
-/** Saves the change of a row that the transaction has locked. */
-export async function saveLocked(writer: Writer, change: Decided, tx: Transaction): Promise<void> {
-  await save(writer, [change], tx);
-}
+/**
+ * Saves a change in a statement of its own, in the transaction if one is given: within it, the row is locked already.
+ * @returns whether the change was saved
+ */
+export const saveAlone = async (writer: Writer, change: Decided, tx?: Transaction): Promise<boolean> =>
+  (await save(writer, [change], tx)).has(change.row.id);
 
 /**
  * Changes at the same moment share one statement, each user's first one. It leaves out all of them if one fails it.
+ * None of them may be a change of the e-mail: it waits for a transaction that has not committed the same e-mail.
  * @returns whether the change was saved
  */
 const savingTogether = (owner: Owner) =>

@@ -22,14 +22,14 @@ const GIVEN = [
 ] as const satisfies (keyof NewUser)[];
 const COLUMNS = GIVEN.map(fieldOf);
 
-/** Rows, events and history in one statement. */
-const insertStatement = (name: string, onConflict: string) => ({
+/** Rows, events and history in one statement. `rest` follows the rows that are inserted. */
+const insertStatement = (name: string, rest: string) => ({
   name,
   text: `
     WITH created AS (
       INSERT INTO users (updated_at, ${COLUMNS})
       SELECT created_at, ${COLUMNS} FROM json_populate_recordset(NULL::users, $1)
-      ${onConflict}
+      ${rest}
       RETURNING *
     ), events AS (
       INSERT INTO outbox (topic, key, value, traceparent)
@@ -42,7 +42,12 @@ const insertStatement = (name: string, onConflict: string) => ({
     SELECT ${USER_COLUMNS} FROM created`,
 });
 const INSERT = insertStatement("insert-user", "");
-const INSERT_FREE = insertStatement("insert-users", "ON CONFLICT DO NOTHING");
+/** How long all sign-ups of a moment wait if the user of one is in a transaction that has not committed yet, in ms. */
+const PATIENCE = 200;
+const INSERT_FREE = insertStatement(
+  "insert-users",
+  `CROSS JOIN set_config('lock_timeout', '${PATIENCE}', true) ON CONFLICT DO NOTHING`,
+);
 
 type SignUp = { user: NewUser; record: OutboxRecord; entries: Entry[] };
 
@@ -57,7 +62,7 @@ async function insert(statement: Statement, signUps: SignUp[], within?: Transact
 
 /**
  * Sign-ups at the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. It leaves
- * out all of them if one fails it, or waits too long for a transaction that has not committed the same user.
+ * out all of them if one fails it, or waits longer than PATIENCE for a transaction that has not committed the same user.
  */
 const insertIfFree = inBatches(async (signUps: SignUp[]) => {
   const rows = await insert(INSERT_FREE, signUps).catch((error) => {

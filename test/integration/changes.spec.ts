@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { UserRow } from "../../models/user.ts";
+import { blockEmail } from "../helpers/block-email.ts";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
@@ -134,6 +135,22 @@ describe("changes of the same moment", () => {
     await waitFor(() => service.database.someoneWaits());
     await holder.end();
     expect(await waiting).toMatchObject({ bio: "Together" });
+  });
+
+  test("do not wait for an e-mail that a transaction has not committed", async () => {
+    const users = await Promise.all([one, two, three].map(userOf));
+    const holder = await blockEmail(service.database, "wanted@example.com");
+    const start = performance.now();
+    const [waiting, ...others] = users.map((user) =>
+      changeUser("users", callWith(user), () => ({
+        set: user.id === one ? { email: "wanted@example.com" } : { bio: "Not the e-mail" },
+      })),
+    );
+    expect(await Promise.all(others)).toMatchObject([{ bio: "Not the e-mail" }, { bio: "Not the e-mail" }]);
+    expect(performance.now() - start).toBeLessThan(1_500); // half the time limit of a statement
+    await waitFor(() => service.database.someoneWaits());
+    await holder.end();
+    expect(await waiting).toMatchObject({ email: "wanted@example.com" });
   });
 
   test("do not wait for whoever refers to the user by a foreign key", async () => {

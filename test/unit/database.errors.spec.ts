@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { DependencyUnavailable } from "../../lib/contract/errors.ts";
-import { isDatabaseError, translate, verdictOn } from "../../models/database.errors.ts";
+import { isDatabaseError, mayBeOfOne, translate, verdictOn } from "../../models/database.errors.ts";
 
 /** As pg throws it, and as Sequelize wraps it. */
 const errors = (code: string) => {
@@ -50,4 +50,17 @@ test("an error that does not come from the database is not taken for a database 
   expect(verdictOn(error)).toBeUndefined();
   expect(isDatabaseError(error)).toBe(false);
   expect(isDatabaseError(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }))).toBe(false);
+});
+
+test.each([
+  ["22001", true, "a text that is too long"],
+  ["23505", true, "an e-mail that is taken"],
+  ["55P03", true, "a lock that one of them needs"],
+  ["57014", false, "a table that somebody has locked"],
+  ["57P01", false, "a shutdown"],
+])("SQLSTATE %s of a statement for several may be the fault of one: %s (%s)", (code, expected) => {
+  for (const error of errors(code)) {
+    expect(mayBeOfOne(translate(error), 2)).toBe(expected);
+    expect(mayBeOfOne(translate(error), 1)).toBe(false);
+  }
 });
