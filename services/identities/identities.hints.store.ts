@@ -108,6 +108,16 @@ const FIND_DUE = { name: "find-due-hint", text: "SELECT FROM identity_hints WHER
 /** Whether a hint is due, also one that a node is following. @throws DependencyUnavailable */
 export const isAnyDue = async (): Promise<boolean> => (await query(FIND_DUE, [])).length > 0;
 
+const RETRY_NOW = {
+  name: "retry-hints",
+  text: `
+    UPDATE identity_hints SET due_at = now()
+    WHERE due_at > now() AND due_at <= now() + $1 * interval '1 ms' AND difference IS NOT NULL`,
+};
+
+/** Makes the differences due that are due within `ms`. @throws DependencyUnavailable */
+export const retryDifferences = (ms: number) => query(RETRY_NOW, [ms]);
+
 /** The advisory lock of a claim; the number is arbitrary. */
 const LOCK = { name: "lock-hints", text: "SELECT pg_advisory_xact_lock(8300310)" };
 

@@ -99,7 +99,7 @@ export function nextNight(now: Date): Date {
  * In ms. What another user's change can end is tried again after 2 s, then ever later, at last every 10 s: where an
  * e-mail was handed on from one user to the next, each of them waits for the one before.
  */
-const TRY_AGAIN = { first: 2_000, last: 10_000 };
+export const TRY_AGAIN = { first: 2_000, last: 10_000 };
 /** In ms. What our contract refuses stays refused until Keycloak changes it, which makes a hint of its own. */
 const REFUSED = 3_600_000;
 

@@ -6,8 +6,9 @@ import { type KeycloakAdmin, openKeycloak } from "../../lib/keycloak/admin.ts";
 import { sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
 import { type Comparison, compareAll } from "./identities.compare.ts";
-import { countDifferences, isAnyDue } from "./identities.hints.store.ts";
-import type { Report } from "./identities.mirror.contract.ts";
+import { countDifferences, isAnyDue, retryDifferences } from "./identities.hints.store.ts";
+import type { Counts, Report } from "./identities.mirror.contract.ts";
+import { TRY_AGAIN } from "./identities.mirror.rules.ts";
 import { mirrorDue, type Runner } from "./identities.mirror.ts";
 import { reportRefused, sweepAll, sweepEvents } from "./identities.sweep.ts";
 import { syncLag } from "./identities.sweeps.store.ts";
@@ -64,11 +65,30 @@ export async function syncNow(runner: Runner, comparison: Comparison): Promise<R
   const report = await compareAll(keycloak, comparison);
   if (comparison.dryRun) return report;
   if (report.refused > 0) reportRefused(runner.logger, report.refused);
+  return { ...report, left: await endDifferences(runner, keycloak) };
+}
+
+/** Follows what differs, until nothing more ends. @returns what is left */
+async function endDifferences(runner: Runner, keycloak: KeycloakAdmin): Promise<Counts> {
+  let left = await followDue(runner, keycloak);
+  for (let before = Number.POSITIVE_INFINITY; sumOf(left) < before; ) {
+    before = sumOf(left);
+    // an e-mail may be free now because its user has another one
+    await retryDifferences(TRY_AGAIN.last);
+    left = await followDue(runner, keycloak);
+  }
+  return left;
+}
+
+/** Follows what is due. @returns what still differs */
+async function followDue(runner: Runner, keycloak: KeycloakAdmin): Promise<Counts> {
   // another node, or this one in the background, may be following some of them
   for (let isThere = true; isThere && (await isAnyDue()); await sleep(LOOK_EVERY.hints))
     isThere = await mirrorDue(runner, keycloak);
-  return { ...report, left: await countDifferences() };
+  return countDifferences();
 }
+
+const sumOf = (counts: Counts): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
 function keycloakOfNode(): KeycloakAdmin {
   if (!config.keycloak) throw new BadRequest("KEYCLOAK_ADMIN_CLIENT_ID is not set");
