@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { call } from "../lib/contract/call.ts";
-import type { Report } from "../services/identities/identities.contract.ts";
+import { LACKS_EVENTS, type Report } from "../services/identities/identities.contract.ts";
 import { asOperator } from "./operator.ts";
 
 /**
@@ -29,7 +29,7 @@ function readArguments(args: string[]): { dryRun: boolean; mayDelete?: number } 
   return { dryRun: isCheck || values["dry-run"], mayDelete };
 }
 
-function linesOf({ people, differences, counts, refused, left }: Report): string[] {
+function linesOf({ people, differences, counts, refused, lacksEvents, left }: Report): string[] {
   const shown = (numbers: object) =>
     Object.entries(numbers)
       .map(([kind, count]) => `${kind} ${count}`)
@@ -42,6 +42,7 @@ function linesOf({ people, differences, counts, refused, left }: Report): string
     lines.push(
       `${refused} users are gone, more than one sweep may delete: none of them is deleted without --delete ${refused}`,
     );
+  if (lacksEvents) lines.push(LACKS_EVENTS);
   if (left) lines.push(`Left: ${shown(left)}`);
   return lines;
 }

@@ -21,6 +21,11 @@ export type KeycloakAdmin = {
    * @throws KeycloakUnavailable
    */
   events(since: number): AsyncGenerator<unknown[]>;
+  /**
+   * @returns whether Keycloak answers that it does not save the events of users, or those of administrators
+   * @throws KeycloakUnavailable
+   */
+  lacksEvents(): Promise<boolean>;
 };
 
 /** Keycloak does not answer, refuses, or its answer is not what was asked for. */
@@ -114,6 +119,12 @@ export function openKeycloak(
       const from = `dateFrom=${since}&direction=asc&`;
       yield* pages(`admin-events?resourceTypes=USER&${from}`);
       yield* pages(`events?${CHANGING_EVENTS.map((type) => `type=${type}&`).join("")}${from}`);
+    },
+
+    async lacksEvents() {
+      const { body } = await ask("events/config");
+      const { eventsEnabled, adminEventsEnabled } = (body ?? {}) as Record<string, unknown>;
+      return eventsEnabled === false || adminEventsEnabled === false;
     },
   };
 }

@@ -31,7 +31,7 @@ export async function compareAll(keycloak: KeycloakAdmin, comparison: Comparison
   const { dryRun } = comparison;
   const since = await databaseTime();
   const before = await keycloak.count();
-  const report = newReport();
+  const report = newReport(await keycloak.lacksEvents());
   for await (const page of keycloak.people()) {
     const { found, moved } = await comparePage(page);
     if (!dryRun) await insertFound([...found, ...moved].map((one) => hintOf(one)));
@@ -92,11 +92,12 @@ const hintOf = ({ kind, keycloakId }: Moved & Partial<Difference>, isRefused = f
   isRefused,
 });
 
-const newReport = (): Report => ({
+const newReport = (lacksEvents: boolean): Report => ({
   people: 0,
   differences: [],
   counts: { missing: 0, gone: 0, name: 0, email: 0, status: 0 },
   refused: 0,
+  lacksEvents,
 });
 
 function add(report: Report, people: number, found: Difference[]): void {

@@ -52,6 +52,10 @@ export const LISTED_MAX = 1_000;
 const counts = object({ missing: count(), gone: count(), name: count(), email: count(), status: count() });
 export type Counts = Infer<typeof counts>;
 
+/** The warning for an operator if the realm does not save all events. */
+export const LACKS_EVENTS =
+  "Keycloak does not save all events: a change that no topic brings is found nightly only, see docs/keycloak.md";
+
 /** What a comparison of everybody found. */
 const Report = object({
   people: count(),
@@ -59,6 +63,8 @@ const Report = object({
   counts,
   /** The number of users that are gone from Keycloak and stay, because they are more than one sweep may delete. */
   refused: count(),
+  /** Whether Keycloak does not save all events: then only a comparison of everybody finds what no topic brings. */
+  lacksEvents: flag(),
   /** What was left after the differences were followed. */
   left: optional(counts),
 });

@@ -5,7 +5,7 @@ import { readKeycloakEvent } from "../../lib/keycloak/event.ts";
 import { registry } from "../../lib/runtime/metrics.ts";
 import { compareAll } from "./identities.compare.ts";
 import { insertHints, newOfUsers, purgeHints } from "./identities.hints.store.ts";
-import type { Hint } from "./identities.mirror.contract.ts";
+import { type Hint, LACKS_EVENTS } from "./identities.mirror.contract.ts";
 import { mayDelete, nextNight } from "./identities.mirror.rules.ts";
 import { countUsers } from "./identities.mirror.store.ts";
 import { claimSweep, endSweep, postponeSweep } from "./identities.sweeps.store.ts";
@@ -92,8 +92,9 @@ async function noteDeletions(logger: Logger, deletions: Hint[]): Promise<void> {
 export async function sweepAll(logger: Logger, keycloak: KeycloakAdmin): Promise<void> {
   if (!(await claimSweep("full", LEASE.full, DAY))) return;
   try {
-    const { people, counts, refused } = await compareAll(keycloak, { dryRun: false });
+    const { people, counts, refused, lacksEvents } = await compareAll(keycloak, { dryRun: false });
     logger.info({ action: "identity_sweep", people, ...counts }, "All users compared with Keycloak");
+    if (lacksEvents) logger.warn({ action: "identity_sweep" }, LACKS_EVENTS);
     if (refused > 0) reportRefused(logger, refused);
     await purgeHints();
     const now = new Date();

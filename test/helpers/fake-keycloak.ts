@@ -19,6 +19,8 @@ export type FakeKeycloak = {
   /** Admin events and user events, oldest first. */
   adminEvents: { id: string; time: number; [field: string]: unknown }[];
   userEvents: { id: string; time: number; [field: string]: unknown }[];
+  /** What it answers about the events that it saves. */
+  eventsConfig: Record<string, unknown>;
   /** Requests of the admin API, as `GET users/1`. */
   requests: string[];
   /** The `dateFrom` of the requests for admin events. */
@@ -42,6 +44,7 @@ export async function startFakeKeycloak(): Promise<FakeKeycloak> {
     accounts: new Map(),
     adminEvents: [],
     userEvents: [],
+    eventsConfig: { eventsEnabled: true, adminEventsEnabled: true },
     requests: [],
     sinces: [],
     fault: () => false,
@@ -77,6 +80,7 @@ export async function startFakeKeycloak(): Promise<FakeKeycloak> {
     if (path === "admin-events") fake.sinces.push(Number(searchParams.get("dateFrom")));
     if (path === "admin-events") return json(res, 200, page(since(fake.adminEvents)));
     if (path === "events") return json(res, 200, page(since(fake.userEvents)));
+    if (path === "events/config") return json(res, 200, fake.eventsConfig);
     const account = fake.accounts.get(decodeURIComponent(path.replace("users/", "")));
     return account ? json(res, 200, account) : json(res, 404, { error: "User not found" });
   });

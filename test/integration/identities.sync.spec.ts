@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
+import { openKeycloak } from "../../lib/keycloak/admin.ts";
 import { type Mirrored, startMirrored } from "../helpers/mirrored.ts";
+import { waitFor } from "../helpers/wait-for.ts";
 
 /** Contract 27: the commands `check` and `sync`, and the sweep of everybody on several nodes. */
 
@@ -9,10 +11,24 @@ let mirror: Mirrored;
 beforeAll(async () => {
   mirror = await startMirrored();
 });
+afterEach(() => {
+  mirror.keycloak.fault = () => false;
+  mirror.keycloak.eventsConfig = { eventsEnabled: true, adminEventsEnabled: true };
+});
 afterAll(async () => {
   await mirror?.service.stop();
   await mirror?.keycloak.stop();
 });
+
+const logger = () => mirror.service.broker.getLocalService("identities").logger;
+
+/** Sweeps everybody, as the service does at night. */
+async function sweepAtNight(): Promise<void> {
+  const { sweepAll } = await import("../../services/identities/identities.sweep.ts");
+  await mirror.service.database.sql("UPDATE identity_sweeps SET next_at = now() WHERE kind = 'full'");
+  const realm = { url: mirror.keycloak.url, realm: "test", clientId: "mirror", clientSecret: "a-secret" };
+  await sweepAll(logger(), openKeycloak({ ...realm, syncMs: 1_000 }, new AbortController().signal));
+}
 
 test("sync leaves nothing that can end: an e-mail is handed on through a chain of users", async () => {
   const chain = [];
@@ -30,4 +46,28 @@ test("sync ends although a difference stays, and reports it", async () => {
   expect((await mirror.sync()).left).toEqual({ ...NONE, email: 2 });
   one.account.email = "third@example.com";
   expect((await mirror.sync()).left).toEqual(NONE);
+});
+
+test.each([{ eventsEnabled: false }, { adminEventsEnabled: false }])(
+  "check and the sweep of everybody warn of a realm that does not save all events: %j",
+  async (off) => {
+    mirror.keycloak.add({});
+    expect(await mirror.sync({ dryRun: true })).toMatchObject({ lacksEvents: false });
+    Object.assign(mirror.keycloak.eventsConfig, off);
+    expect(await mirror.sync({ dryRun: true })).toMatchObject({ lacksEvents: true });
+    const warn = jest.spyOn(logger(), "warn");
+    await sweepAtNight();
+    await waitFor(() => JSON.stringify(warn.mock.calls).includes("does not save all events"));
+    warn.mockRestore();
+  },
+);
+
+test("Nobody is warned if the client may not see what the realm saves", async () => {
+  mirror.keycloak.add({});
+  mirror.keycloak.fault = (path, res) => {
+    if (path !== "events/config") return false;
+    res.writeHead(403).end('{"error":"HTTP 403 Forbidden"}');
+    return true;
+  };
+  expect(await mirror.sync({ dryRun: true })).toMatchObject({ lacksEvents: false });
 });

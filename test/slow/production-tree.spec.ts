@@ -132,6 +132,8 @@ test("identities compares all users with Keycloak, and needs the client that may
     expect((await npm("identities", ["check"])).stdout).toMatch(
       /^1 people in Keycloak; differences: missing 1, /m,
     );
+    keycloak.eventsConfig = { eventsEnabled: false, adminEventsEnabled: true };
+    expect((await npm("identities", ["check"])).stdout).toMatch(/^Keycloak does not save all events: /m);
     expect((await npm("identities", ["sync"])).stdout).toMatch(/^Left: missing 0, /m);
     await expect(npm("identities", ["sync", "--force"])).rejects.toMatchObject({ code: 1 });
   } finally {
