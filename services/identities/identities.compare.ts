@@ -20,6 +20,8 @@ export type Comparison = {
   dryRun: boolean;
   /** How many users may be deleted, if it is not the limit of a sweep. */
   mayDelete?: number;
+  /** Called with each page of people. */
+  onPage?: () => Promise<unknown>;
 };
 
 /**
@@ -28,11 +30,12 @@ export type Comparison = {
  * @throws KeycloakUnavailable, also if the list is empty or incomplete; DependencyUnavailable
  */
 export async function compareAll(keycloak: KeycloakAdmin, comparison: Comparison): Promise<Report> {
-  const { dryRun } = comparison;
+  const { dryRun, onPage } = comparison;
   const since = await databaseTime();
   const before = await keycloak.count();
   const report = newReport(await keycloak.lacksEvents());
   for await (const page of keycloak.people()) {
+    await onPage?.();
     const { found, moved } = await comparePage(page);
     if (!dryRun) await insertFound([...found, ...moved].map((one) => hintOf(one)));
     add(report, page.length, found);

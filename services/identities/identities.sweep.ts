@@ -8,7 +8,7 @@ import { insertHints, newOfUsers, purgeHints } from "./identities.hints.store.ts
 import { type Hint, LACKS_EVENTS } from "./identities.mirror.contract.ts";
 import { mayDelete, nextNight } from "./identities.mirror.rules.ts";
 import { countUsers } from "./identities.mirror.store.ts";
-import { claimSweep, endSweep, postponeSweep } from "./identities.sweeps.store.ts";
+import { claimSweep, endSweep, postponeSweep, renewSweep } from "./identities.sweeps.store.ts";
 
 /** Looks for what no event reported (contract 27). */
 
@@ -20,8 +20,11 @@ const sweepsRefused = new Counter({
 
 type Logger = Service["logger"];
 
-/** In ms. Another node sweeps after the lease, if this one has died; that both sweep does no harm. */
-const LEASE = { events: 30_000, full: 900_000 };
+/**
+ * In ms. It is renewed with each page that Keycloak returns. Another node sweeps after the lease, if this one has died;
+ * that both sweep does no harm.
+ */
+const LEASE = 30_000;
 /** In ms. A sweep of everybody that failed is due again. */
 const FULL_FAILED = 300_000;
 /** In ms. Events are saved at the end of their transaction, with the time of its begin. */
@@ -42,7 +45,7 @@ export function reportRefused(logger: Logger, gone: number): void {
  * @throws KeycloakUnavailable, DependencyUnavailable; the next sweep begins where the last complete one ended
  */
 export async function sweepEvents(logger: Logger, keycloak: KeycloakAdmin, everyMs: number): Promise<void> {
-  const claimed = await claimSweep("events", LEASE.events, everyMs);
+  const claimed = await claimSweep("events", LEASE, everyMs);
   if (!claimed) return;
   try {
     // what is older than a day is found by the sweep of everybody, which comes first
@@ -59,6 +62,7 @@ async function noteEvents(logger: Logger, keycloak: KeycloakAdmin, since: number
   const deletions: Hint[] = [];
   let newest = 0;
   for await (const page of keycloak.events(since)) {
+    await renewSweep("events", LEASE);
     const hints = page.map(readKeycloakEvent).flatMap((read) => (read.kind === "hint" ? [read.hint] : []));
     newest = Math.max(newest, ...hints.map(({ at = "" }) => Date.parse(at) || 0));
     deletions.push(...hints.filter(({ kind }) => kind === "deleted"));
@@ -90,9 +94,10 @@ async function noteDeletions(logger: Logger, deletions: Hint[]): Promise<void> {
  * @throws KeycloakUnavailable, DependencyUnavailable; it is due again soon
  */
 export async function sweepAll(logger: Logger, keycloak: KeycloakAdmin): Promise<void> {
-  if (!(await claimSweep("full", LEASE.full, DAY))) return;
+  if (!(await claimSweep("full", LEASE, DAY))) return;
   try {
-    const { people, counts, refused, lacksEvents } = await compareAll(keycloak, { dryRun: false });
+    const onPage = () => renewSweep("full", LEASE);
+    const { people, counts, refused, lacksEvents } = await compareAll(keycloak, { dryRun: false, onPage });
     logger.info({ action: "identity_sweep", people, ...counts }, "All users compared with Keycloak");
     if (lacksEvents) logger.warn({ action: "identity_sweep" }, LACKS_EVENTS);
     if (refused > 0) reportRefused(logger, refused);

@@ -31,6 +31,14 @@ export async function claimSweep(
   return claimed;
 }
 
+const RENEW = {
+  name: "renew-sweep",
+  text: "UPDATE identity_sweeps SET claimed_until = now() + $2 * interval '1 ms' WHERE kind = $1",
+};
+
+/** Keeps a claimed sweep for `leaseMs` from now on. @throws DependencyUnavailable */
+export const renewSweep = (kind: SweepKind, leaseMs: number) => query(RENEW, [kind, leaseMs]);
+
 const END = {
   name: "end-sweep",
   text: `

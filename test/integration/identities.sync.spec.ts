@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
 import { openKeycloak } from "../../lib/keycloak/admin.ts";
 import { type Mirrored, startMirrored } from "../helpers/mirrored.ts";
@@ -70,4 +71,28 @@ test("Nobody is warned if the client may not see what the realm saves", async ()
     return true;
   };
   expect(await mirror.sync({ dryRun: true })).toMatchObject({ lacksEvents: false });
+});
+
+test("A node that dies in the sweep of everybody holds up the next one for 30 s: the lease is renewed with each page", async () => {
+  for (let n = 0; n < 120; n++) mirror.keycloak.add({});
+  const { sql } = mirror.service.database;
+  const lease = async () => {
+    const text =
+      "SELECT extract(epoch FROM claimed_until - now())::float8 AS left FROM identity_sweeps WHERE kind = 'full'";
+    return (await sql<{ left: number }>(text))[0]?.left;
+  };
+  const held: ServerResponse[] = [];
+  mirror.keycloak.fault = (path, res) => path === "users" && held.push(res) > 0;
+  const answer = (index: number, first: number, last?: number) =>
+    held[index]?.end(JSON.stringify([...mirror.keycloak.accounts.values()].slice(first, last)));
+
+  const sweep = sweepAtNight();
+  await waitFor(() => held.length === 1);
+  expect(await lease()).toBeLessThanOrEqual(30);
+  await sql("UPDATE identity_sweeps SET claimed_until = now() + interval '2 s' WHERE kind = 'full'");
+  answer(0, 0, 100);
+  await waitFor(() => held.length === 2);
+  expect(await lease()).toBeGreaterThan(2);
+  answer(1, 100, 199);
+  await sweep;
 });
