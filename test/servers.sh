@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Starts the real servers for end-to-end and fault tests on 127.0.0.1, without Docker.
-#   test/servers.sh up NAME…            install what is missing, and start
+#   test/servers.sh up NAME…            install missing programs, and start
 #   test/servers.sh kill|start NAME…    SIGKILL, and start again on the same data
 #   test/servers.sh stop NAME…          SIGTERM: a server that is stopped in order
 #   test/servers.sh pause|resume NAME…  SIGSTOP and SIGCONT: a server that hangs
 #   test/servers.sh down                stop all of them and delete their data
 #   test/servers.sh env                 print the variables that point the service and its tests at them
 # NAME is kafka, minio, postgres, pgbouncer, keycloak or jaeger; kafka-1, kafka-2 and kafka-3 are the brokers of one cluster.
-# On KAFKA_SASL_BROKERS the user `users` has the rights that ACLs give; elsewhere everybody may do everything.
+# On KAFKA_SASL_BROKERS the user `users` has the rights that ACLs grant; elsewhere everybody has all rights.
 # SERVERS_HOME holds the data and the logs, SERVERS_CACHE the programs, SERVERS_PORT is the first of 20 ports.
 # Kafka and Keycloak come from Maven, MinIO and Jaeger are built with Go, PostgreSQL, PgBouncer and Java are Debian packages.
 set -euo pipefail
@@ -133,7 +133,7 @@ PROPERTIES
   [ -f "$folder/data/meta.properties" ] ||
     "${java[@]}" kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAQ -c "$folder/server.properties" >"$folder/log" 2>&1
   launch "$name" "${java[@]}" kafka.Kafka "$folder/server.properties"
-  # the first broker of the cluster answers when the second one is there
+  # the first broker of the cluster answers only after the second one has started
   if [ "$name" = kafka ] || [ "$(cluster_size)" -gt 1 ]; then
     wait_until "$name" 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
   fi

@@ -7,8 +7,8 @@ import { jpeg } from "../helpers/images.ts";
 import { spawnService } from "../helpers/process.ts";
 
 /**
- * Uses the published documents as other projects do: linters find nothing in them, and clients that are generated from
- * them compile and make a round trip. The contracts package works with TypeScript 5 and its `node10` resolution.
+ * Uses the published documents like other projects: linters report nothing, and clients that are generated from
+ * them compile and complete a round trip. The contracts package works with TypeScript 5 and its `node10` resolution.
  * Exits with 1 if a step fails.
  *
  * `npm run test:clients -- TOOLS`: TOOLS is a copy of this folder, with its packages in node_modules and venv (.ci/run).
@@ -29,7 +29,7 @@ const STEPS = [
   "tsc --noEmit --strict --target es2022 --module commonjs --moduleResolution node10 consumer/plain.ts",
 ];
 
-/** Puts the contracts package and a project that uses it beside the clients. */
+/** Copies the contracts package, and a project that uses it, next to the clients. */
 async function installContracts(): Promise<void> {
   await promisify(execFile)("npm", ["run", "build:contracts"], { cwd: ROOT });
   await cp(join(ROOT, "dist/contracts"), join(tools, "node_modules/user-service"), { recursive: true });

@@ -1,6 +1,6 @@
 import { type ActionError, type Actions, call, type Envelope } from "user-service/contracts";
 
-/** A project without Moleculer: its own types stand for the broker. */
+/** A project without Moleculer, which declares the type of the broker itself. */
 declare const broker: { call(action: string, params?: object, options?: object): Promise<object> };
 
 export const nameOf = async (id: string): Promise<string> =>

@@ -2,7 +2,7 @@ import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import type { ActionError, ConsumedEvents, Envelope, NativeEvents, User } from "user-service/contracts";
 import { call } from "user-service/contracts";
 
-/** Another project's service, as it would use ours. */
+/** A service of another project that uses ours. */
 export const GreeterService: ServiceSchema = {
   name: "greeter",
   events: {

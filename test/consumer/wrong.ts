@@ -6,17 +6,17 @@ import { call } from "user-service/contracts";
 export async function mistakes(broker: ServiceBroker, event: Envelope<"user.deleted">, error: ActionError) {
   // @ts-expect-error: there is no such action
   await call(broker, "users.fetch", { id: "1" });
-  // @ts-expect-error: not for other projects
+  // @ts-expect-error: an action that other projects may not call
   await call(broker, "stats.apply", { events: [] });
-  // @ts-expect-error: the param's name
+  // @ts-expect-error: a wrong name of a param
   await call(broker, "users.get", { userId: "1" });
-  // @ts-expect-error: the param's type
+  // @ts-expect-error: a wrong type of a param
   await call(broker, "stats.setQuotas", { id: "1", maxInterviews: "many" });
   // @ts-expect-error: a param is missing
   await call(broker, "users.changeEmail", { id: "1" });
-  // @ts-expect-error: no field of the result
+  // @ts-expect-error: a field that the result does not have
   (await call(broker, "users.get", { id: "1" })).password;
-  // @ts-expect-error: of another event
+  // @ts-expect-error: a field of another event
   event.data.avatarUrl;
   // @ts-expect-error: an event without its user
   broker.emit("media.uploaded", { fileId: "1", fileSize: 1 } satisfies NativeEvents["media.uploaded"]);

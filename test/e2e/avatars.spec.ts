@@ -11,11 +11,11 @@ import { request } from "../helpers/request.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 import { faultOf } from "../helpers/upload-check.ts";
 
-/** Pictures on a real MinIO, over one node and over several that talk through a real Kafka. */
+/** Avatars on a real MinIO, with one node and with several nodes that communicate over a real Kafka. */
 
 const internal = { "x-internal-token": INTERNAL_TOKEN };
 
-/** A picture that no encoder makes small. */
+/** An image of noise, which cannot be compressed. */
 const noise = (width: number, channels: 3 | 4) =>
   sharp(randomBytes(width * width * channels), { raw: { width, height: width, channels } });
 
@@ -45,7 +45,7 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     return Array.fromAsync(listed, ({ name }: { name: string }) => name);
   };
 
-  test("a picture is stored in the bucket in every size, served from it, and erased from it", async () => {
+  test("an avatar is stored in the bucket in every size, served from there, and deleted from there", async () => {
     const id = await createUser();
     const { status, body } = await upload(id, await jpeg({ width: 900, height: 700 }));
     expect(status).toBe(200);
@@ -65,7 +65,7 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     expect((await objects()).filter((name) => name.startsWith(id))).toEqual([]);
   });
 
-  test("ten clients upload at once, and each picture comes back as it was", async () => {
+  test("ten concurrent uploads of 1.6 MB succeed, and each avatar is served", async () => {
     const file = await noise(1_300, 3).jpeg({ quality: 90 }).toBuffer(); // 1.6 MB
     const ids = await Promise.all(Array.from({ length: 10 }, createUser));
     const statuses = (await Promise.all(ids.map((id) => upload(id, file)))).map(({ status }) => status);
@@ -73,16 +73,16 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     for (const id of ids) expect((await sharp((await see(id)).bytes).metadata()).width).toBe(512);
   });
 
-  test("an avatar that is larger than a Kafka message arrives whole", async () => {
+  test("an avatar that is larger than a Kafka message is served completely", async () => {
     const id = await createUser();
     expect((await upload(id, await noise(512, 4).png().toBuffer())).status).toBe(200);
     const { headers, bytes } = await see(id);
     expect(bytes.length).toBeGreaterThan(2 ** 20);
     expect([headers["content-type"], headers["content-length"]]).toEqual(["image/png", `${bytes.length}`]);
-    await sharp(bytes).raw().toBuffer(); // rejects where a byte is missing
+    await sharp(bytes).raw().toBuffer(); // rejects if a byte is missing
   });
 
-  test("of the hostile files each is refused, or re-encoded without a trace of what was sent", async () => {
+  test("each hostile file is refused, or re-encoded without any bytes of the upload", async () => {
     const left = await hostileImages();
     const faults: string[] = [];
     const lane = async () => {
@@ -96,10 +96,10 @@ describe.each(Object.entries(FORMS))("On %s, MinIO and Kafka", (_form, services)
     expect(faults).toEqual([]);
   }, 240_000);
 
-  test("a file above the limit is 413, and one that is no image 415", async () => {
+  test("a file above the limit is answered with 413, and a file that is not an image with 415", async () => {
     const id = await createUser();
     expect((await upload(id, Buffer.alloc(5 * 2 ** 20 + 1))).status).toBe(413);
-    expect((await upload(id, Buffer.from("no picture"))).status).toBe(415);
+    expect((await upload(id, Buffer.from("not an image"))).status).toBe(415);
     expect((await objects()).filter((name) => name.startsWith(id))).toEqual([]);
   });
 });

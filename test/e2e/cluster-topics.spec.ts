@@ -6,7 +6,7 @@ import { brokers } from "../helpers/neighbour.ts";
 import { type ServiceProcess, spawnService } from "../helpers/process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** The topics between nodes on a real Kafka: what they keep, and what is left of nodes that are gone. */
+/** The topics between nodes on a real Kafka: their settings, and the cleanup after nodes that are gone. */
 
 const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
 const nodes: ServiceProcess[] = [];
@@ -28,7 +28,7 @@ async function start(NAMESPACE: string, env: Record<string, string> = {}): Promi
   return node;
 }
 
-/** SIGTERM, or a sudden end. */
+/** Ends a node by a signal: in order (SIGTERM), or at once (SIGKILL). */
 async function end(node: ServiceProcess, signal: "SIGTERM" | "SIGKILL") {
   node.child.kill(signal);
   return node.ended;
@@ -49,7 +49,7 @@ async function settingsOf(topic: string): Promise<Record<string, string>> {
   );
 }
 
-test("a topic between nodes has one partition and keeps packets for a minute, also if somebody else created it", async () => {
+test("topics between nodes get one partition and a retention of a minute; an existing topic gets the retention too", async () => {
   const namespace = newNamespace();
   const older = `MOL-${namespace}.INFO`;
   await kafka.createTopics({ topics: [{ topic: older, numPartitions: 3 }] });
@@ -62,7 +62,7 @@ test("a topic between nodes has one partition and keeps packets for a minute, al
   }
 });
 
-test("nodes without a NODEID leave no topic and no group behind when they stop", async () => {
+test("after nodes without a NODEID stop, their topics and groups are gone", async () => {
   const namespace = newNamespace();
   const groups = async () => (await kafka.listGroups()).groups.map(({ groupId }) => groupId).sort();
   const before = await groups();
@@ -73,7 +73,7 @@ test("nodes without a NODEID leave no topic and no group behind when they stop",
   expect(await groups()).toEqual(before);
 });
 
-test("npm run cluster -- topics --prune removes the topics of nodes that are gone, and no others", async () => {
+test("npm run cluster -- topics --prune removes only the topics of nodes that are gone", async () => {
   const namespace = newNamespace();
   const killed = await start(namespace, { NODEID: "killed" });
   await start(namespace, { NODEID: "alive" });
@@ -95,7 +95,7 @@ test("npm run cluster -- topics --prune removes the topics of nodes that are gon
   expect(left.filter((topic) => topic.endsWith(".killed"))).toEqual([]);
 }, 90_000);
 
-test("a node whose topics are deleted creates them again", async () => {
+test("a node recreates its topics if they are deleted", async () => {
   const namespace = newNamespace();
   await start(namespace, { NODEID: "a" });
   const own = (await topicsOf(namespace)).filter((topic) => topic.endsWith(".a"));

@@ -21,7 +21,7 @@ async function createUser(node: TestNode): Promise<string> {
   return answer.body.id;
 }
 
-describe("with the gateway, users and stats on nodes of their own", () => {
+describe("with gateway, users and stats on separate nodes", () => {
   let cluster: Awaited<ReturnType<typeof startCluster>>;
   beforeAll(async () => {
     cluster = await startCluster(FORMS["three nodes"]);
@@ -80,7 +80,7 @@ describe("with the gateway, users and stats on nodes of their own", () => {
   );
 });
 
-describe("on two whole nodes with one database", () => {
+describe("with two nodes that run all services on one database", () => {
   let cluster: Awaited<ReturnType<typeof startCluster>>;
   let second: TestNode;
   beforeAll(async () => {
@@ -92,7 +92,7 @@ describe("on two whole nodes with one database", () => {
     await cluster?.stop();
   });
 
-  test("of 20 writes that name one version, ten at each node, one succeeds and 19 are 412", async () => {
+  test("of 20 concurrent writes with the same If-Match, ten on each node, one succeeds and 19 get 412", async () => {
     const id = await createUser(cluster.gateway);
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, n) => {
@@ -105,7 +105,7 @@ describe("on two whole nodes with one database", () => {
     expect(answers.find(({ status }) => status === 200)?.headers.etag).toBe('"2"');
   });
 
-  test("a change at one node is 412 for who read before at the other, and seen by their next read", async () => {
+  test("after a change on one node, the other node answers a write of the old version with 412, and its next read has the change", async () => {
     const id = await createUser(cluster.gateway);
     const path = `${users}/${id}`;
     const patch = (bio: string) => ({ method: "PATCH", path, body: { profile: { bio } } });

@@ -27,7 +27,7 @@ const run = async (script: string, ...args: string[]): Promise<string> => {
   return (await promisify(execFile)("npm", ["run", "--silent", script, "--", ...args], { env })).stdout;
 };
 
-test("an erasure by a command is published, answered on both topics and complete; the dry run shows Kafka's retention", async () => {
+test("npm run erase publishes the erasure, which is complete after both parties answered; --dry-run shows Kafka's retention", async () => {
   const keycloakId = crypto.randomUUID();
   const body = { keycloakId, email: `${keycloakId}@example.com`, profile: { fullName: "Anna Meyer" } };
   const headers = { "x-internal-token": INTERNAL_TOKEN };
@@ -37,7 +37,7 @@ test("an erasure by a command is published, answered on both topics and complete
   expect(JSON.parse(await run("export", id)).user).toMatchObject({ id, keycloakId });
   expect(await run("erase", id)).toContain("Must still answer: interviews, media");
   const erased = await waitFor(
-    () => neighbour.heard.find(({ key, value }) => key === id && value.eventType === "user.erased"),
+    () => neighbour.received.find(({ key, value }) => key === id && value.eventType === "user.erased"),
     20_000,
   );
   const { erasureId } = (erased.value as unknown as { data: { erasureId: string } }).data;

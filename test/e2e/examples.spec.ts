@@ -5,13 +5,13 @@ import { startCluster } from "../helpers/cluster.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** The programs of examples/, each in a process of its own, beside a service on a real Kafka. */
+/** The programs of examples/, each in a separate process, with a service on a real Kafka. */
 
 const internal = { "x-internal-token": INTERNAL_TOKEN };
 let cluster: Awaited<ReturnType<typeof startCluster>>;
 const running: ChildProcess[] = [];
 
-/** Runs an example; `printed` is everything it has printed so far. */
+/** Runs an example; `printed` is its whole output so far. */
 function run(file: string, args: string[] = [], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [`examples/${file}`, ...args], {
     env: { ...process.env, NODE_OPTIONS: "", ...env },
@@ -43,11 +43,11 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-test("the Moleculer service welcomes a new user, and its interview is counted once", async () => {
+test("the Moleculer service welcomes a new user, and the interview that it reports is counted once", async () => {
   const { NAMESPACE = "" } = cluster.env;
   const { prints } = run("moleculer-service.ts", [], { NAMESPACE, NODEID: `welcome-${crypto.randomUUID()}` });
   await prints("Ready");
-  // A native event can be lost until the emitting node knows of the listener, so the first users may go unnoticed.
+  // A native event can be lost until the emitting node knows the listener, so the first users may get no welcome.
   await waitFor(async () => {
     const id = await createUser("Wanda Welcome");
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -56,7 +56,7 @@ test("the Moleculer service welcomes a new user, and its interview is counted on
   await prints("Welcome, Wanda Welcome");
 }, 90_000);
 
-test("the consumer prints each user who is created and deleted", async () => {
+test("the consumer prints each created and each deleted user", async () => {
   const { prints } = run("kafka-consumer.ts", [], { GROUP_ID: `example-${crypto.randomUUID()}` });
   const id = await createUser("Carla Consumer");
   await prints("Created: Carla Consumer");
@@ -64,7 +64,7 @@ test("the consumer prints each user who is created and deleted", async () => {
   await prints(`Deleted: ${id}`);
 }, 90_000);
 
-test("the producer's file counts once, however often it is sent", async () => {
+test("the producer's file is counted once, although its event is sent twice", async () => {
   const id = await createUser("Paul Producer");
   for (let times = 0; times < 2; times++)
     expect(await run("kafka-producer.ts", [id, "f-1", "2048"]).ended).toContain("Sent uploaded-f-1");
@@ -72,6 +72,6 @@ test("the producer's file counts once, however often it is sent", async () => {
   await waitFor(async () => (await statsOf(id)).storageUsed === 2049, 30_000);
 }, 90_000);
 
-test("the producer explains how it is used", async () => {
+test("the producer prints its usage if it has no arguments", async () => {
   expect(await run("kafka-producer.ts").ended).toContain("Usage: kafka-producer.ts USER_ID FILE_ID BYTES");
 });

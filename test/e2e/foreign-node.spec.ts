@@ -11,7 +11,7 @@ import { waitFor } from "../helpers/wait-for.ts";
 
 /**
  * A Moleculer node of another team on a real Kafka, with Moleculer's own transporter and stock settings: a heartbeat
- * every 10 s. The times are real, because what is tested happens between two heartbeats.
+ * every 10 s. The times are real, because the tested behaviour occurs between two heartbeats.
  */
 
 const LONGER_THAN_A_HEARTBEAT = 13_000; // ms
@@ -20,7 +20,7 @@ const internal = { "x-internal-token": INTERNAL_TOKEN };
 let cluster: Awaited<ReturnType<typeof startCluster>>;
 let foreign: ServiceBroker;
 let image: Buffer;
-const heard: string[] = [];
+const received: string[] = [];
 
 beforeAll(async () => {
   cluster = await startCluster(["api,users,stats,avatars,identities,outbox,ingest"]);
@@ -33,12 +33,12 @@ beforeAll(async () => {
   });
   foreign.createService({
     name: "listener",
-    events: { "user.created": (ctx: Context<{ userId: string }>) => void heard.push(ctx.params.userId) },
+    events: { "user.created": (ctx: Context<{ userId: string }>) => void received.push(ctx.params.userId) },
   });
   await foreign.start();
   await foreign.waitForServices(["users", "avatars"], 20_000);
   const raw = { width: 1_000, height: 1_000, channels: 3 } as const;
-  image = await sharp(randomBytes(3_000_000), { raw }).png().toBuffer(); // noise does not compress
+  image = await sharp(randomBytes(3_000_000), { raw }).png().toBuffer(); // noise cannot be compressed
 });
 afterAll(async () => {
   await foreign?.stop();
@@ -52,12 +52,12 @@ async function createUser(): Promise<string> {
   return answer.body.id;
 }
 
-test("a foreign node with stock settings hears every event and uploads whole files, between its heartbeats too", async () => {
-  // a native event can be lost until the emitting node knows of the listener
+test("a foreign node with default settings receives every event and uploads complete files, also between its heartbeats", async () => {
+  // a native event can be lost until the emitting node knows the listener
   await waitFor(async () => {
     await createUser();
     await new Promise((resolve) => setTimeout(resolve, 200));
-    return heard.length > 0;
+    return received.length > 0;
   }, 20_000);
   const created: string[] = [];
   const end = Date.now() + LONGER_THAN_A_HEARTBEAT;
@@ -72,10 +72,10 @@ test("a foreign node with stock settings hears every event and uploads whole fil
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   expect(created.length).toBeGreaterThan(10);
-  await waitFor(() => created.every((id) => heard.includes(id)), 30_000);
+  await waitFor(() => created.every((id) => received.includes(id)), 30_000);
 }, 90_000);
 
-test("a foreign node with the default JSON serializer is named in our log, with what to change", async () => {
+test("our log names a foreign node with the default JSON serializer, and the setting that it needs", async () => {
   const NAMESPACE = `e2e-${crypto.randomUUID().slice(0, 8)}`;
   const service = await spawnService({
     NAMESPACE,

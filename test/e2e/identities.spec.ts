@@ -22,7 +22,7 @@ const run = crypto.randomUUID().slice(0, 8);
 const topics = { events: `kc-events-${run}`, "admin-events": `kc-admin-events-${run}` };
 const schema = `e2e_identities_${run}`;
 
-/** The user of an account, as soon as `isRight`. */
+/** Waits for the user of an account, until `isRight` accepts it. */
 const userOf = (
   node: TestNode,
   id: string,
@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => neighbour?.stop());
 
 const eventsOf = (userId: string) =>
-  neighbour.heard.filter(({ key }) => key === userId).map(({ value }) => value.eventType);
+  neighbour.received.filter(({ key }) => key === userId).map(({ value }) => value.eventType);
 
 /** The life of an account, from its creation to its deletion. */
 async function liveOn(node: TestNode, name: string): Promise<void> {
@@ -77,7 +77,7 @@ async function liveOn(node: TestNode, name: string): Promise<void> {
     id: string;
     resourcePath: string;
   }[];
-  const causes = neighbour.heard
+  const causes = neighbour.received
     .filter(({ key }) => key === user.id)
     .map(({ value }) => (value.metadata as { causationId?: string }).causationId);
   // the second read for an event may find the next change before its own event arrives
@@ -105,7 +105,7 @@ describe("with Keycloak's events on Kafka", () => {
     await node?.stop();
   }, 60_000);
 
-  test("the people of the realm are users after the start, and the account of a client is none", async () => {
+  test("after the start, each person of the realm has a user, and the service account of a client has none", async () => {
     const people = await administer<{ id: string }[]>("GET", "users?max=1000");
     for (const { id } of people) await userOf(node, id);
     const [client] = await administer<{ id: string }[]>("GET", "users?username=service-account&max=10");
@@ -113,12 +113,12 @@ describe("with Keycloak's events on Kafka", () => {
   }, 60_000);
 
   test(
-    "a user follows its account within seconds, each change with one event that names Keycloak's",
+    "each change of an account is applied to its user within seconds, and publishes one event with Keycloak's event as its cause",
     () => liveOn(node, `kafka-${run}`),
     120_000,
   );
 
-  test("a sign-in is when the user was last seen", async () => {
+  test("a sign-in sets lastSeenAt of the user", async () => {
     const name = `seen-${run}`;
     const user = await userOf(node, await createAccount(name));
     const before = Date.now();
@@ -132,7 +132,7 @@ describe("with Keycloak's events on Kafka", () => {
 describe("without Kafka's topics", () => {
   let node: TestNode;
   const env = { ...MIRROR, DATABASE_SCHEMA: schema, IDENTITY_SYNC_SECONDS: "1", NAMESPACE: `sweep-${run}` };
-  const names = [1, 2, 3].map((n) => `away-${n}-${run}`);
+  const names = [1, 2, 3].map((n) => `before-start-${n}-${run}`);
   const accounts: string[] = [];
   beforeAll(async () => {
     for (const name of names) accounts.push(await createAccount(name));
@@ -140,17 +140,17 @@ describe("without Kafka's topics", () => {
   }, 120_000);
   afterAll(() => node?.stop(), 60_000);
 
-  test("what happened while no node ran is followed at the start", async () => {
+  test("accounts that were created while no node ran have users after the start", async () => {
     for (const account of accounts) await userOf(node, account);
   }, 60_000);
 
   test(
-    "a user follows its account by the events that Keycloak saves",
+    "each change of an account is applied to its user by the events that Keycloak saves",
     () => liveOn(node, `sweep-${run}`),
     120_000,
   );
 
-  test("npm run identities -- check finds no difference afterwards", async () => {
+  test("npm run identities -- check reports no difference afterwards", async () => {
     const environment = { ...process.env, ...env, METRICS_PORT: String(await freePort()) };
     const args = ["run", "--silent", "identities", "--", "check"];
     const { stdout } = await promisify(execFile)("npm", args, { env: environment });

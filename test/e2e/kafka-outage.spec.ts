@@ -13,8 +13,8 @@ let node: TestNode;
 let neighbour: Awaited<ReturnType<typeof startNeighbour>>;
 const internal = { "x-internal-token": INTERNAL_TOKEN };
 
-/** From now on Kafka can be reached where the node looks for it. */
-function letKafkaCome() {
+/** Makes Kafka reachable at the node's address for it. */
+function startKafka() {
   const [host = "", kafkaPort = ""] = (brokers[0] ?? "").split(":");
   const server = createServer((socket) => {
     const kafka = connect(Number(kafkaPort), host);
@@ -41,15 +41,15 @@ afterAll(async () => {
   await neighbour?.stop();
 });
 
-test("writes are answered while Kafka is unavailable; their events and those of other services follow", async () => {
+test("writes succeed while Kafka is unavailable; once it is available, events are published and consumed", async () => {
   const name = crypto.randomUUID();
   const body = { keycloakId: name, email: `${name}@example.com`, profile: { fullName: "Anna Meyer" } };
   const { body: user } = await node.http.post("/api/v1/users").set(internal).send(body).expect(201);
   const health = await node.http.get("/health").expect(200);
   expect(health.body.kafka.status).toBe("disconnected");
 
-  letKafkaCome();
-  const event = await waitFor(() => neighbour.heard.find(({ key }) => key === user.id), 20_000);
+  startKafka();
+  const event = await waitFor(() => neighbour.received.find(({ key }) => key === user.id), 20_000);
   expect(event.value.eventType).toBe("user.created");
   const there = await node.http.get("/health").expect(200);
   expect(there.body.kafka.status).toBe("connected");

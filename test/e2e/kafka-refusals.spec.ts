@@ -55,16 +55,16 @@ const operate = async (...words: string[]) =>
   ).stdout;
 
 const lettersOf = (mark: string) =>
-  neighbour.heard.filter(({ topic, value }) => topic === TOPIC && value.originalEvent === mark);
+  neighbour.received.filter(({ topic, value }) => topic === TOPIC && value.originalEvent === mark);
 
 test("a record that Kafka refuses is set aside while all others are published once, and is published after a retry", async () => {
   const mark = crypto.randomUUID();
-  await limitTo("300"); // less than a dead letter takes
+  await limitTo("300"); // less than the size of a dead letter
   await neighbour.send("media-events", mark);
   await waitFor(async () => (await operate("list")).includes("MESSAGE_TOO_LARGE"), 20_000);
 
   const ids = await Promise.all(Array.from({ length: 30 }, createUser));
-  const eventsOf = (id: string) => neighbour.heard.filter(({ key }) => key === id);
+  const eventsOf = (id: string) => neighbour.received.filter(({ key }) => key === id);
   await waitFor(() => ids.every((id) => eventsOf(id).length > 0), 20_000);
   expect(lettersOf(mark)).toEqual([]);
 
@@ -76,7 +76,7 @@ test("a record that Kafka refuses is set aside while all others are published on
   expect(await operate("list")).toContain("No record is set aside");
 }, 120_000);
 
-test("a topic that is deleted is created again, and what is read from the others goes on", async () => {
+test("a deleted topic is recreated, and consumption of the other topics continues", async () => {
   const id = await createUser();
   const statistics = async () =>
     (await cluster.gateway.http.get(`/api/v1/users/${id}/stats`).set(internal).expect(200)).body;

@@ -63,7 +63,7 @@ const recommended = () => [
   ),
 ];
 
-test("a node without the right to create topics reports the command for each; once they exist, one prefixed rule is enough", async () => {
+test("a node that cannot create topics logs the command for each; once they exist, one prefixed rule is enough", async () => {
   const topic = `${PREFIX}REQ.a`;
   await waitFor(
     async () => (await denied().catch((): string[] => [])).includes(`CREATE on topic ${topic}`),

@@ -6,7 +6,7 @@ import { brokers } from "../helpers/neighbour.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Neighbours that produce in transactions: whatever was aborted has no effect and is no lag. */
+/** Other services that produce in transactions: aborted events have no effect and do not count as lag. */
 
 const PARTITIONS = 3;
 const internal = { "x-internal-token": INTERNAL_TOKEN };
@@ -36,7 +36,7 @@ async function sendInTransaction(userId: string, end: "commit" | "abort"): Promi
   await transaction[end]();
 }
 
-/** How far the group is from the end of the topics, as Kafka says, and as the metrics say. */
+/** The lag of the consumer group: according to Kafka, and according to the metrics. */
 async function lag(): Promise<{ inKafka: number; inMetrics: number }> {
   const committed = await admin.fetchOffsets({
     groupId: cluster.env.KAFKA_GROUP_ID ?? "",
@@ -58,7 +58,7 @@ async function lag(): Promise<{ inKafka: number; inMetrics: number }> {
   };
 }
 
-test("events of an aborted transaction are not counted, and are no lag at the end of a partition", async () => {
+test("events of an aborted transaction are not counted, and do not count as lag at the end of a partition", async () => {
   const profile = { fullName: "Anna Meyer" };
   const body = { keycloakId: crypto.randomUUID(), email: `${crypto.randomUUID()}@example.com`, profile };
   const created = await cluster.gateway.http.post("/api/v1/users").set(internal).send(body).expect(201);

@@ -6,7 +6,7 @@ import { brokers, startNeighbour } from "../helpers/neighbour.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Real Kafka, and programs that are not ours in the neighbours' place. */
+/** A real Kafka, with foreign programs that act as the other services. */
 
 const internal = { "x-internal-token": INTERNAL_TOKEN };
 const until = <Value>(look: () => Value | Promise<Value>) => waitFor(look, 20_000);
@@ -61,9 +61,9 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
   const statsOf = async (id: string) =>
     (await cluster.gateway.http.get(`/api/v1/users/${id}/stats`).set(internal)).body;
 
-  test("a new user's event reaches the topic, under the user's id and with the request's trace", async () => {
+  test("user.created is published with the user's id as its key and the trace of the request", async () => {
     const id = await createUser();
-    const event = await until(() => neighbour.heard.find(({ key }) => key === id));
+    const event = await until(() => neighbour.received.find(({ key }) => key === id));
     expect(event).toMatchObject({
       topic: "user-events",
       value: {
@@ -76,18 +76,18 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     expect(event.traceparent).toMatch(new RegExp(`^00-${correlationId}-[0-9a-f]{16}-01$`));
   });
 
-  test("a foreign Moleculer node calls users.get and hears user.created", async () => {
+  test("a foreign Moleculer node can call users.get and receives user.created", async () => {
     const id = await createUser();
     await expect(foreign.call("users.get", { id })).resolves.toMatchObject({ id });
     // a native event may be lost until the emitting node knows the listener (contract 7)
     await until(async () => {
-      const heard = await createUser();
+      const id = await createUser();
       await new Promise((resolve) => setTimeout(resolve, 300));
-      return listened.find(({ userId }) => userId === heard);
+      return listened.find(({ userId }) => userId === id);
     });
   });
 
-  test("a foreign Moleculer node gets our errors with code, type and data", async () => {
+  test("a foreign Moleculer node receives our errors with code, type and data", async () => {
     const missing = foreign.call("users.get", { id: crypto.randomUUID() });
     await expect(missing).rejects.toMatchObject({ code: 404, type: "USER_NOT_FOUND" });
     const invalid = foreign.call("users.get", { id: "x" });
@@ -98,7 +98,7 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     });
   });
 
-  test("events of both envelopes count once each, however often they come", async () => {
+  test("events in both envelopes are counted once each, although they are sent several times", async () => {
     const id = await createUser();
     const created = {
       eventId: `evt-${id}`,
@@ -127,7 +127,7 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     });
   });
 
-  test("poison becomes a dead letter with the reason, and the next event counts", async () => {
+  test("an invalid event becomes a dead letter with the reason, and the next event is counted", async () => {
     const id = await createUser();
     const wrongType = {
       eventId: `bad-${id}`,
@@ -144,7 +144,7 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     await neighbour.send("media-events", `no JSON ${id}`, wrongType, good);
     await until(async () => (await statsOf(id)).storageUsed === 5);
     const text = await until(() =>
-      neighbour.heard.find(({ value }) => value.originalEvent === `no JSON ${id}`),
+      neighbour.received.find(({ value }) => value.originalEvent === `no JSON ${id}`),
     );
     expect(text).toMatchObject({
       topic: "media-events-dlq",
@@ -154,25 +154,25 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
       },
     });
     const event = await until(() =>
-      neighbour.heard.find(({ value }) => JSON.stringify(value.originalEvent ?? "").includes(`bad-${id}`)),
+      neighbour.received.find(({ value }) => JSON.stringify(value.originalEvent ?? "").includes(`bad-${id}`)),
     );
     expect(event.value).toMatchObject({ originalEvent: wrongType, error: { code: "VALIDATION_ERROR" } });
   });
 
-  test("poison of a megabyte is cut in its dead letter, and holds up nothing", async () => {
+  test("an invalid event of a megabyte is truncated in its dead letter, and delays no other event", async () => {
     const marks = Array.from({ length: 6 }, () => crypto.randomUUID());
     for (const mark of marks) await neighbour.send("media-events", `${mark}${"\0".repeat(900_000)}`);
     for (const mark of marks) {
       const letter = await until(() =>
-        neighbour.heard.find(({ value }) => String(value.originalEvent).startsWith(mark)),
+        neighbour.received.find(({ value }) => String(value.originalEvent).startsWith(mark)),
       );
       expect(letter.value).toMatchObject({ truncated: true, error: { code: "INVALID_JSON" } });
     }
     const id = await createUser();
-    await until(() => neighbour.heard.find(({ key }) => key === id));
+    await until(() => neighbour.received.find(({ key }) => key === id));
   });
 
-  test("GET /health reports Kafka", async () => {
+  test("GET /health reports Kafka as connected", async () => {
     const { body } = await cluster.gateway.http.get("/health").expect(200);
     expect(body.kafka).toEqual({ status: "connected", broker: brokers.join(",") });
   });

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { startNode, type TestNode } from "../helpers/node.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** The service as it is started by hand, on a real PostgreSQL, with tokens of a real Keycloak. */
+/** The service with a real PostgreSQL and tokens of a real Keycloak. */
 
 let node: TestNode;
 const tokens: Record<string, string> = {};
 const issuer = process.env.AUTH_ISSUER ?? "";
 
-/** What Keycloak issues at a sign-in. */
+/** The tokens that Keycloak issues at a sign-in. */
 type Issued = { access_token: string; id_token: string; refresh_token: string };
 
 async function issue(name: string, client = "user-service"): Promise<Issued> {
@@ -38,7 +38,7 @@ afterAll(() => node?.stop());
 
 const as = (name: string) => ({ authorization: `Bearer ${tokens[name]}` });
 
-test("Anna signs up with her Keycloak token, and reads what is hers", async () => {
+test("Anna can sign up with her Keycloak token, and GET /users/me returns her user", async () => {
   const keycloakId = subjectOf(tokens.anna ?? "");
   const body = { keycloakId, email: "anna@example.com", profile: { fullName: "Anna Meyer" } };
   const created = await node.http.post("/api/v1/users").set(as("anna")).send(body).expect(201);
@@ -46,7 +46,7 @@ test("Anna signs up with her Keycloak token, and reads what is hers", async () =
   expect(me.body).toEqual(created.body);
 });
 
-test("Ben can't read Anna's data, and root can", async () => {
+test("Ben can't read Anna's user or the list, and the admin root can", async () => {
   const me = await node.http.get("/api/v1/users/me").set(as("anna")).expect(200);
   await node.http.get(`/api/v1/users/${me.body.id}`).set(as("ben")).expect(403);
   await node.http.get(`/api/v1/users/${me.body.id}`).set(as("root")).expect(200);
@@ -54,7 +54,7 @@ test("Ben can't read Anna's data, and root can", async () => {
   await node.http.get("/api/v1/users").set(as("root")).expect(200);
 });
 
-test("A user whose token names another e-mail can't sign up with this one", async () => {
+test("A user can't sign up with another e-mail than that of the token", async () => {
   const keycloakId = subjectOf(tokens.ben ?? "");
   const body = { keycloakId, email: "someone@example.com", profile: { fullName: "Ben Okafor" } };
   await node.http.post("/api/v1/users").set(as("ben")).send(body).expect(403);
@@ -69,7 +69,7 @@ async function refusalOf(token: string): Promise<string | undefined> {
   return answer.headers["www-authenticate"];
 }
 
-test("A token of a client without an audience mapper is refused, and the answer names the audience", async () => {
+test("A token of a client without an audience mapper is refused, and the answer says that the audience is wrong", async () => {
   const { access_token } = await issue("anna", "another-app");
   expect(await refusalOf(access_token)).toBe(`${INVALID}its audience (aud) is not this service"`);
 });
@@ -100,12 +100,12 @@ describe("With USERS_AUTO_CREATE", () => {
   const me = (token: string, path = "", method: "get" | "delete" = "get") =>
     other.http[method](`/api/v1/users/me${path}`).set({ authorization: `Bearer ${token}` });
 
-  test("Anna's first request creates her user with the e-mail and the name that Keycloak has", async () => {
+  test("Anna's first request creates her user with the e-mail and the name from Keycloak", async () => {
     const { body } = await me(await signIn("anna")).expect(200);
     expect(body).toMatchObject({ email: "anna@example.com", profile: { fullName: "Anna Meyer" } });
   });
 
-  test("the token of a suspended user is refused, but for the identity", async () => {
+  test("the token of a suspended user is refused, except for GET /users/me/identity", async () => {
     const token = await signIn("anna");
     const { body } = await me(token).expect(200);
     const path = `/api/v1/users/${body.id}`;
@@ -118,7 +118,7 @@ describe("With USERS_AUTO_CREATE", () => {
     await me(token).expect(200);
   });
 
-  test("a token from before the deletion does not recreate the user, and one from after it does", async () => {
+  test("a token from before the deletion does not recreate the user, and a newer token does", async () => {
     const token = await signIn("ben");
     const { body } = await me(token).expect(200);
     await me(token, "", "delete").expect(200);
@@ -128,6 +128,6 @@ describe("With USERS_AUTO_CREATE", () => {
       return answer.status === 200 && answer.body;
     });
     expect(later.id).not.toBe(body.id);
-    await me(token).expect(200); // the old token is valid, and its user exists again
+    await me(token).expect(200); // the old token is still valid, and its user exists again
   });
 });

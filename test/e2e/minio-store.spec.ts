@@ -29,7 +29,7 @@ test("a bucket that the service created is private", async () => {
   await store.remove(["a/b"]);
 });
 
-test("a bucket that exists keeps the policy that an administrator gave it", async () => {
+test("an existing bucket keeps the policy that an administrator set", async () => {
   const store = minioStore(minio);
   await store.put("a/b", Buffer.from("x"), "image/png");
   const open = { Effect: "Allow", Principal: { AWS: ["*"] }, Action: ["s3:GetObject"] };
@@ -42,7 +42,7 @@ test("a bucket that exists keeps the policy that an administrator gave it", asyn
 });
 
 const OBJECTS = `arn:aws:s3:::${bucket}/*`;
-/** A store whose credentials may only do these things. */
+/** A store whose credentials have only these rights. */
 const storeWith = async (Action: string[], Resource = OBJECTS) =>
   minioStore(await restricted(minio, [{ Effect: "Allow", Action, Resource: [Resource] }]));
 const because = (reason: string) => ({
@@ -50,8 +50,8 @@ const because = (reason: string) => ({
   cause: { message: expect.stringContaining(reason) },
 });
 
-describe("with credentials that may only", () => {
-  test("put, get and delete objects, everything but a listing works", async () => {
+describe("with credentials that can only", () => {
+  test("put, get and delete objects, everything except listing works", async () => {
     const store = await storeWith(["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]);
     expect(await store.prepare()).toBeUndefined();
     await store.check();
@@ -62,18 +62,18 @@ describe("with credentials that may only", () => {
     await expect(Array.fromAsync(store.list({}))).rejects.toMatchObject(because("s3:ListBucket"));
   });
 
-  test("put and get objects, there is a warning that says what does not work", async () => {
+  test("put and get objects, prepare() returns a warning that names s3:DeleteObject", async () => {
     const store = await storeWith(["s3:PutObject", "s3:GetObject"]);
     expect(await store.prepare()).toMatch(/s3:DeleteObject: replaced and deleted avatars stay/);
     await store.check();
   });
 
-  test("list the bucket, the reason is that no avatar can be uploaded", async () => {
+  test("list the bucket, prepare() fails because no avatar can be uploaded", async () => {
     const store = await storeWith(["s3:ListBucket"], `arn:aws:s3:::${bucket}`);
     await expect(store.prepare()).rejects.toMatchObject(because("s3:PutObject: no avatar can be uploaded"));
   });
 
-  test("put and get objects of a bucket that is missing, the reason is that it has to be created", async () => {
+  test("put and get objects of a missing bucket, prepare() fails because the bucket is missing", async () => {
     const missing = { ...minio, bucket: `${bucket}-missing` };
     const Resource = [`arn:aws:s3:::${missing.bucket}/*`];
     const rights = { Effect: "Allow", Action: ["s3:PutObject", "s3:GetObject"], Resource } as const;
@@ -97,23 +97,23 @@ describe("with credentials for a prefix of the bucket", () => {
 
   describeObjectStore(() => minioStore({ ...config, prefix }));
 
-  test("nothing outside of the prefix can be reached", async () => {
+  test("objects outside the prefix are not accessible", async () => {
     await expect(minioStore({ ...config, prefix: "" }).prepare()).rejects.toMatchObject(
       because("s3:PutObject"),
     );
   });
 });
 
-describe("is out of reach, and says so within 3 s", () => {
+describe("is unavailable within 3 s", () => {
   const verbs = { put: "put", get: "get", check: "check", prepare: "prepare" } as const;
   test.each(Object.keys(verbs))("with a wrong key: %s", async (verb) => {
     const wrong = minioStore({ ...minio, secretKey: "wrong-secret-key" });
     await expectUnavailable(wrong, verb);
   });
-  test.each(["put", "get", "check"])("with a bucket that is gone: %s", async (verb) => {
+  test.each(["put", "get", "check"])("with a missing bucket: %s", async (verb) => {
     await expectUnavailable(minioStore({ ...minio, bucket: `${bucket}-gone` }), verb);
   });
-  test("where nobody listens", async () => {
+  test("if nothing listens on the port", async () => {
     await expectUnavailable(minioStore({ ...minio, port: 1 }), "put");
   });
 });

@@ -24,7 +24,7 @@ beforeAll(async () => {
   const { rowCount } = await server.query("SELECT FROM pg_roles WHERE rolname = 'pooled'");
   if (rowCount === 0) await server.query("CREATE ROLE pooled LOGIN PASSWORD 'pooled'");
   await server.query("ALTER ROLE pooled IN DATABASE ai_video_interview RESET ALL");
-  await reconnect(); // those of an earlier run have the defaults of that time
+  await reconnect(); // connections of an earlier run have the defaults of that time
   await server.query(`CREATE SCHEMA ${schema} AUTHORIZATION pooled`);
 });
 afterEach(async () => {
@@ -51,7 +51,7 @@ async function start(env: Record<string, string>): Promise<ServiceProcess> {
   return node;
 }
 
-/** Statements, transactions and queries of Sequelize, all at once; their statuses. */
+/** Sends concurrent requests that use statements, transactions and Sequelize. Returns their statuses. */
 async function useAll(url: string): Promise<number[]> {
   const headers = { "x-internal-token": INTERNAL_TOKEN, "content-type": "application/json" };
   const ask = async (method: string, path: string, body?: object) =>
@@ -89,13 +89,13 @@ test("behind a pooler in session mode, the service works with the default settin
 });
 
 describe("behind a pooler in transaction mode", () => {
-  test("the start is refused with one line, until DATABASE_POOLER is transaction", async () => {
+  test("the start is refused with one line unless DATABASE_POOLER is transaction", async () => {
     const node = await start({ ...asPooled, DATABASE_NAME: "transaction" });
     expect(await node.ended).toBe(1);
     expect(node.printed()).toMatch(/^DATABASE_POOLER: [^\n]* set it to transaction\n$/);
   });
 
-  test("the start is refused with the SQL that the role needs; after it, two nodes share five connections, of which each occupies one", async () => {
+  test("the start is refused with the SQL that the role needs; after that SQL, two nodes work with five connections", async () => {
     const refused = await start(asTransaction);
     expect(await refused.ended).toBe(1);
     const [, sql = ""] = /^DATABASE_POOLER: [^:\n]*: (ALTER ROLE [^\n]*)\n$/.exec(refused.printed()) ?? [];
@@ -111,7 +111,7 @@ describe("behind a pooler in transaction mode", () => {
     expect(used.rowCount).toBeLessThanOrEqual(5);
   });
 
-  test("a role that loses its defaults makes the node not ready, and it serves again when they are back", async () => {
+  test("a node is not ready while its role lacks the defaults, and serves again once they are restored", async () => {
     const node = await start(asTransaction);
     await node.ready();
     const set = (how: string) => server.query(`ALTER ROLE pooled IN DATABASE ai_video_interview ${how}`);

@@ -5,7 +5,7 @@ import { startNeighbour } from "../helpers/neighbour.ts";
 import { type ServiceProcess, spawnService } from "../helpers/process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Two nodes that publish the same outbox to a real Kafka, and what becomes of it if one of them fails. */
+/** Two nodes that publish the same outbox to a real Kafka, while one of them fails. */
 
 const id = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
 const schema = `e2e_${id}`;
@@ -28,7 +28,7 @@ beforeAll(async () => {
   database = new pg.Client({ host, port: Number(port), ...login });
   await database.connect();
   neighbour = await startNeighbour();
-  await startNode("one"); // it migrates
+  await startNode("one"); // this node migrates the schema
   await startNode("other");
   await database.query(`SET search_path = ${schema}`);
 });
@@ -46,7 +46,7 @@ async function startNode(NODEID: string): Promise<ServiceProcess> {
   return node;
 }
 
-/** How many shards each node publishes, the most first. */
+/** The number of shards of each node, in descending order. */
 async function split(): Promise<string> {
   const { rows } = await database.query<{ shards: number }>(`
     SELECT count(*)::int AS shards FROM pg_locks
@@ -55,7 +55,7 @@ async function split(): Promise<string> {
   return rows.map(({ shards }) => shards).join();
 }
 
-/** Commits one event of each user after the other until it is stopped. Resolves with how many each user has. */
+/** Commits events of each user one after the other until it is stopped. Resolves with the number per user. */
 async function write(mark: string, stop: AbortSignal): Promise<number> {
   let rounds = 0;
   for (; !stop.aborted; await sleep(5)) {
@@ -69,9 +69,9 @@ async function write(mark: string, stop: AbortSignal): Promise<number> {
   return rounds;
 }
 
-/** The numbers of a user's events as they arrived. */
+/** The numbers of a user's events, in the order of arrival. */
 const arrivals = (key: string, mark: string): number[] =>
-  neighbour.heard
+  neighbour.received
     .filter((one) => one.key === key && one.value.metadata.correlationId.startsWith(`${mark} `))
     .map(({ value }) => Number(value.metadata.correlationId.split(" ")[1]));
 
@@ -79,7 +79,7 @@ test.each([
   ["dies", "SIGKILL"],
   ["freezes", "SIGSTOP"],
 ] as const)(
-  "if one of two relays %s, the other publishes all users within 5 s, in order and without a loss",
+  "if one of two relays %s, the other takes over all shards within 5 s, and every event is published in order",
   async (what, signal) => {
     await waitFor(async () => (await split()) === "16,16");
     const writing = new AbortController();
@@ -99,7 +99,7 @@ test.each([
     const expected = Array.from({ length: rounds }, (_, n) => n + 1);
     await waitFor(() => USERS.every((key) => new Set(arrivals(key, what)).size === rounds));
     for (const key of USERS) expect([...new Set(arrivals(key, what))]).toEqual(expected);
-    // only what was being published when the node failed arrives twice
+    // only events that were being published when the node failed arrive twice
     const doubled = USERS.map((key) => arrivals(key, what).length - rounds).reduce((a, b) => a + b, 0);
     expect(doubled).toBeLessThanOrEqual(2 * 1_600);
   },

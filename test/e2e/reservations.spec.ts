@@ -18,7 +18,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** A node that is too slow for now says 503, without effect: then the same is asked again, with the same key. */
+/** Repeats a request with the same key after a 503, which means that it had no effect. */
 function ask(method: string, path: string, body?: object, key?: string): Promise<Answered> {
   const headers = { "x-internal-token": INTERNAL_TOKEN, ...(key && { "idempotency-key": key }) };
   return waitFor(async () => {
@@ -28,7 +28,7 @@ function ask(method: string, path: string, body?: object, key?: string): Promise
   }, 30_000);
 }
 
-test("limit 10, 200 at once: 10 times 201 and 190 times 409, no eleventh for their keys; an event on Kafka ends one", async () => {
+test("limit 10, 200 concurrent reservations: 10 get 201 and 190 get 409, also if repeated; an event on Kafka commits one", async () => {
   const name = crypto.randomUUID();
   const profile = { fullName: "Anna Meyer" };
   const { id } = (await ask("POST", "", { keycloakId: name, email: `${name}@example.com`, profile })).body;

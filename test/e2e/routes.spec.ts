@@ -14,7 +14,7 @@ const profile = { fullName: "Anna Meyer" };
 const users = "/api/v1/users";
 const MISSING = "00000000-0000-4000-8000-000000000000";
 
-/** In an order in which each finds what it needs; `ID` is the user's id. */
+/** Ordered so that each request finds the data that it needs. `ID` is the user's id. */
 const ROUTES: [method: string, path: string, status: number, body?: object][] = [
   ["POST", users, 201, { keycloakId: name, email: `${name}@example.com`, profile }],
   ["GET", users, 200],
@@ -25,11 +25,11 @@ const ROUTES: [method: string, path: string, status: number, body?: object][] = 
   ["PUT", `${users}/by-keycloak/${name}`, 200, { email: `${name}@example.com`, profile }],
   ["GET", `${users}/by-keycloak/${name}`, 200],
   ["GET", `${users}/by-email/${name}@example.com`, 200],
-  ["GET", `${users}/me`, 401], // a service alone is nobody
+  ["GET", `${users}/me`, 401], // a service has no user of its own
   ["GET", `${users}/ID`, 200],
   ["HEAD", `${users}/ID`, 200],
   ["PATCH", `${users}/ID`, 200, { profile: { bio: "Hires people" } }],
-  // larger than a Kafka message, and within the limit of a body
+  // larger than a Kafka message, but within the limit of a body
   ["PATCH", `${users}/ID`, 400, { profile: { bio: "x".repeat(1_040_000) } }],
   ["PUT", `${users}/ID/profile`, 200, profile],
   ["PUT", `${users}/ID/email`, 200, { email: `new-${name}@example.com` }],
@@ -45,7 +45,7 @@ const ROUTES: [method: string, path: string, status: number, body?: object][] = 
   ["GET", `${users}/ID/history`, 200],
   ["GET", `${users}/ID?version=1`, 200],
   ["GET", `${users}/ID?version=99`, 404],
-  ["POST", `${users}/ID/revert`, 403, { version: 1 }], // for admins only
+  ["POST", `${users}/ID/revert`, 403, { version: 1 }], // only for admins
   ["GET", `${users}/ID/avatar`, 404],
   ["POST", `${users}/ID/avatar`, 200],
   ["GET", `${users}/ID/avatar?size=64`, 200],
@@ -71,8 +71,8 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
   });
   afterAll(() => cluster?.stop());
 
-  // the body from the table itself: jest takes a parameter more than a row has for its own callback
-  test.each(ROUTES)("%s %s is answered %i", async (...[method, path, status, body]) => {
+  // rest parameters, because jest passes a callback to a function with more parameters than the row has values
+  test.each(ROUTES)("%s %s is answered with %i", async (...[method, path, status, body]) => {
     const asked: Asked = { method, path: path.replace("ID", id), headers, body };
     if (method === "POST" && path.endsWith("/avatar"))
       Object.assign(asked, {
@@ -85,7 +85,7 @@ describe.each(Object.entries(FORMS))("On %s over real Kafka", (_form, services) 
     if (status >= 400) expect(answer.body).toMatchObject({ statusCode: status });
   });
 
-  test("the gateway's node counts connections to PostgreSQL only where a service there needs them", async () => {
+  test("the gateway's node has metrics of PostgreSQL connections only if it runs a service that uses them", async () => {
     const { user_service_database_pool_max_connections: max = 0 } = await samplesAt(cluster.gateway.url);
     expect(max > 0).toBe(services[0] !== "api");
   });

@@ -4,7 +4,7 @@ import { FORMS, startCluster } from "../helpers/cluster.ts";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** A real Jaeger: its two ports for spans, and the one where it is asked. */
+/** A real Jaeger: its two ports for spans, and its query API. */
 const { JAEGER_QUERY = "", JAEGER_ENDPOINT = "", JAEGER_OTLP_ENDPOINT = "" } = process.env;
 
 type Tag = { key: string; value: string };
@@ -20,7 +20,7 @@ async function askJaeger(id: string): Promise<Trace | undefined> {
   return data?.[0];
 }
 
-/** What the trace says of each of these spans, once all are there: who made it, and below whom. */
+/** Waits until the trace contains these spans. Returns the node and the parent of each. */
 async function hops(id: string, names: string[]) {
   const { spans, processes } = await waitFor(async () => {
     const trace = await askJaeger(id);
@@ -38,7 +38,7 @@ async function hops(id: string, names: string[]) {
 
 let consumer: Consumer;
 let producer: Producer;
-const heard: { key: string; traceparent: string }[] = [];
+const received: { key: string; traceparent: string }[] = [];
 beforeAll(async () => {
   const kafka = new Kafka({
     brokers: (process.env.KAFKA_BROKERS ?? "").split(","),
@@ -54,7 +54,7 @@ beforeAll(async () => {
   await consumer.subscribe({ topics: ["user-events"], fromBeginning: true });
   await consumer.run({
     eachMessage: async ({ message: { key, headers } }) => {
-      heard.push({ key: String(key), traceparent: String(headers?.traceparent) });
+      received.push({ key: String(key), traceparent: String(headers?.traceparent) });
     },
   });
 });
@@ -70,7 +70,7 @@ describe.each([
   });
   afterAll(() => cluster?.stop());
 
-  test("one trace goes from REST over the nodes, SQL and Kafka to a neighbour, and back to be counted", async () => {
+  test("one trace covers the REST request, the nodes, SQL, the event on Kafka, and the counting of an event that it caused", async () => {
     const id = crypto.randomUUID().replaceAll("-", "");
     const name = crypto.randomUUID();
     const answer = await cluster.gateway.http
@@ -81,7 +81,7 @@ describe.each([
     expect(answer.headers.traceparent).toMatch(new RegExp(`^00-${id}-[0-9a-f]{16}-01$`));
 
     const userId = answer.body.id;
-    const { traceparent } = await waitFor(() => heard.find(({ key }) => key === userId), 20_000).then(
+    const { traceparent } = await waitFor(() => received.find(({ key }) => key === userId), 20_000).then(
       (event) => event ?? { traceparent: "" },
     );
     expect(traceparent).toMatch(new RegExp(`^00-${id}-[0-9a-f]{16}-01$`));
@@ -112,7 +112,7 @@ describe.each([
     ]);
   });
 
-  test("an error's trace id finds its trace", async () => {
+  test("the trace of a failed request is found by the traceId of the error", async () => {
     const { body } = await cluster.gateway.http
       .get(`/api/v1/users/${crypto.randomUUID()}`)
       .set(internal)

@@ -5,10 +5,10 @@ import { Client } from "minio";
 import { readConfig } from "../../lib/config/config.ts";
 import type { World } from "./world.ts";
 
-/** What the reconciler finds two hours from now, and what is left after it. */
+/** The orphans that the reconciler will find in two hours, and the objects that are left after it. */
 export type Strays = { removed: number; broken: number; orphans: number };
 
-/** The bucket as a plain program sees it. */
+/** The bucket, read without the code of the service. */
 export function openBucket({ env }: World): { client: Client; bucket: string } {
   const { minio } = readConfig({ ...process.env, ...env });
   if (!minio) throw new Error("MINIO_ENDPOINT is not set");
@@ -27,7 +27,8 @@ export async function strayAvatars(world: World): Promise<Strays> {
   const rows = await sql<{ key: string }>("SELECT avatar_key AS key FROM users WHERE avatar_key IS NOT NULL");
   const keys = new Set(rows.map(({ key }) => key));
   let orphans = 0;
+  // objects without a folder are not avatars: a node writes one to check its rights
   for await (const { name } of client.listObjectsV2(bucket, "", true))
-    if (name.includes("/") && !keys.has(name.slice(0, name.lastIndexOf("/")))) orphans++; // a node's check of its rights has no folder
+    if (name.includes("/") && !keys.has(name.slice(0, name.lastIndexOf("/")))) orphans++;
   return { removed: findings.removed, broken: findings.broken.length, orphans };
 }

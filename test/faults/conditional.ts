@@ -6,18 +6,18 @@ import type { FaultNode } from "./nodes.ts";
 import { pick } from "./random.ts";
 
 /**
- * Writers that name the version that they read, revert, repeat with a key, reserve, delete and restore; and what they
- * were answered.
+ * Writers that send If-Match, revert, repeat with a key, reserve, delete and restore; and the answers that they
+ * received.
  */
 
 const WRITERS = 16;
 const USERS = 40;
-/** Those of them who are deleted and restored. Nothing is counted for them, because nobody knows whether it should be. */
+/** Those of them who are deleted and restored. They get no increments, because the expected sum would be unknown. */
 const LEAVERS = 10;
-/** Users on whom nothing but reservations uses storage, and their limit in bytes. */
+/** Users whose storage is used only by reservations, and their limit in bytes. */
 const LIMITED = { users: 2, bytes: 25 };
 const ANSWER_WITHIN = 10_000; // ms
-/** How long a request is repeated that gets no final answer, in ms. */
+/** How long a request without a final answer is repeated, in ms. */
 const REPEAT_FOR = 120_000;
 
 /** A conditional write that was answered with 200. `op` names the update of a biography. */
@@ -46,7 +46,7 @@ type Seen = { version: number; op: string };
 type Sent = { headers?: Record<string, string>; body?: object };
 type Answer = { status: number; headers: Headers; body: Record<string, string> };
 
-/** A biography names its own update, and the one that it was derived from. */
+/** A biography names its own update, and the update that it was derived from. */
 export const bioOf = (op: string, previous: string): string => `${op} after ${previous}`;
 export const readBio = (bio: string): { op: string; previous: string } => {
   const [op = "", , previous = ""] = bio.split(" ");
@@ -125,7 +125,7 @@ export async function writeConditionally(
     return { version: versionOf(answer), op: readBio(answer.body.profile.bio).op };
   }
 
-  /** One conditional write of what was read just before. Returns what is known of the user afterwards. */
+  /** One conditional write of the version that was just read. Returns the known state of the user after it. */
   async function change(userId: string, op: string, known: Seen | undefined): Promise<Seen | undefined> {
     const seen = await read(userId, known);
     if (!seen) return undefined;
@@ -157,7 +157,7 @@ export async function writeConditionally(
     return { version, op: readBio(answer.body.profile.bio).op };
   }
 
-  /** Deletes a user, and restores it in any case, because nobody knows what came of a request without an answer. */
+  /** Deletes a user, and restores it in any case, because the effect of a request without an answer is unknown. */
   async function leave(userId: string): Promise<void> {
     const answer = await send("DELETE", `/${userId}`);
     if (answer?.status === 404) books.missed++;

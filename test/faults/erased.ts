@@ -4,15 +4,15 @@ import { searchBucket, searchDatabase, searchLogs } from "./search.ts";
 import { firstOnes, ofType, type Verdict } from "./verify.ts";
 import { settle, type World } from "./world.ts";
 
-/** Contract 25: a person is whole or erased, and an erased one is nowhere. */
+/** Contract 25: a person is complete or erased, and no data of an erased person is left anywhere. */
 
-/** What there is before any erasure. */
+/** The state before any erasure. */
 export type Stock = { places: Map<string, string[]>; sums: unknown; lines: string[] };
 
 const SUMS = `SELECT count(*)::text AS users, sum(interviews_created)::text AS created,
   sum(interviews_active)::text AS active, sum(candidates_total)::text AS candidates, sum(storage_used)::text AS bytes FROM users`;
 
-/** Where the texts are before any erasure. It is noted as wrong if the search does not find them where they must be. */
+/** The places of the texts before any erasure. Reports an error if the search misses a text in an expected place. */
 export async function takeStock(world: World, people: Made[]): Promise<Stock> {
   const { places, bytes } = await searchDatabase(world);
   const { objects } = await searchBucket(world);
@@ -43,8 +43,8 @@ const ROWS = `
   FROM users LEFT JOIN erasures ON user_id = users.id AND cancelled_at IS NULL`;
 
 /**
- * Each person is whole, with the texts wherever they were, or erased: then the row is empty and no text is in the
- * database. Anything else is noted as wrong.
+ * Each person is complete, with the texts in their old places, or erased: then the row is empty and no text is in the
+ * database. Anything else is reported as an error.
  * @returns the ids of those that are erased
  */
 export async function checkEach(world: World, people: Made[], stock: Stock): Promise<Set<string>> {
@@ -65,7 +65,7 @@ export async function checkEach(world: World, people: Made[], stock: Stock): Pro
   return erased;
 }
 
-/** In the end all are erased, and reported once, nothing of them is anywhere, and the sums are what they were. */
+/** In the end all are erased and reported once, none of their texts is left, and the sums are unchanged. */
 export async function checkEnd(world: World, people: Made[], stock: Stock): Promise<Verdict> {
   const { ledger, sql, topics } = world;
   const verdict: Verdict = { events: 0, lost: 0, doubled: 0, disordered: 0, details: stock.lines };
@@ -88,7 +88,7 @@ export async function checkEnd(world: World, people: Made[], stock: Stock): Prom
   ];
   for (const { places } of [database, bucket, logs])
     for (const [text, where] of places) ledger.wrong.push(`After the erasures ${text} is in ${where}`);
-  const images = bucket.objects.filter((name) => name.includes("/")); // a node's check of its rights has no folder
+  const images = bucket.objects.filter((name) => name.includes("/")); // others are not avatars
   for (const name of images) ledger.wrong.push(`After the erasures there is the object ${name}`);
   const sums = await sql(SUMS);
   if (JSON.stringify(sums) !== JSON.stringify(stock.sums))

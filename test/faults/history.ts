@@ -7,7 +7,7 @@ import {
 } from "../../services/users/users.contract.ts";
 import type { World } from "./world.ts";
 
-/** Contract 24: the history of each user leads from nothing to its row, and to its events one to one. */
+/** Contract 24: the history of each user, replayed from its creation, yields its row, and has one entry per event. */
 
 type Note = (fault: "lost" | "doubled", detail: string) => void;
 type Row = { id: string; preferences: PreferencesPatch } & Record<string, Value>;
@@ -41,7 +41,7 @@ const pathsOf = ({ notifications, ...rest }: PreferencesPatch): Record<string, V
   ]);
 const DEFAULTS = pathsOf(DEFAULT_PREFERENCES);
 
-/** Each change begins with the value that the changes before it led to, and the last one leads to the row. */
+/** The old value of each change is the new value of the previous one, and the last new value is in the row. */
 function checkReplay({ id, preferences, ...row }: Row, entries: Entry[], note: Note): void {
   const last: Record<string, Value> = { ...row, ...DEFAULTS, ...pathsOf(preferences) };
   const state: Record<string, Value> = {

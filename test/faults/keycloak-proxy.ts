@@ -1,7 +1,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What the admin API answers in place of Keycloak. `empty` is what Keycloak itself answers of a realm without users. */
+/** Answers of the admin API that replace Keycloak's. `empty` is Keycloak's own answer for a realm without users. */
 export const FAULTS = ["empty", "error", "cut", "login page"] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -10,7 +10,7 @@ export const EMPTY_REALM = "empty";
 
 export type KeycloakProxy = { url: string; fault: Fault | undefined; stop(): Promise<void> };
 
-/** Starts a proxy before Keycloak that breaks its admin API as long as a fault is set. */
+/** Starts a proxy in front of Keycloak that breaks the admin API while a fault is set. */
 export async function startKeycloakProxy(issuer: string): Promise<KeycloakProxy> {
   const { origin, pathname } = new URL(issuer);
   const realm = pathname.split("/").at(-1) ?? "";

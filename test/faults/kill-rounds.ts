@@ -6,13 +6,13 @@ import { outboxEmpty } from "../helpers/collect-events.ts";
 import type { TestDatabase } from "../helpers/database.ts";
 import { postUser, type ServiceProcess, spawnService } from "../helpers/process.ts";
 
-/** What kill -9 in the midst of writes left behind. */
+/** The result of kill -9 during writes. */
 export type Summary = {
   rounds: number;
   /** POSTs that were answered 201, and those that were cut off. */
   writes: number;
   cutOff: number;
-  /** user.created events heard for these writes, and how many of them more than once (at least once is allowed). */
+  /** user.created events received for these writes, and the number of repeated ones (at least once is allowed). */
   events: number;
   redelivered: number;
   /** interview.created events emitted, each several times and under kill -9. */
@@ -25,7 +25,7 @@ export type Summary = {
 
 const WRITERS = 8;
 const INTERVIEWS_A_ROUND = 10;
-const LONGEST_LIFE = 700; // ms after it is ready
+const LONGEST_LIFE = 700; // ms after the node is ready
 
 type Interview = { eventId: string; eventType: string; userId: string; data: { interviewId: string } };
 
@@ -36,10 +36,10 @@ export async function killRounds(
   log: (line: string) => void = () => {},
 ): Promise<Summary> {
   const folder = await mkdtemp(join(tmpdir(), "user-service-kill-"));
-  const heardFile = join(folder, "heard.txt");
+  const receivedFile = join(folder, "received.txt");
   const start = async () => {
-    const env = { ...database.env, HEARD_FILE: heardFile };
-    const services = [join(import.meta.dirname, "heard.service.ts")];
+    const env = { ...database.env, RECEIVED_FILE: receivedFile };
+    const services = [join(import.meta.dirname, "receiver.service.ts")];
     const service = await spawnService(env, { services, ipc: true });
     await service.ready(30_000);
     return service;
@@ -61,7 +61,7 @@ export async function killRounds(
 
   for (let round = 1; round <= rounds; round++) {
     const service = await start();
-    while (!userId) userId = (await postUser(service.url)).id ?? ""; // a slow machine may answer 503 at first
+    while (!userId) userId = (await postUser(service.url)).id ?? ""; // a slow machine may answer with 503 at first
     interviews.push(...newInterviews(userId, round));
     const writers = Array.from({ length: WRITERS }, () => write(service));
     const life = Math.random() * LONGEST_LIFE;
@@ -84,13 +84,13 @@ export async function killRounds(
   }
   await outboxEmpty(database, 30_000);
   await last.remove();
-  const heard = (await readFile(heardFile, "utf8")).trim().split("\n");
+  const received = (await readFile(receivedFile, "utf8")).trim().split("\n");
   await rm(folder, { recursive: true });
   return {
     rounds,
     writes: written.length,
     cutOff,
-    ...(await count(database, { written, interviews, userId, heard })),
+    ...(await count(database, { written, interviews, userId, received })),
   };
 }
 
@@ -104,12 +104,12 @@ const newInterviews = (userId: string, round: number): Interview[] =>
 
 async function count(
   { sql }: TestDatabase,
-  run: { written: string[]; interviews: Interview[]; userId: string; heard: string[] },
+  run: { written: string[]; interviews: Interview[]; userId: string; received: string[] },
 ) {
-  const { written, interviews, userId, heard } = run;
+  const { written, interviews, userId, received } = run;
   const rows = await sql<{ id: string; keycloak_id: string }>("SELECT id, keycloak_id FROM users");
   const ids = new Set(rows.map(({ id }) => id));
-  const eventsOf = Map.groupBy(heard, (line) => line.slice(0, 36));
+  const eventsOf = Map.groupBy(received, (line) => line.slice(0, 36));
   const lostRows = written.filter((id) => !ids.has(id)).length;
   const lostEvents = [...ids, ...written].filter((id) => !eventsOf.has(id)).length;
   const twice = [...eventsOf.values()].filter((lines) => new Set(lines).size > 1).length;
@@ -117,7 +117,7 @@ async function count(
   const counted = user?.interviews_created ?? 0;
   return {
     events: eventsOf.size,
-    redelivered: heard.length - new Set(heard).size,
+    redelivered: received.length - new Set(received).size,
     interviews: interviews.length,
     lost: lostRows + lostEvents + Math.max(0, interviews.length - counted),
     doubled:

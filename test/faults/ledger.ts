@@ -1,14 +1,14 @@
-/** What a user was promised: the test's own books, against which database and topic are judged. */
+/** The answers about one user: the test's own record, with which database and topics are compared. */
 export type Account = {
   id: string;
-  /** How many updates were tried; each puts its number into the profile. */
+  /** The number of attempted updates; each writes its number into the profile. */
   updatesTried: number;
-  /** The numbers of those that were answered with 2xx, in order. */
+  /** The numbers of the updates that were answered with 2xx, in order. */
   updates: number[];
   /** increment-interviews: answered with 2xx, and without an answer. */
   increments: number;
   incrementsUnknown: number;
-  /** What the neighbours' events add up to. */
+  /** The sums of the events from other services. */
   sums: { created: number; active: number; candidates: number; bytes: number };
 };
 
@@ -19,17 +19,17 @@ export type Ledger = {
   writes: number;
   refused: number;
   cutOff: number;
-  /** The neighbours' events, each counted once however often it was sent. */
+  /** Distinct valid events from other services. Some are sent several times. */
   events: number;
-  /** What they sent that can't be counted. */
+  /** Invalid events from other services. */
   poison: number;
-  /** What is being done to the service; a wrong answer is reported with it. */
+  /** The current fault, which is reported with each wrong answer. */
   fault: string;
-  /** The longest that an answer took, in ms. */
+  /** The time of the slowest answer, in ms. */
   slowest: number;
-  /** How long what stood still after a fault, in ms; the longest is judged. */
+  /** The time without progress after each fault, in ms, and what made none. The longest is checked. */
   gaps: { ms: number; what: string }[];
-  /** Answers that should not be: neither 2xx nor, where it is allowed, 503; or none within 10 s. */
+  /** Unexpected answers: neither 2xx nor an allowed 503, or none within 10 s. */
   wrong: string[];
 };
 
@@ -46,7 +46,7 @@ export const newLedger = (): Ledger => ({
   wrong: [],
 });
 
-/** Enters a user whose creation was answered with 201. */
+/** Adds a user whose creation was answered with 201. */
 export function openAccount({ accounts }: Ledger, id: string): Account {
   const sums = { created: 0, active: 0, candidates: 0, bytes: 0 };
   const account = { id, updatesTried: 0, updates: [], increments: 0, incrementsUnknown: 0, sums };

@@ -8,7 +8,7 @@ import type { Realm } from "./realm.ts";
 import { firstOnes, type Verdict } from "./verify.ts";
 import type { World } from "./world.ts";
 
-/** Runs `npm run identities`; returns what it printed, also if it failed. */
+/** Runs `npm run identities`; returns its output, also if it failed. */
 export async function identitiesCommand(env: Record<string, string>, ...args: string[]): Promise<string> {
   const whole = { ...process.env, ...env, LOG_LEVEL: "fatal", METRICS_PORT: String(await freePort()) };
   const ran = promisify(execFile)(process.execPath, ["cli/run.js", "identities", ...args], { env: whole });
@@ -17,10 +17,10 @@ export async function identitiesCommand(env: Record<string, string>, ...args: st
 }
 
 const NONE = "differences: missing 0, gone 0, name 0, email 0, status 0";
-/** In ms: what takes longer is taken for lost. */
+/** In ms: a change that takes longer counts as lost. */
 const EVENTUALLY = 240_000;
 
-/** Waits until no user differs from Keycloak. @returns what the last check printed, unless there is no difference */
+/** Waits until no user differs from Keycloak. @returns the output of the last check, unless there is no difference */
 export async function inStep(env: Record<string, string>, within = EVENTUALLY): Promise<string | undefined> {
   for (const end = Date.now() + within; ; await sleep(500)) {
     const printed = await identitiesCommand(env, "check");
@@ -29,7 +29,7 @@ export async function inStep(env: Record<string, string>, within = EVENTUALLY): 
   }
 }
 
-/** Compares user-events with what was changed in Keycloak: each change is one event, which names Keycloak's event. */
+/** Compares user-events with the changes in Keycloak: each change has one event, whose cause is Keycloak's event. */
 export async function verifyMirrored({ topics, sql }: World, { expected }: Realm): Promise<Verdict> {
   const verdict: Verdict = { events: 0, lost: 0, doubled: 0, disordered: 0, details: [] };
   const users = await sql<{ id: string; keycloakId: string }>(

@@ -9,12 +9,12 @@ const PAUSE = 50; // ms, between batches
 const BATCH = 10;
 const SENT_TWICE = 0.2;
 
-/** A message of a neighbour, and when it was made, in ms. */
+/** A message of another service, and the time of its creation, in ms. */
 export type SentEvent = { topic: string; eventId: string; value: string; at: number };
 
 let count = 0;
 const TYPES = Object.keys(CONSUMED) as ConsumedEventType[];
-/** Contract 7 written again, so that the service is not checked by its own rules. */
+/** An independent copy of contract 7, so that the service is not checked against its own rules. */
 const EFFECT: Record<ConsumedEventType, (amount: number) => Partial<Account["sums"]>> = {
   "interview.created": () => ({ created: 1, active: 1 }),
   "interview.completed": (amount) => ({ active: -1, candidates: amount }),
@@ -22,7 +22,7 @@ const EFFECT: Record<ConsumedEventType, (amount: number) => Partial<Account["sum
   "media.deleted": (amount) => ({ bytes: -amount }),
 };
 
-/** A new event about a user, in either envelope, entered into the ledger. */
+/** Creates an event about a user, in either envelope, and adds it to the ledger. */
 export function newEvent(ledger: Ledger, { id: userId, sums }: Account): SentEvent {
   const eventType = pick(TYPES);
   const { topic } = CONSUMED[eventType];
@@ -39,7 +39,7 @@ export function newEvent(ledger: Ledger, { id: userId, sums }: Account): SentEve
   return { topic, eventId, value: JSON.stringify(envelope), at: Date.now() };
 }
 
-/** Sends messages, each under its own key: so in no order. */
+/** Sends messages, each with its own key and therefore in no fixed order. */
 export async function send(topics: Topics, sent: SentEvent[]): Promise<void> {
   for (const [topic, ofTopic] of Map.groupBy(sent, (one) => one.topic))
     await topics.send(
@@ -48,7 +48,7 @@ export async function send(topics: Topics, sent: SentEvent[]): Promise<void> {
     );
 }
 
-/** Sends events for the ledger's users, some of them twice, until it is stopped. `sent` is all of them. */
+/** Sends events about the ledger's users, some of them twice, until it is stopped. `sent` contains all of them. */
 export function startNeighbours(
   topics: Topics,
   ledger: Ledger,

@@ -3,13 +3,13 @@ import { freePort } from "../helpers/free-port.ts";
 import { type ServiceProcess, spawnService, statusOf } from "../helpers/process.ts";
 import type { Door } from "./writers.ts";
 
-/** A node that dies and comes back: each life is a process, on the same name and ports. */
+/** A node that is killed and restarted: each life is a process with the same name and ports. */
 export type FaultNode = {
   url: string;
   nodeUrl: string;
   /** Whether it was ready in this life, and is neither dead nor stopped. */
   isUp(): boolean;
-  /** Starts a life, of the service whose source is in `root`: by default the one that is tested. */
+  /** Starts a process from the source in `root`, by default the service under test. */
   start(root?: string): Promise<void>;
   isReady(): Promise<boolean>;
   ready(): Promise<void>;
@@ -17,11 +17,11 @@ export type FaultNode = {
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | string>;
-  /** The output of all its lives. */
+  /** The output of all its processes. */
   printed(): string;
 };
 
-/** What a node gets of our own environment: where the servers are. */
+/** The variables of our own environment that a node gets: the addresses of the servers. */
 const servers = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => /^(DATABASE|KAFKA|MINIO)_|^LOG_LEVEL$/.test(name)),
 ) as Record<string, string>;
@@ -48,7 +48,7 @@ export async function createNode(env: Record<string, string>): Promise<FaultNode
     return how;
   };
 
-  /** Notes when the life becomes ready, where it lasts so long. */
+  /** Sets `up` when the process becomes ready, unless it ends before. */
   const watch = async (life: ServiceProcess) => {
     while (service === life && !up) {
       await sleep(LOOK_EVERY);
@@ -82,7 +82,7 @@ export async function createNode(env: Record<string, string>): Promise<FaultNode
   };
 }
 
-/** A gateway that may refuse while `disturbed` says so, and break while it is dead or starting. */
+/** A gateway that may answer with 503 while `disturbed` returns true, and cut off requests while it is down or starting. */
 export function doorOf(node: FaultNode, disturbed: () => boolean): Door {
   return { url: () => node.url, mayRefuse: disturbed, mayBreak: () => !node.isUp() };
 }

@@ -8,11 +8,11 @@ import type { FaultNode } from "./nodes.ts";
 import { newText } from "./search.ts";
 import type { World } from "./world.ts";
 
-/** People with five random texts each, in every place that can hold them. */
+/** People with five random texts each, in every place that can contain personal data. */
 
 export type Made = { id: string; texts: string[] };
 
-/** The tables with texts of every person. */
+/** The tables that contain texts of every person. */
 export const TABLES = [
   "users",
   "user_history",
@@ -28,7 +28,7 @@ export const TABLES = [
 const AT_ONCE = 8;
 const USERS = "/api/v1/users";
 
-/** Creates people. Resolves when the neighbours' events about them have been read. */
+/** Creates people. Resolves when the events of other services about them were consumed. */
 export async function makePeople(world: World, node: FaultNode, count: number): Promise<Made[]> {
   const portrait = await jpeg();
   const people: Made[] = [];
@@ -70,7 +70,7 @@ async function makePerson(world: World, url: string, portrait: Buffer): Promise<
   const send = (status: number, method: string, rest: string, body?: object) =>
     ask(status, { method, path: `${USERS}/${id}${rest}`, body });
 
-  // a record that Kafka has refused: the later ones of this user wait behind it
+  // a record that Kafka refused: later records of this user wait behind it
   const refused = JSON.stringify({ eventType: "user.updated", userId: id, data: { changes: { bio: all } } });
   await sql(
     "INSERT INTO outbox (topic, key, value, set_aside_at, fault) VALUES ('user-events', $1, $2, now(), 'X')",
@@ -100,7 +100,7 @@ async function makePerson(world: World, url: string, portrait: Buffer): Promise<
   return { id, texts };
 }
 
-/** Events of neighbours: one is counted, and two with an invalid size are dead letters, in either envelope. */
+/** Events of other services: one is counted, and two with an invalid size become dead letters, in either envelope. */
 async function sendEvents({ topics, ledger }: World, userId: string, all: string): Promise<void> {
   const data = { fileId: crypto.randomUUID(), fileSize: 1_000 };
   const invalid = { fileId: all, fileSize: -1 };

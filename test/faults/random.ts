@@ -1,4 +1,4 @@
-/** One of them; of none, undefined. */
+/** Returns a random item, or undefined if there are none. */
 export const pick = <Item>(items: readonly Item[]): Item =>
   items[Math.floor(Math.random() * items.length)] as Item;
 

@@ -2,9 +2,9 @@ import { readFile } from "node:fs/promises";
 import { administer } from "../helpers/keycloak.ts";
 import { EMPTY_REALM } from "./keycloak-proxy.ts";
 
-/** The realm as an administrator changes it, and which events of our users must follow. */
+/** Changes a realm like an administrator, and records the events that must follow. */
 
-/** An event that must be on user-events once. `isSaved`: Keycloak has an event, which must be its cause. */
+/** An event that must be on user-events once. `isSaved`: Keycloak saved an event, which must be its cause. */
 type Expected = { line: string; isSaved: boolean };
 
 export type Realm = {
@@ -12,27 +12,27 @@ export type Realm = {
   expected: Map<string, Expected[]>;
   /** Whether Keycloak saves its events. */
   isSaving: boolean;
-  /** Those who were not changed yet. */
+  /** People who were not changed yet. */
   active: Account[];
   disabled: Account[];
 };
 type Account = { id: string; username: string; email: string; enabled: boolean };
 
 const IMPORT = 500;
-/** One of so many is disabled. */
+/** One in so many people is disabled. */
 const DISABLED = 10;
 
 const run = crypto.randomUUID().slice(0, 8);
 let count = 0;
 
-/** Names and an e-mail that nobody else has. */
+/** Unique names and a unique e-mail. */
 const newPerson = () => {
   const name = `${run}-${++count}`;
   const [email, firstName, lastName] = [`${name}@example.com`, "Ida", `Rhodes ${count}`];
   return { username: name, email, emailVerified: true, firstName, lastName, enabled: true };
 };
 
-/** Fills the realm with so many people, and makes the empty one beside it. */
+/** Creates the realm with `users` people, and a second one without any. */
 export async function fillRealm(users: number): Promise<Realm> {
   for (let first = 0; first < users; first += IMPORT) {
     const people = Array.from({ length: Math.min(IMPORT, users - first) }, newPerson);
@@ -61,7 +61,7 @@ async function makeEmptyRealm(): Promise<void> {
   const realm = JSON.parse(await readFile("test/realm.json", "utf8"));
   const users = realm.users.filter((user: object) => "serviceAccountClientId" in user);
   await administer("POST", "../../realms", { ...realm, realm: EMPTY_REALM, users }).catch((error: Error) => {
-    if (!error.message.includes("409")) throw error; // an earlier run made it
+    if (!error.message.includes("409")) throw error; // created by an earlier run
   });
 }
 
@@ -80,7 +80,7 @@ function expectEvent({ expected, isSaving }: Realm, id: string, line: string): v
   expected.set(id, [...(expected.get(id) ?? []), { line, isSaved: isSaving }]);
 }
 
-/** The next one who was not changed yet: two changes of one person may be read, and published, as one. */
+/** The next person who was not changed yet, because two changes of one person may be read and published as one. */
 function next(accounts: Account[]): Account {
   const account = accounts.pop();
   if (!account) throw new Error("Too few users for so many rounds");
@@ -107,7 +107,7 @@ const CHANGES = {
     const { email } = newPerson();
     await change(realm, next(realm.active), { email }, updated({ email }));
   },
-  /** The first one gets a new e-mail, and each other one that of the one before: three changes. */
+  /** The first person gets a new e-mail, and each other one the old e-mail of the previous person: three changes. */
   async handOn(realm: Realm) {
     let { email } = newPerson();
     for (const account of [next(realm.active), next(realm.active), next(realm.active)]) {
@@ -125,7 +125,7 @@ const CHANGES = {
 };
 type Kind = keyof typeof CHANGES;
 
-/** Of each round. A sweep deletes at most 10, so there are few deletions. */
+/** The number of changes of each kind per round. Few deletions, because a sweep deletes at most 10 users. */
 const MIX: Record<Kind, number> = {
   create: 4,
   rename: 4,
@@ -137,13 +137,13 @@ const MIX: Record<Kind, number> = {
 };
 export const CHANGES_A_ROUND = 20;
 
-/** The changes of one round, in any order. */
+/** Makes the changes of one round, in random order. */
 export async function changeRealm(realm: Realm): Promise<void> {
   const kinds = Object.entries(MIX).flatMap(([kind, times]) => Array<Kind>(times).fill(kind as Kind));
   for (const kind of shuffled(kinds)) await CHANGES[kind](realm);
 }
 
-/** Deletes so many people. */
+/** Deletes that number of people. */
 export async function removePeople(realm: Realm, people: number): Promise<void> {
   for (let n = 0; n < people; n++) await CHANGES.remove(realm);
 }

@@ -17,7 +17,7 @@ import { openWorld } from "./world.ts";
 
 /**
  * `npm run test:faults -- --rounds N [--users N] [--only kills,kafka,…]`: the service under faults, over the Kafka, the
- * PostgreSQL and the MinIO of the environment. Exits 1 where anything is lost, doubled, out of order or wrongly answered.
+ * PostgreSQL and the MinIO of the environment. Exits with 1 if anything is lost, doubled, out of order or answered wrong.
  */
 
 const SCENARIOS: Record<string, Scenario> = {
@@ -46,7 +46,7 @@ const { values } = parseArgs({
   },
 });
 
-/** The figures of a scenario, and what the summary calls them; `gap` is in ms. */
+/** The figures of a scenario, and their names in the summary; `gap` is in ms. */
 const FIGURES = {
   rounds: "rounds",
   writes: "writes",
@@ -62,7 +62,7 @@ const FIGURES = {
 };
 type Figure = keyof typeof FIGURES;
 type Figures = Record<Figure, number>;
-/** Late answers are reported and no failure: a timing depends on the machine. */
+/** Late answers are reported, but are not a failure, because times depend on the machine. */
 const MUST_BE_0 = ["lost", "doubled", "disordered", "wrong"] as const;
 
 function print(name: string, figures: Figures): void {
@@ -119,4 +119,4 @@ for (const name of values.only?.split(",") ?? possible)
 const sums = total(played);
 print("total", sums);
 if (MUST_BE_0.some((figure) => sums[figure] > 0)) process.exitCode = 1;
-process.exit(); // a client whose server is gone may still wait for it
+process.exit(); // a client may still wait for a server that is gone

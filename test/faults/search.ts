@@ -4,9 +4,9 @@ import { promisify } from "node:util";
 import { openBucket } from "./avatars.ts";
 import type { World } from "./world.ts";
 
-/** Looks for random texts in the bytes of whatever keeps data. */
+/** Searches for random texts in the bytes of the database, the object store and the logs. */
 
-/** A text that every field for free text accepts, and the language too: it is a tag for private use. */
+/** A text that is valid in every free-text field, and as a language, because it is a private-use tag. */
 export const newText = (): string =>
   `x-${crypto
     .randomUUID()
@@ -28,7 +28,7 @@ function search(parts: Iterable<{ place: string; content: string }>): Findings {
   return { places, bytes };
 }
 
-/** As if each byte were a character. */
+/** Reads each byte as a character. */
 const DUMP = { encoding: "latin1", maxBuffer: 2 ** 30 } as const;
 
 /** Searches `pg_dump`, which shows the bytes of a BYTEA as they are. The places are tables. */
@@ -62,6 +62,6 @@ export async function searchBucket(world: World): Promise<Findings & { objects: 
   return { ...search(parts), objects: parts.map(({ place }) => place) };
 }
 
-/** Searches what the nodes have printed in all their lives. */
+/** Searches the output of all processes of the nodes. */
 export const searchLogs = ({ nodes }: World): Findings =>
   search(nodes.map((node, index) => ({ place: `log of node ${index + 1}`, content: node.printed() })));

@@ -14,7 +14,7 @@ const BACK = { kill: "start", stop: "start", pause: process.env.SERVERS ? "resum
 
 const [program = "", ...before] = (process.env.SERVERS || "docker compose").split(/\s+/);
 
-/** @throws Error with one line that says what was tried and what came of it */
+/** @throws Error with one line that contains the command and its error */
 async function command(verb: string, server: Server): Promise<void> {
   const words = [...before, verb, server];
   await promisify(execFile)(program, words).catch(({ code, stderr, message }) => {

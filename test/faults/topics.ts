@@ -5,7 +5,7 @@ import { waitFor } from "../helpers/wait-for.ts";
 
 const TOPICS = allTopics([]);
 
-/** The topics as a plain Kafka program sees them. */
+/** The topics, read without the code of the service. */
 
 const kafka = new Kafka({
   brokers: (process.env.KAFKA_BROKERS ?? "").split(","),
@@ -25,7 +25,7 @@ export async function openTopics() {
   const [admin, producer] = [kafka.admin(), kafka.producer()];
   await Promise.all([admin.connect(), producer.connect()]);
 
-  /** By partition: the first record that is there, and the one to come. */
+  /** By partition: the offsets of the first existing and of the next record. */
   const offsetsOf = async (topic: string) =>
     new Map(
       (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => [
@@ -35,7 +35,7 @@ export async function openTopics() {
     );
 
   return {
-    /** Recreates the topics while nothing uses them: deleted records would come back after a kill -9 of Kafka. */
+    /** Recreates the topics while nothing uses them, because deleted records would reappear after a kill -9 of Kafka. */
     async empty(): Promise<void> {
       const existing = await admin.listTopics();
       await admin.deleteTopics({ topics: TOPICS.filter((topic) => existing.includes(topic)) });
@@ -54,8 +54,8 @@ export async function openTopics() {
     },
 
     /**
-     * Sends until Kafka has them, so some may stand there twice. A batch goes to one partition: of several, kafkajs
-     * (2.2.4) leaves one out if its leader changes to a broker that has just answered for another one.
+     * Sends until Kafka has all messages, so some may be there twice. Each batch is for one partition: of several, kafkajs
+     * (2.2.4) skips one whose leader changes to a broker that has just answered for another.
      */
     async send(topic: string, messages: Message[]): Promise<void> {
       for (let sent = 0; sent < messages.length; )
@@ -69,7 +69,7 @@ export async function openTopics() {
         }
     },
 
-    /** All that stands on a topic, each partition's in order. */
+    /** Reads all records of a topic, in order per partition. */
     async read(topic: string): Promise<Message[]> {
       const ends = await offsetsOf(topic);
       const messages: Message[] = [];
@@ -97,7 +97,7 @@ export async function openTopics() {
       return messages;
     },
 
-    /** Waits until each replica of all topics is in sync: only then may another broker be lost. */
+    /** Waits until each replica of all topics is in sync, because only then another broker may fail. */
     async inSync(): Promise<void> {
       const isLagging = ({ replicas, isr }: { replicas: number[]; isr: number[] }) =>
         isr.length < replicas.length;
@@ -108,7 +108,7 @@ export async function openTopics() {
       await waitFor(async () => !(await lagging().catch(() => sleep(100, true))), 60_000);
     },
 
-    /** How many records of the topics a consumer group has yet to commit. */
+    /** The number of records of the topics that a consumer group has not committed. */
     async lag(groupId: string, topics: string[]): Promise<number> {
       const groups = await admin.fetchOffsets({ groupId, topics });
       let lag = 0;

@@ -13,18 +13,18 @@ const UPLOADERS = 4;
 const PAUSE = 20; // ms
 const ANSWER_WITHIN = 10_000; // ms
 
-/** A user with an avatar: what may be shown is what was answered 200 last, or anything that was tried since. */
+/** A user with an avatar. The last avatar that was answered with 200 or any later attempt may be served. */
 type Shown = { account: Account; versions: Set<string> };
 const NONE = "none";
 
 export type Uploaders = {
   users: Shown[];
-  /** Resolves when an upload is answered 200. */
+  /** Resolves when an upload is answered with 200. */
   works(): Promise<void>;
   stop(): Promise<void>;
 };
 
-/** Keeps uploading, deleting and looking at avatars through a gateway, until it is stopped. */
+/** Keeps uploading, deleting and requesting avatars through a gateway, until it is stopped. */
 export async function startUploaders(ledger: Ledger, door: Door): Promise<Uploaders> {
   const colours = ["#ff0000", "#00ff00", "#0000ff", "#ffff00", "#ff00ff"];
   const files = await Promise.all(colours.map((left) => jpeg({ left })));
@@ -72,7 +72,7 @@ async function remove(ledger: Ledger, door: Door, user: Shown): Promise<void> {
   if (await ask(ledger, door, asked, [200, 404])) user.versions = new Set([NONE]);
 }
 
-/** Looks at the avatar: it is one that may be shown, and whole. */
+/** Requests the avatar, which must be complete and one of those that may be served. */
 export async function look(ledger: Ledger, door: Door, { account, versions }: Shown): Promise<void> {
   const asked = { path: `/api/v1/users/${account.id}/avatar` };
   const answer = await ask(ledger, door, asked, [200, 404]);
@@ -86,13 +86,13 @@ export async function look(ledger: Ledger, door: Door, { account, versions }: Sh
       .catch(() => ledger.wrong.push(`${account.id} shows no whole avatar`));
 }
 
-/** One request. Returns an answer of those statuses; anything else is noted, and judged by what the door may do. */
+/** One request. Returns the answer if it has one of `statuses`. Any other is reported, unless the door allows it. */
 async function ask(ledger: Ledger, door: Door, asked: Asked, good: number[]) {
   const start = Date.now();
   const mayRefuse = door.mayRefuse();
   const headers = { ...asked.headers, "x-internal-token": INTERNAL_TOKEN };
   try {
-    const answer = await request(door.url(), { ...asked, headers }, false); // a node that stops closes those that are kept
+    const answer = await request(door.url(), { ...asked, headers }, false); // a node that stops closes idle connections
     const ms = Date.now() - start;
     const refused = answer.status === 503 && (mayRefuse || door.mayRefuse());
     if (good.includes(answer.status)) ledger.writes++;

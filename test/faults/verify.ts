@@ -3,9 +3,9 @@ import type { Envelope } from "../../services/contracts.ts";
 import type { Account } from "./ledger.ts";
 import type { World } from "./world.ts";
 
-/** What came of the promises in the ledger. `details` names the first faults of each kind. */
+/** The result of the comparison with the ledger. `details` names the first faults. */
 export type Verdict = {
-  /** Events on user-events, duplicates left out, and the neighbours' events that were counted. */
+  /** Events on user-events without duplicates, and counted events of other services. */
   events: number;
   lost: number;
   doubled: number;
@@ -28,7 +28,7 @@ const ROWS = `SELECT id, bio, interviews_created AS created, interviews_active A
   candidates_total AS candidates, storage_used::float8 AS bytes FROM users`;
 const DETAILS = 20;
 
-/** Compares the ledger with what is in the database, and on user-events from its start. */
+/** Compares the ledger with the database and with user-events, read from the start. */
 export async function verify({ ledger, topics, sql }: World): Promise<Verdict> {
   const verdict: Verdict = { events: 0, lost: 0, doubled: 0, disordered: 0, details: [] };
   const note: Note = (fault, detail) => {
@@ -39,7 +39,7 @@ export async function verify({ ledger, topics, sql }: World): Promise<Verdict> {
   const rows = new Map((await sql<Row>(ROWS)).map((row) => [row.id, row]));
   const events = Map.groupBy(firstOnes(await topics.read("user-events")), ({ userId }) => userId);
   for (const row of rows.values()) checkStory(row, events.get(row.id) ?? [], note);
-  for (const id of events.keys()) if (!rows.has(id)) note("doubled", `events of ${id}, who is no user`);
+  for (const id of events.keys()) if (!rows.has(id)) note("doubled", `events of ${id}, who is not a user`);
   for (const account of ledger.accounts) {
     const row = rows.get(account.id);
     if (!row) {
@@ -76,7 +76,7 @@ export const ofType = <Type extends Envelope["eventType"]>(events: Envelope[], t
 const numbersOf = (events: Envelope[]): number[] =>
   ofType(events, "user.updated").map(({ data }) => Number(data.changes.bio));
 
-/** Holds for every row, answered or not: the row and its events agree. */
+/** Checks for any row, also one whose requests got no answer, that the row and its events agree. */
 function checkStory(row: Row, events: Envelope[], note: Note): void {
   const created = ofType(events, "user.created").length;
   if (created === 0) note("lost", `user.created of ${row.id}`);
@@ -97,7 +97,7 @@ function checkStory(row: Row, events: Envelope[], note: Note): void {
   if (exceeded > 1) note("doubled", `user.quota_exceeded of ${row.id}`);
 }
 
-/** Updates that were answered with 2xx: their events are there, in the order of the answers. */
+/** Checks that updates that were answered with 2xx have events, in the order of the answers. */
 function checkUpdates({ id, updates }: Account, events: Envelope[], note: Note): void {
   const numbers = numbersOf(events);
   for (const number of updates) if (!numbers.includes(number)) note("lost", `update ${number} of ${id}`);
@@ -106,7 +106,7 @@ function checkUpdates({ id, updates }: Account, events: Envelope[], note: Note):
     note("disordered", `updates of ${id}: ${answered}`);
 }
 
-/** Each event of the neighbours and each increment counted once; an increment without an answer may have. */
+/** Checks that each event of another service and each increment was counted once. Increments without an answer may count. */
 function checkCounters({ id, sums, increments, incrementsUnknown }: Account, row: Row, note: Note): void {
   for (const counter of ["created", "active", "candidates", "bytes"] as const) {
     const incremented = counter === "created" || counter === "active";

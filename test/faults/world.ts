@@ -7,21 +7,21 @@ import { createNode, type FaultNode } from "./nodes.ts";
 import { openTopics, type Topics } from "./topics.ts";
 import { createUser, type Door } from "./writers.ts";
 
-/** What a scenario plays in: empty topics, a schema, a bucket, a cluster and a consumer group of its own. */
+/** The environment of a scenario: empty topics, and its own schema, bucket, cluster and consumer group. */
 export type World = {
   ledger: Ledger;
   topics: Topics;
   groupId: string;
-  /** What its nodes have in common. */
+  /** The variables of all its nodes. */
   env: Record<string, string>;
   nodes: FaultNode[];
-  /** Creates a node that runs these services; its name stays its own over all its lives. */
+  /** Creates a node that runs these services. It keeps its name when it is restarted. */
   addNode(services: string, env?: Record<string, string>): Promise<FaultNode>;
-  /** Starts them all; resolves when all are ready. `root` is the folder of their source. */
+  /** Starts all nodes; resolves when all are ready. `root` is the folder of their source. */
   startAll(root?: string): Promise<void>;
-  /** Where PostgreSQL is. */
+  /** The address of PostgreSQL. */
   server: { host?: string; port: number; database: string; user: string; password: string };
-  /** Runs SQL on the scenario's schema, again if PostgreSQL is unavailable; returns the rows. */
+  /** Runs SQL on the scenario's schema; repeats it if PostgreSQL is unavailable. Returns the rows. */
   sql<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 };
@@ -77,18 +77,18 @@ export async function openWorld(): Promise<World> {
     async close() {
       await Promise.all(nodes.map((node) => node.kill()));
       const cleaning = [world.sql(`DROP SCHEMA IF EXISTS ${id} CASCADE`), topics.removeNamespace(id)];
-      await Promise.allSettled(cleaning); // a server that stays unavailable was reported before
+      await Promise.allSettled(cleaning); // a server that is still unavailable was already reported
       await Promise.all([pool.end(), topics.close()]);
     },
   };
   return world;
 }
 
-const EVENTUALLY = 120_000; // ms: what takes longer is taken for lost
+const EVENTUALLY = 120_000; // ms: anything that takes longer counts as lost
 
 /**
- * Waits until all works again after a fault: at each door a write is answered, its event published, and a neighbour's
- * event about its user counted. Enters into the ledger how long that took.
+ * Waits until everything works again after a fault: at each door a write is answered, its event is published, and an event
+ * of another service about its user is counted. Adds the time to the ledger.
  */
 export async function recover(world: World, doors: Door[]): Promise<void> {
   const { ledger, topics } = world;
@@ -126,7 +126,7 @@ const isPublished = async ({ sql }: World, userId: string) =>
 const isCounted = async ({ sql }: World, { topic, eventId }: SentEvent) =>
   (await sql("SELECT 1 FROM processed_events WHERE event_id = $1", [`${topic}:${eventId}`])).length > 0;
 
-/** Waits until all that is promised is done, or nothing more happens: the verifier finds which. */
+/** Waits until all accepted writes took effect, or nothing more happens; the verifier distinguishes the two. */
 export async function settle({ ledger, sql, nodes }: World): Promise<void> {
   await Promise.all(nodes.map((node) => node.ready()));
   const done = async () => {

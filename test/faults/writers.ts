@@ -2,20 +2,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { INTERNAL_TOKEN } from "../helpers/service.ts";
 import { type Account, type Ledger, openAccount } from "./ledger.ts";
 
-/** A gateway as its clients see it. */
+/** The address of a gateway, and the faults that its clients may see. */
 export type Door = {
   url(): string;
-  /** Whether it may answer 503 just now, or not at all. */
+  /** Whether it may currently answer with 503, or cut off requests. */
   mayRefuse(): boolean;
   mayBreak(): boolean;
 };
 
-const WRITERS = 4; // a door
+const WRITERS = 4; // per door
 const PAUSE = 20; // ms, between a writer's requests
 const WRITES_A_USER = 40;
 const ANSWER_WITHIN = 10_000; // ms
 
-/** Keeps every door under HTTP writes, and the ledger up to date, until it is stopped. */
+/** Sends writes to every door and records them in the ledger, until it is stopped. */
 export function startWriters(ledger: Ledger, doors: Door[]): { stop(): Promise<void> } {
   let stopped = false;
   const write = async (door: Door) => {
@@ -39,7 +39,7 @@ export function startWriters(ledger: Ledger, doors: Door[]): { stop(): Promise<v
 
 let people = 0;
 
-/** A new user of whom nobody heard before; undefined where the answer was not 201. */
+/** Creates a user with unique names. Returns undefined if the answer was not 201. */
 export async function createUser(ledger: Ledger, door: Door): Promise<Account | undefined> {
   const name = `f${process.pid}-${++people}`;
   const body = { keycloakId: name, email: `${name}@example.com`, profile: { fullName: "Ada", bio: "0" } };
@@ -59,7 +59,7 @@ async function increment(ledger: Ledger, door: Door, account: Account): Promise<
   else account.incrementsUnknown++;
 }
 
-/** One request. Returns the body of a 2xx; anything else is noted, and judged by what the door may do. */
+/** One request. Returns the body of a 2xx. Any other answer is reported, unless the door allows it. */
 async function ask(
   ledger: Ledger,
   door: Door,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { INTERNAL_TOKEN, spawnService } from "../helpers/process.ts";
 
 /**
- * Calls made up by schemathesis (`st`, from PyPI) from the published document, good ones and bad ones: no server error,
+ * Valid and invalid requests that schemathesis (`st`, from PyPI) generates from the published document: no server error,
  * and no status, content type or body that the document does not have. Exits with its code.
  */
 
@@ -35,7 +35,7 @@ try {
   const checks = ["--exclude-checks", EXCLUDED, "--max-time", String(SECONDS), "--workers", "2"];
   const settings = ["--config-file", join(import.meta.dirname, "schemathesis.toml")];
   const st = spawn("st", [...settings, "run", `${service.url}/openapi.json`, ...options, ...checks], {
-    cwd: tmpdir(), // it leaves notes
+    cwd: tmpdir(), // it writes files there
     stdio: "inherit",
   });
   const [code] = await once(st, "exit");

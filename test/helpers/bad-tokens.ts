@@ -8,7 +8,7 @@ const ourKey = () =>
   JSON.parse(readFileSync(join(process.env.DATA_DIR ?? "", "development-key.json"), "utf8"));
 const now = () => Math.floor(Date.now() / 1000);
 
-/** The headers of an administrator whose token expires then, in s from now. */
+/** The headers of an administrator whose token expires at `exp`, in s from now. */
 export async function tokenUntil(
   seconds: number,
   claims: object = {},

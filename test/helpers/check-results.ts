@@ -6,19 +6,19 @@ import type { ActionContract, ActionContracts } from "../../lib/contract/action.
 import { toParams } from "../../lib/contract/params.ts";
 import { compileCheck } from "../../lib/contract/validator.ts";
 
-/** Says what is wrong with a result; "" if nothing is. */
+/** Returns the fault of a result, or "" if it has none. */
 type Check = (result: unknown) => string;
 
 const checkStream: Check = (result) =>
   result === null || result instanceof Readable ? "" : "must be a stream or null";
 
-/** The check of a declared result. */
+/** Creates the check of a declared result. */
 function checkOf({ result: field }: Pick<ActionContract, "result">): Check {
   if (field.type === "image" || field.streamed) return checkStream;
   const validate = compileCheck(toParams({ result: field }));
   return (result) => {
     const sent = JSON.stringify({ result });
-    const copy = JSON.parse(sent); // the validator writes into what it checks
+    const copy = JSON.parse(sent); // a copy, because the validator normalizes its input
     const errors = validate(copy);
     if (errors.length > 0) return errors.map(({ field, message }) => `${field} ${message}`).join("; ");
     return JSON.stringify(copy) === sent ? "" : `result is not normalized: ${sent}`;
@@ -30,7 +30,7 @@ const SERVICES = join(import.meta.dirname, "../../services");
 /** The declared actions of all services, by the name of the service. */
 export async function actionContracts(): Promise<Record<string, ActionContracts>> {
   const all = await Array.fromAsync(glob("*/*.contract.ts", { cwd: SERVICES }));
-  const files = all.filter((file) => basename(file, ".contract.ts") === dirname(file)); // not its parts
+  const files = all.filter((file) => basename(file, ".contract.ts") === dirname(file)); // the parts of a list are checked, not the list itself
   const contracts = await Promise.all(
     files.map(async (file): Promise<[string, ActionContracts]> => {
       const { actions = {} } = await import(join(SERVICES, file));
@@ -56,7 +56,7 @@ export function checkResults(services: Record<string, ActionContracts>): Middlew
     localAction(next, { name = "", access }) {
       const check = checks.get(name);
       if (!check && access) throw new Error(`${name} has no contract in services/*/*.contract.ts`);
-      if (!check) return next; // not ours: $node, and the services of tests
+      if (!check) return next; // $node and the services of tests are not declared
       return async function (ctx) {
         const result = await next.call(this, ctx);
         const fault = check(result);

@@ -1,6 +1,6 @@
 import { startNode, type TestNode } from "./node.ts";
 
-/** The layouts to test: all services on one node, or spread over three nodes. */
+/** The tested layouts: all services on one node, or distributed over three nodes. */
 export const FORMS = {
   "one node": ["api,users,stats,avatars,identities,outbox,ingest"],
   "three nodes": ["api", "users,identities,outbox,ingest", "stats,avatars"],

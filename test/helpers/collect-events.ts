@@ -13,7 +13,7 @@ export function collectEvents() {
   return {
     schema,
     heard,
-    /** The events of one user, as soon as there are at least `count`. */
+    /** Waits until one user has at least `count` events, and returns them. */
     async of(userId: string, count: number): Promise<Envelope[]> {
       const events = () => heard.filter((event) => event.userId === userId);
       await waitFor(() => events().length >= count);

@@ -3,7 +3,7 @@ import { createDatabase, type TestDatabase } from "./database.ts";
 
 /** Connects this process to a database of its own, as a node does. The caller ends it with `close`. */
 export async function connectToDatabase(): Promise<{ database: TestDatabase; close(): Promise<void> }> {
-  jest.spyOn(console, "warn").mockReturnValue(); // Sequelize prints each rollback whose connection was cut
+  jest.spyOn(console, "warn").mockReturnValue(); // Sequelize prints a warning for each rollback whose connection was cut
   const database = await createDatabase();
   Object.assign(process.env, database.env);
   const { connectDatabase } = await import("../../lib/postgres/open-database.ts");

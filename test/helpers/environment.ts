@@ -3,7 +3,7 @@ import { readConfig } from "../../lib/config/config.ts";
 import { ConfigError } from "../../lib/config/config-error.ts";
 import { checkParts } from "../../lib/config/production.ts";
 
-/** The whole environment of a node in production that is allowed to start. */
+/** A complete environment, with which a node starts in production. */
 export const PRODUCTION = {
   NODE_ENV: "production",
   DATABASE_HOST: "db",

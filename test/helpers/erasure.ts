@@ -9,14 +9,14 @@ import type { TestService } from "./service.ts";
 
 const OPERATOR = { meta: { caller: { internal: true, user: { sub: "operator", admin: true } } } };
 
-/** What an operator does with `npm run erase` and `npm run purge`. */
+/** Erases like an operator with `npm run erase` and `npm run purge`. */
 export const operatorOf = ({ broker }: TestService) => ({
   eraseNow: (id: string) => call(broker, "users.eraseNow", { id }, OPERATOR),
   inventory: (id: string) => call(broker, "users.inventory", { id }, OPERATOR),
   purge: () => call(broker, "users.purge", {}, { ...OPERATOR, timeout: 0 }),
 });
 
-/** Makes the erasure of a user due some days ago. */
+/** Moves the due time of a user's erasure some days into the past. */
 export const dueDaysAgo = ({ database }: TestService, id: string, days: number) =>
   database.sql("UPDATE erasures SET due_at = now() - $2::float8 * interval '1 day' WHERE user_id = $1", [
     id,
@@ -28,7 +28,7 @@ type ErasureBody = AnswerBody & { erasureId: string; status: string; dueAt: stri
 /** Requests about the user and the user's erasure. */
 export const { ask, send } = requestsOf<ErasureBody>();
 
-/** All that an erasure of the user may change. */
+/** Everything that an erasure of the user may change. */
 export async function state() {
   const { sql } = service.database;
   return [
@@ -49,7 +49,7 @@ export async function refuses(asked: ReturnType<typeof send>, status: number, me
   expect(await state()).toEqual(before);
 }
 
-/** The texts that are anywhere in the database, of those that are looked for: letters and digits, in any case. */
+/** Returns those of `texts` that the database contains anywhere: letters and digits, in any letter case. */
 export async function foundIn({ database }: TestService, texts: string[]): Promise<string[]> {
   const tables = await database.sql<{ name: string }>(
     "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'user_service'",

@@ -5,14 +5,14 @@ export const kafkaError = (type: string, retriable: boolean): Error =>
 export const wrapped = (cause: Error): Error =>
   Object.assign(new Error(cause.message, { cause }), { name: "KafkaJSNumberOfRetriesExceeded" });
 
-/** What happens to a request, apart from refusals: it passes, it is lost, or its response is lost. */
+/** The fate of a request, apart from refusals: it succeeds, it is lost, or its response is lost. */
 export type Weather = "passes" | "is lost" | "arrives, but its answer is lost";
 
 type Record = { id: number; key: string | null };
 
 /**
- * Kafka as the relay sees it: it accepts a whole request, or refuses it if one of its records is bad.
- * `weather` lists what happens to the next requests; later ones pass.
+ * Kafka's behaviour toward the relay: it accepts a whole request, or refuses it if one of its records is bad.
+ * `weather` lists the fates of the next requests; later ones succeed.
  */
 export function createFakeKafka(isBad: (id: number) => boolean, weather: Weather[] = []) {
   const taken: Record[] = [];

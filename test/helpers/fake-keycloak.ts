@@ -12,7 +12,7 @@ export type Account = {
   enabled: boolean;
 };
 
-/** A realm with an admin API as Keycloak's, whose faults a test decides. */
+/** A realm with an admin API like Keycloak's, whose faults a test sets. */
 export type FakeKeycloak = {
   url: string;
   accounts: Map<string, Account>;

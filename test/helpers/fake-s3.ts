@@ -11,7 +11,7 @@ export type FakeS3 = {
   close(): void;
 };
 
-/** Starts an S3 server that refuses what is signed for another region than its own. */
+/** Starts an S3 server that refuses requests that are signed for another region than its own. */
 export async function startFakeS3({ region = "us-east-1", hasBucket = false } = {}): Promise<FakeS3> {
   const [requests, denied, objects]: [string[], Set<string>, Map<string, Buffer>] = [
     [],

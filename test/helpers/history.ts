@@ -21,7 +21,7 @@ export async function entriesOf(service: TestService, id: string): Promise<Histo
   }));
 }
 
-/** Changes everything that a version of a user shows. */
+/** Changes every field that is part of a version of a user. */
 export async function changeAll({ ask, succeed }: ReturnType<typeof requestsOf>, id: string): Promise<void> {
   await succeed("PUT", "/profile", { fullName: "New Name", companyName: "Engines", phone: "+4930901820" });
   await succeed("PUT", "/email", { email: `moved-${id}@example.com` });

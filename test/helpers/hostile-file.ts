@@ -2,7 +2,7 @@
 export type Outcome = 200 | 413 | 415 | "200 or 415";
 export type HostileFile = { name: string; outcome: Outcome; bytes: Buffer };
 
-/** In each file that has a place for it: must never be found in what is served. */
+/** Inserted into each file that has a place for it; must never be served. */
 export const MARK = "<script>alert('HOSTILE')</script>";
 
 /** A file in the tables of hostile-images.ts. */

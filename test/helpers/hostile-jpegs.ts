@@ -7,7 +7,7 @@ const ICC = 0xe2;
 const COMMENT = 0xfe;
 const times = <Value>(count: number, value: Value): Value[] => Array.from({ length: count }, () => value);
 
-/** JPEGs as they should not be, and as they may. */
+/** Invalid, unusual and valid JPEGs. */
 export async function hostileJpegs(): Promise<Row[]> {
   const made = async (change: (image: Sharp) => Sharp, size = {}) => change(await picture(size)).toBuffer();
   const plain = await made((image) => image.jpeg());
@@ -75,18 +75,18 @@ export async function hostileJpegs(): Promise<Row[]> {
       ),
     ],
     [
-      "JPEG with 3 MB of a profile that is none",
+      "JPEG with 3 MB of an invalid profile",
       200,
       withSegments(plain, ...times(50, 0).map((_, n) => profile(n + 1, 50))),
     ],
-    ["JPEG with a profile that lacks a part", 200, withSegments(plain, profile(1, 2))],
+    ["JPEG with a profile without its second part", 200, withSegments(plain, profile(1, 2))],
     [
-      "JPEG with EXIF that is none",
+      "JPEG with invalid EXIF",
       200,
       withSegments(plain, jpegSegment(EXIF, `Exif\0\0MM\0*\xff\xff\xff\xff${MARK}`)),
     ],
     [
-      "JPEG with EXIF that goes round in a circle",
+      "JPEG with circular EXIF",
       200,
       withSegments(plain, jpegSegment(EXIF, "Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\x08")),
     ],
@@ -128,11 +128,11 @@ export async function hostileJpegs(): Promise<Row[]> {
     ["JPEG cut off before HTML", 415, Buffer.concat([tall.subarray(0, -90), Buffer.from(MARK)])],
     ["JPEG without its end, before zeros", 415, before(Buffer.alloc(5_000))],
     [
-      "JPEG cut off, with an end put there",
+      "JPEG cut off, with an end marker",
       "200 or 415",
       Buffer.concat([tall.subarray(0, -300), Buffer.of(0xff, 0xd9)]),
     ],
-    ["JPEG of its begin and end", 415, Buffer.of(0xff, 0xd8, 0xff, 0xd9)],
+    ["JPEG of start and end marker only", 415, Buffer.of(0xff, 0xd8, 0xff, 0xd9)],
     [
       "JPEG without pixels",
       415,
@@ -141,26 +141,26 @@ export async function hostileJpegs(): Promise<Row[]> {
     ["JPEG that leaves its Huffman tables to the decoder", 200, replaced(plain, 0xc4, COMMENT)],
     ["JPEG without a quantisation table", 415, replaced(plain, 0xdb, COMMENT)],
     ["JPEG without a frame", 415, replaced(plain, 0xc0, COMMENT)],
-    ["JPEG that says it is lossless", 415, replaced(plain, 0xc0, 0xc3)],
-    ["JPEG that says it is hierarchical", 415, replaced(plain, 0xc0, 0xc5)],
-    ["JPEG that says it is arithmetic", "200 or 415", replaced(plain, 0xc0, 0xc9)],
-    ["JPEG that says it is progressive", "200 or 415", replaced(plain, 0xc0, 0xc2)],
+    ["JPEG that claims to be lossless", 415, replaced(plain, 0xc0, 0xc3)],
+    ["JPEG that claims to be hierarchical", 415, replaced(plain, 0xc0, 0xc5)],
+    ["JPEG that claims to be arithmetic", "200 or 415", replaced(plain, 0xc0, 0xc9)],
+    ["JPEG that claims to be progressive", "200 or 415", replaced(plain, 0xc0, 0xc2)],
     ["JPEG with two frames", 415, twice(plain, 0xc0)],
     ["JPEG of 12 bits", 415, inFrame(plain, 4, 12)],
-    ["JPEG of no height", 415, inFrame(plain, 5, 0, 0)],
-    ["JPEG of no width", 415, inFrame(plain, 7, 0, 0)],
-    ["JPEG of no components", 415, inFrame(plain, 9, 0)],
+    ["JPEG of height 0", 415, inFrame(plain, 5, 0, 0)],
+    ["JPEG of width 0", 415, inFrame(plain, 7, 0, 0)],
+    ["JPEG without components", 415, inFrame(plain, 9, 0)],
     ["JPEG of 255 components", 415, inFrame(plain, 9, 255)],
-    ["JPEG that says it is taller", "200 or 415", inFrame(plain, 5, 1, 0)],
-    ["JPEG that says it is less tall", "200 or 415", inFrame(plain, 5, 0, 30)],
-    ["JPEG of 65,500 × 65,500, so it says", 415, inFrame(plain, 5, 0xff, 0xdc, 0xff, 0xdc)],
+    ["JPEG that claims to be taller", "200 or 415", inFrame(plain, 5, 1, 0)],
+    ["JPEG that claims to be less tall", "200 or 415", inFrame(plain, 5, 0, 30)],
+    ["JPEG that claims to be 65,500 × 65,500", 415, inFrame(plain, 5, 0xff, 0xdc, 0xff, 0xdc)],
     [
-      "JPEG of 50 megapixels, so it says",
+      "JPEG that claims to have 50 megapixels",
       "200 or 415",
       inFrame(plain, 5, 7_000 >> 8, 7_000 & 255, 7_100 >> 8, 7_100 & 255),
     ],
     ["JPEG with 100,000 tables", 200, withSegments(plain, ...times(100_000, segmentOf(plain, 0xc4)))],
-    ["JPEG with a segment of no length", "200 or 415", withSegments(plain, Buffer.of(0xff, 0xe5, 0, 0))],
+    ["JPEG with a segment of length 0", "200 or 415", withSegments(plain, Buffer.of(0xff, 0xe5, 0, 0))],
     ["JPEG with 200 more scans", "200 or 415", withMoreScans(progressive, 200)],
     ...flipped("JPEG", plain, 24),
     ...flipped("progressive JPEG", progressive, 24),
@@ -176,21 +176,21 @@ function segmentOf(jpeg: Buffer, marker: number): Buffer {
 
 const twice = (jpeg: Buffer, marker: number) => withSegments(jpeg, segmentOf(jpeg, marker));
 
-/** Every segment of a kind under the name of another. */
+/** Replaces the marker of every segment of one kind by another marker. */
 function replaced(jpeg: Buffer, from: number, to: number): Buffer {
   const bytes = Buffer.from(jpeg);
   for (let at = markerAt(bytes, from); at >= 0; at = markerAt(bytes, from)) bytes[at + 1] = to;
   return bytes;
 }
 
-/** Other bytes at an offset from the beginning of the frame's header. */
+/** Replaces bytes at an offset from the start of the frame's header. */
 function inFrame(jpeg: Buffer, offset: number, ...values: number[]): Buffer {
   const bytes = Buffer.from(jpeg);
   bytes.set(values, markerAt(bytes, 0xc0) + offset);
   return bytes;
 }
 
-/** Another orientation in place of the first EXIF entry, if EXIF has none yet. */
+/** Replaces the first EXIF entry by an orientation, if EXIF does not have one. */
 function orientedBy(jpeg: Buffer, orientation: number): Buffer {
   const bytes = Buffer.from(jpeg);
   const entry = Buffer.from([0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation & 255, orientation >> 8, 0, 0]);

@@ -3,7 +3,7 @@ import sharp, { type Sharp } from "sharp";
 import { flipped, MARK, type Row, truncated } from "./hostile-file.ts";
 import { blackPng, PNG_SIGNATURE, picture, pngChunk, pngOf } from "./images.ts";
 
-/** PNGs as they should not be, and as they may. */
+/** Invalid, unusual and valid PNGs. */
 export async function hostilePngs(): Promise<Row[]> {
   const made = async (change: (image: Sharp) => Sharp, size = {}) => change(await picture(size)).toBuffer();
   const small = { width: 30, height: 20 };
@@ -102,22 +102,22 @@ export async function hostilePngs(): Promise<Row[]> {
     ["PNG with 10,000 texts", 200, beside(...times(10_000, pngChunk("tEXt", `k\0${MARK}`)))],
     ["PNG with 2 GB of packed texts", 200, beside(...times(300, pngChunk("zTXt", packed("k\0\0", bomb))))],
     [
-      "PNG with 2 GB of texts behind its pixels",
+      "PNG with 2 GB of packed texts after its pixels",
       200,
       pngOf(small, {
         after: times(300, pngChunk("iTXt", packed("k\0\x01\0\0\0", bomb))),
       }),
     ],
     ["PNG with a profile of 50 MB", 200, beside(pngChunk("iCCP", packed("k\0\0", profileOf(50_000_000))))],
-    ["PNG with a profile that is none", 200, beside(pngChunk("iCCP", packed("k\0\0", bomb)))],
+    ["PNG with an invalid profile", 200, beside(pngChunk("iCCP", packed("k\0\0", bomb)))],
     ["PNG with a broken profile", 200, beside(pngChunk("iCCP", `k\0\0${MARK}`))],
     [
       "PNG with 1 MB of EXIF",
       200,
       beside(pngChunk("eXIf", Buffer.concat([exif(1), Buffer.alloc(1e6, MARK)]))),
     ],
-    ["PNG with EXIF that is none", 200, beside(pngChunk("eXIf", MARK))],
-    ["PNG with chunks that nobody knows", 200, beside(pngChunk("ruSt", MARK), pngChunk("quIt", MARK))],
+    ["PNG with invalid EXIF", 200, beside(pngChunk("eXIf", MARK))],
+    ["PNG with unknown chunks", 200, beside(pngChunk("ruSt", MARK), pngChunk("quIt", MARK))],
     ["PNG with a broken text", 200, beside(broken(pngChunk("tEXt", `k\0${MARK}`)))],
     ["PNG in 20,000 pieces", 200, pngOf(small, { after: times(20_000, pngChunk("IDAT")) })],
     [
@@ -155,28 +155,32 @@ export async function hostilePngs(): Promise<Row[]> {
     ["PNG of 50 megapixels and a column", 415, blackPng(10_001, 5_000)],
     ["PNG of 400 megapixels", 415, blackPng(20_000, 20_000)],
     [
-      "PNG of 2³¹ − 1 squared, so it says",
+      "PNG that claims to be 2³¹ − 1 squared",
       415,
       pngOf({ width: 1, height: 1 }, {}).fill(0x7f, 16, 17).fill(0xff, 17, 20),
     ],
     ["PNG that unpacks to 100 MB", "200 or 415", pngOf(small, pixels(100_000_000))],
-    ["PNG with a row too many", "200 or 415", pngOf(small, pixels(91 * 21))],
-    ["PNG with a row too few", 415, pngOf(small, pixels(91 * 19))],
-    ["PNG of no pixels", 415, pngOf(small, { pixels: Buffer.of() })],
+    ["PNG with one row too many", "200 or 415", pngOf(small, pixels(91 * 21))],
+    ["PNG with one row too few", 415, pngOf(small, pixels(91 * 19))],
+    ["PNG without pixels", 415, pngOf(small, { pixels: Buffer.of() })],
     ["PNG whose pixels are text", 415, pngOf(small, { pixels: Buffer.from(MARK) })],
-    ["PNG of no width", 415, pngOf({ width: 0, height: 9 })],
-    ["PNG of no height", 415, pngOf({ width: 9, height: 0 })],
+    ["PNG of width 0", 415, pngOf({ width: 0, height: 9 })],
+    ["PNG of height 0", 415, pngOf({ width: 9, height: 0 })],
     ["PNG of colour type 5", 415, pngOf({ ...small, colour: 5 })],
     ["PNG of colour type 7", 415, pngOf({ ...small, colour: 7 }, pixels(2_000))],
     ["PNG of 3 bits", 415, pngOf({ ...small, depth: 3 })],
     ["PNG of 32 bits", 415, pngOf({ ...small, depth: 32 })],
     ["PNG of RGB in 4 bits", 415, pngOf({ ...small, depth: 4 })],
-    ["PNG of a palette without one", 415, pngOf({ ...small, colour: 3 })],
+    ["PNG of palette colours without a palette", 415, pngOf({ ...small, colour: 3 })],
     ["PNG of unknown filters", 415, pngOf(small, { pixels: deflateSync(Buffer.alloc(91 * 20, 9)) })],
-    ["PNG whose end comes first", 415, Buffer.concat([PNG_SIGNATURE, pngChunk("IEND"), plain.subarray(8)])],
+    [
+      "PNG whose end is its first chunk",
+      415,
+      Buffer.concat([PNG_SIGNATURE, pngChunk("IEND"), plain.subarray(8)]),
+    ],
     ["PNG without a head", 415, Buffer.concat([PNG_SIGNATURE, plain.subarray(33)])],
-    ["PNG with a critical chunk that nobody knows", "200 or 415", beside(pngChunk("QUIT", MARK))],
-    ["PNG with a chunk of 4 GB, so it says", 415, beside(pngChunk("tEXt", MARK).fill(0xff, 0, 4))],
+    ["PNG with an unknown critical chunk", "200 or 415", beside(pngChunk("QUIT", MARK))],
+    ["PNG with a chunk that claims to have 4 GB", 415, beside(pngChunk("tEXt", MARK).fill(0xff, 0, 4))],
     [
       "PNG whose signature went through FTP",
       415,
@@ -207,7 +211,7 @@ export async function hostilePngs(): Promise<Row[]> {
   ];
 }
 
-/** EXIF with an orientation and nothing else. */
+/** EXIF that contains only an orientation. */
 const exif = (orientation: number) =>
   Buffer.concat([
     Buffer.from("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", "latin1"),
@@ -223,7 +227,7 @@ const frame = (sequence: number) =>
 
 const broken = (chunk: Buffer) => Buffer.concat([chunk.subarray(0, -4), Buffer.alloc(4)]);
 
-/** What says that it is a colour profile, of that many bytes. */
+/** Bytes that claim to be a colour profile of that size. */
 function profileOf(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   bytes.writeUInt32BE(length);

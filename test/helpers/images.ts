@@ -80,7 +80,7 @@ export function jpegSegment(marker: number, data: Buffer | string): Buffer {
 export const withSegments = (jpeg: Buffer, ...segments: Buffer[]): Buffer =>
   Buffer.concat([jpeg.subarray(0, 2), ...segments, jpeg.subarray(2)]);
 
-/** A PNG in one colour that is as expensive to decode as a photo. */
+/** A PNG in one colour, which takes as long to decode as a photo. */
 export const plainPng = (width: number, height: number): Promise<Buffer> =>
   sharp({ create: { width, height, channels: 3, background: "#336699" } })
     .png({ compressionLevel: 1 })

@@ -1,12 +1,12 @@
 import { Kafka, logLevel } from "kafkajs";
 import { brokers } from "./neighbour.ts";
 
-/** A real Keycloak, as an administrator and its users use it. */
+/** A real Keycloak, used by an administrator and by users. */
 
 const issuer = process.env.AUTH_ISSUER ?? "";
 const [, base, realm] = /^(.+)\/realms\/([^/]+)$/.exec(issuer) ?? [];
 
-/** The environment of a node that follows this realm. */
+/** The environment of a node that mirrors this realm. */
 export const MIRROR = {
   KEYCLOAK_ADMIN_CLIENT_ID: "user-service-mirror",
   KEYCLOAK_ADMIN_CLIENT_SECRET: "mirror-secret",
@@ -28,7 +28,7 @@ export const signIn = (username: string, password: string): Promise<string> =>
 const RENEW_AFTER = 30_000;
 let administrator = { token: Promise.resolve(""), issuedAt: 0 };
 
-/** A request of an administrator; returns the body, or the id of what was created. */
+/** A request of an administrator; returns the body, or the id of the created object. */
 export async function administer<Body>(method: string, path: string, body?: object): Promise<Body> {
   if (Date.now() > administrator.issuedAt + RENEW_AFTER) {
     const form = { client_id: "admin-cli", username: "admin", password: "admin" };
@@ -67,7 +67,7 @@ export async function savedEvents(kind: "events" | "admin-events", since: number
   return events.sort((a, b) => a.time - b.time);
 }
 
-/** Publishes Keycloak's own events on Kafka, in the place of a listener inside of Keycloak. */
+/** Publishes Keycloak's own events on Kafka, like a listener inside Keycloak. */
 export async function startListener(topics: { events: string; "admin-events": string }) {
   const producer = new Kafka({ brokers, logLevel: logLevel.NOTHING }).producer();
   await producer.connect();

@@ -11,9 +11,9 @@ type Gateway = Service & { server: http.Server };
 
 export const NOTHING = { calls: 0, connections: 0, temporaryFiles: 0 };
 
-/** Counts what requests left in this process: running calls, open connections, temporary files. */
+/** Counts the leaks of requests in this process: running calls, open connections, temporary files. */
 export async function leftBehind({ broker }: TestService): Promise<typeof NOTHING> {
-  for (const kept of Object.values(connections.freeSockets).flat()) kept?.destroy(); // by the tests themselves
+  for (const kept of Object.values(connections.freeSockets).flat()) kept?.destroy(); // opened by the tests themselves
   const { server } = broker.getLocalService("api") as Gateway;
   const calls = (broker.services as Tracking[]).flatMap(({ _trackedContexts = [] }) => _trackedContexts);
   return {

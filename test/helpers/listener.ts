@@ -13,8 +13,8 @@ export function createListener() {
   return {
     schema,
     /**
-     * The events of a user since the last call, as [type, data]. Waits until the outbox has no more of them, so that
-     * one event too many is found as well as one too few.
+     * The events of a user since the last call, as [type, data]. Waits until the outbox has none left, so that
+     * a test finds missing events as well as unexpected ones.
      */
     async eventsOf({ database }: TestService, userId: string): Promise<[keyof Events, unknown][]> {
       await waitFor(async () => {

@@ -6,7 +6,7 @@ import { type Account, type FakeKeycloak, startFakeKeycloak } from "./fake-keycl
 import { startService, type TestService } from "./service.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** The service with a realm whose admin API it reads. */
+/** Starts the service with a fake realm whose admin API it reads. */
 export async function startMirrored(env: Record<string, string> = {}) {
   const keycloak = await startFakeKeycloak();
   const collector = collectEvents();
@@ -21,7 +21,7 @@ export async function startMirrored(env: Record<string, string> = {}) {
     services: [collector.schema],
   });
   await waitFor(async () => {
-    // the sweep at the start found an empty realm, and is due again later
+    // the sweep at the start has ended on an empty realm, and the next one is due later
     const text =
       "SELECT 1 FROM identity_sweeps WHERE kind = 'full' AND next_at < now() + interval '10 minutes'";
     return (await service.database.sql(`${text} AND next_at > now() AND claimed_until IS NULL`)).length > 0;
@@ -32,7 +32,7 @@ export async function startMirrored(env: Record<string, string> = {}) {
 
 type Row = { id: string; email: string; full_name: string; status: string; deleted_at: Date | null };
 
-/** What tests do with a mirrored service. */
+/** Actions of tests on a mirrored service. */
 function mirrorOf(service: TestService, keycloak: FakeKeycloak) {
   const { broker, database } = service;
   const meta = { caller: { internal: true, user: { sub: "operator", admin: true } } };
@@ -40,14 +40,14 @@ function mirrorOf(service: TestService, keycloak: FakeKeycloak) {
     (await database.sql<Row>("SELECT * FROM users WHERE keycloak_id = $1 ORDER BY created_at DESC", [id]))[0];
   return {
     userOf,
-    /** Passes hints as `ingest` does. */
+    /** Passes on hints, like `ingest`. */
     hint: (...hints: (Partial<Hint> & { keycloakId: string })[]) =>
       call(broker, "identities.receive", {
         hints: hints.map((one) => ({ key: crypto.randomUUID(), kind: "changed" as const, ...one })),
       }),
     sync: (params: { dryRun?: boolean; mayDelete?: number } = {}): Promise<Report> =>
       call(broker, "identities.sync", params, { meta, timeout: 0 }),
-    /** Creates a user for a person, as the mirror does. */
+    /** Creates a user for a person, like the mirror. */
     async mirrored(account: Partial<Account> = {}): Promise<{ account: Account; user: Row }> {
       const added = keycloak.add(account);
       await call(broker, "identities.receive", {
@@ -62,13 +62,13 @@ function mirrorOf(service: TestService, keycloak: FakeKeycloak) {
       });
       return { account: added, user: (await userOf(added)) as Row };
     },
-    /** Saves an admin event, as Keycloak does. */
+    /** Saves an admin event, like Keycloak. */
     report(operationType: string, { id }: Pick<Account, "id">): string {
       const event = { id: crypto.randomUUID(), time: Date.now(), operationType, resourceType: "USER" };
       keycloak.adminEvents.push({ ...event, resourcePath: `users/${id}` });
       return event.id;
     },
-    /** Waits until all hints are done or wait for a change. */
+    /** Waits until every hint is done or waits for another change. */
     settled: () =>
       waitFor(async () => {
         const rows = await database.sql(

@@ -1,7 +1,7 @@
 import type { Context, ServiceSchema } from "moleculer";
 import type { Envelope } from "../../services/contracts.ts";
 
-/** In a service's process: answers each new user with an interview, and with an event that is not valid. */
+/** Runs in a service's process: emits an interview and an invalid event for each new user. */
 const NeighbourService: ServiceSchema = {
   name: "neighbour",
   events: {

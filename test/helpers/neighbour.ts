@@ -1,9 +1,9 @@
 import { Kafka, logLevel } from "kafkajs";
 
-/** Programs that are not ours, in the neighbours' place on a real Kafka. */
+/** Foreign programs that act as the other services on a real Kafka. */
 
-/** What a record of `user-events`, or of a dead letter topic, holds; as far as tests look into it. */
-export type Heard = {
+/** A record of `user-events` or of a dead letter topic, with the fields that tests read. */
+export type Received = {
   topic: string;
   key?: string;
   traceparent?: string;
@@ -19,14 +19,14 @@ export const brokers = (process.env.KAFKA_BROKERS ?? "").split(",");
 const OURS = ["user-events", "interview-events-dlq", "media-events-dlq"];
 
 /**
- * A plain Kafka program: it sends to the neighbours' topics, and keeps what it hears on ours. It creates these if no node
- * ran before.
+ * A plain Kafka program: it sends to the topics of other services, and keeps the records of ours. It creates ours if no node
+ * has run before.
  */
 export async function startNeighbour() {
   const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING });
   const producer = kafka.producer();
   const consumer = kafka.consumer({ groupId: `neighbour-${crypto.randomUUID()}`, maxWaitTimeInMs: 200 });
-  const heard: Heard[] = [];
+  const received: Received[] = [];
   await Promise.all([producer.connect(), consumer.connect()]);
   const admin = kafka.admin();
   await admin.connect();
@@ -37,7 +37,7 @@ export async function startNeighbour() {
   await consumer.subscribe({ topics: OURS, fromBeginning: true });
   await consumer.run({
     eachMessage: async ({ topic, message: { key, value, headers } }) => {
-      heard.push({
+      received.push({
         topic,
         key: key?.toString(),
         traceparent: headers?.traceparent?.toString(),
@@ -46,7 +46,7 @@ export async function startNeighbour() {
     },
   });
   return {
-    heard,
+    received,
     send: (topic: string, ...values: unknown[]) =>
       producer.send({
         topic,

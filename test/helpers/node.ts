@@ -8,7 +8,7 @@ import { statusOf } from "./process.ts";
 import { INTERNAL_TOKEN } from "./service.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** A node as an operator starts it: its own process, with the environment of the tests. */
+/** A node in a separate process, with the environment of the tests. */
 export type TestNode = {
   url: string;
   http: ReturnType<typeof supertest>;

@@ -10,7 +10,7 @@ export let service: TestService;
 /** The headers of an admin. */
 export let admin: Headers;
 export let person: Person;
-/** What the service has emitted. */
+/** The events that the service emitted. */
 export const events: ReturnType<typeof collectEvents> = collectEvents();
 
 export const USERS = "/api/v1/users";
@@ -27,7 +27,7 @@ export function withOneUser(env: Record<string, string> = {}): void {
   afterAll(() => service.stop());
 }
 
-/** The rest of the test is about another user. */
+/** Creates another user for the rest of the test. */
 export function turnTo(other: Person): void {
   person = other;
 }

@@ -5,7 +5,7 @@ import { jpeg, picture, png } from "./images.ts";
 
 const LIMIT = 5 * 2 ** 20;
 
-/** Files that are not JPEG or PNG, whatever they claim to be, and files that are too large. */
+/** Files that are neither JPEG nor PNG, although some claim to be, and files that are too large. */
 export async function otherFiles(): Promise<Row[]> {
   const [aJpeg, aPng, image] = [await jpeg(), await png(), await picture()];
   const avif = await image.clone().avif({ effort: 0 }).toBuffer();
@@ -59,10 +59,10 @@ export async function otherFiles(): Promise<Row[]> {
       `<?xml version="1.0"?><!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]>${svg("<text>&f;</text>")}`,
     ],
     [
-      "SVG that laughs a billion times",
+      "SVG with a billion laughs (nested entities)",
       `<!DOCTYPE x [<!ENTITY a "${"ha".repeat(99)}"><!ENTITY b "${"&a;".repeat(99)}">]>${svg("&b;")}`,
     ],
-    ["SVG that calls home", svg(`<image href="http://127.0.0.1:9/x.png" width="9" height="9"/>`)],
+    ["SVG that loads a remote image", svg(`<image href="http://127.0.0.1:9/x.png" width="9" height="9"/>`)],
     [
       "ImageMagick's MVG",
       "push graphic-context\nfill 'url(https://127.0.0.1/x\"|ls \"-la)'\npop graphic-context",
@@ -95,22 +95,22 @@ export async function otherFiles(): Promise<Row[]> {
     ["JPEG after a byte-order mark", Buffer.concat([Buffer.from("\ufeff"), aJpeg])],
     ["JPEG after a space", Buffer.concat([Buffer.from(" "), aJpeg])],
     ["PNG after a line", Buffer.concat([Buffer.from("\r\n"), aPng])],
-    ["JPEG that lacks its first byte", aJpeg.subarray(1)],
-    ["PNG that lacks its first byte", aPng.subarray(1)],
+    ["JPEG without its first byte", aJpeg.subarray(1)],
+    ["PNG without its first byte", aPng.subarray(1)],
     ["JPEG backwards", Buffer.from(aJpeg).reverse()],
     ["JPEG in base64", aJpeg.toString("base64")],
-    ["PNG as an address", `data:image/png;base64,${aPng.toString("base64")}`],
+    ["PNG as a data URL", `data:image/png;base64,${aPng.toString("base64")}`],
     ["JPEG as UTF-8", Buffer.from(aJpeg.toString("latin1"))],
     ["JPEG after a PNG's signature", Buffer.concat([aPng.subarray(0, 8), aJpeg])],
     ["PNG after a JPEG's signature", Buffer.concat([aJpeg.subarray(0, 3), aPng])],
-    ["JPEG's begin, then HTML", `\xff\xd8\xff${MARK}\xff\xd9`],
+    ["HTML after a JPEG's signature", `\xff\xd8\xff${MARK}\xff\xd9`],
     ["a JPEG's first two bytes", "\xff\xd8"],
     ["a JPEG's first three bytes", "\xff\xd8\xff"],
     ["a PNG's signature", aPng.subarray(0, 8)],
-    ["a PNG's signature and nothing that is right", `\x89PNG\r\n\x1a\n${MARK.repeat(9)}`],
+    ["a PNG's signature and invalid chunks", `\x89PNG\r\n\x1a\n${MARK.repeat(9)}`],
     ["5 MB of zeros", Buffer.alloc(LIMIT)],
     ["5 MB of 0xff", Buffer.alloc(LIMIT, 0xff)],
-    ["5 MB of a JPEG's begins", Buffer.alloc(LIMIT, aJpeg.subarray(0, 3))],
+    ["5 MB of repeated JPEG signatures", Buffer.alloc(LIMIT, aJpeg.subarray(0, 3))],
     ...[0, 10, 0x3c, 0x89, 0xff].map((byte): [string, Buffer] => [`the one byte ${byte}`, Buffer.of(byte)]),
   ];
   const filledTo = (bytes: Buffer, length: number) =>

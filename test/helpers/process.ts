@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { freePort } from "./free-port.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** The service in its own process, as `npm start` runs it. */
+/** The service in a separate process, started like `npm start`. */
 export type ServiceProcess = {
   child: ChildProcess;
   url: string;
@@ -23,7 +23,7 @@ export type ServiceProcess = {
 export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
 export const ROOT = join(import.meta.dirname, "../..");
 
-/** Node keeps compiled modules here, which halves the CPU time of a start. */
+/** Node caches compiled modules here, which halves the CPU time of a start. */
 export const COMPILE_CACHE = join(ROOT, "node_modules/.cache/node");
 
 /** The status of the response, or 0 if there is none. */

@@ -3,9 +3,9 @@ import type { Service } from "moleculer";
 import type { Person } from "./people.ts";
 import type { TestService } from "./service.ts";
 
-/** A client that sends its bytes when it wants to, or leaves in the middle. */
+/** A client that controls when its bytes are sent, and can disconnect at any point. */
 
-/** The head of a request, with a body of `length` bytes announced. */
+/** The head of a request that declares a body of `length` bytes. */
 export const headOf = (
   person: Person,
   method: string,
@@ -21,7 +21,7 @@ export const headOf = (
     "\r\n",
   ].join("\r\n");
 
-/** A connection, what came back on it so far, and after how many ms it was closed. */
+/** A connection, its answer so far, and the time after which it was closed, in ms. */
 export function connect({ url }: TestService) {
   const start = Date.now();
   const state = { socket: net.connect(Number(new URL(url).port), "127.0.0.1"), answer: "", closedAfter: 0 };
@@ -35,7 +35,7 @@ export function connect({ url }: TestService) {
   return state;
 }
 
-/** How many calls are running, in all services of the broker. */
+/** The number of running calls, in all services of the broker. */
 export const callsRunning = ({ broker }: TestService): number =>
   (broker.services as (Service & { _trackedContexts?: unknown[] })[]).reduce(
     (sum, { _trackedContexts = [] }) => sum + _trackedContexts.length,

@@ -3,7 +3,7 @@ import { buffer } from "node:stream/consumers";
 
 export type RawAnswer = { status: number; headers: Record<string, string>; body: string };
 
-/** Sends these parts as they are on one connection, and returns all answers when the server has closed it. */
+/** Sends these parts unchanged on one connection. Returns all answers after the server has closed it. */
 export async function sendRaw(url: string, ...parts: (string | Buffer)[]): Promise<RawAnswer[]> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname).setNoDelay();

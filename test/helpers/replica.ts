@@ -26,7 +26,7 @@ export type Replicated = {
 /** Starts both. The replica begins as a copy of the primary's files. */
 export async function startReplicated(): Promise<Replicated> {
   const dataDir = await mkdtemp(join(tmpdir(), "user-service-replica-"));
-  await chmod(dataDir, 0o755); // PostgreSQL's account enters it when root runs the tests
+  await chmod(dataDir, 0o755); // lets PostgreSQL's account enter it if root runs the tests
   const { stop: stopFirst, ...login } = await startEmbeddedPostgres({ dataDir, database: "users" });
   await stopFirst();
   const cluster = join(dataDir, "cluster");

@@ -26,14 +26,14 @@ export type AnswerBody = {
 /** The headers that name a caller. */
 export type Headers = Record<string, string>;
 
-/** The same request as this caller. */
+/** Sends the same request as this caller. */
 export const requestAs = (url: string, headers: object, asked: Asked): Promise<Answered> =>
   request(url, { ...asked, headers: { ...asked.headers, ...headers } });
 
-/** Keeps connections: a new one for each request takes three times the CPU time. */
+/** Reuses connections, because a new one for each request takes three times the CPU time. */
 export const connections = new Agent({ keepAlive: true });
 
-/** One request, without a client library. Without an agent it has a connection of its own. */
+/** One request, without a client library. Without an agent it uses a new connection. */
 export function request(
   url: string,
   { method = "GET", path, headers = {}, body }: Asked,

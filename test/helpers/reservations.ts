@@ -34,7 +34,7 @@ export function reservationsOf(getService: () => TestService) {
     await setQuotas(id, { maxInterviews, maxStorage: 1000 });
     return id;
   }
-  /** As if its time were over. */
+  /** Moves its expiry into the past. */
   const expire = (reservationId: string) =>
     getService().database.sql("UPDATE quota_reservations SET expires_at = now() WHERE id = $1", [
       reservationId,
@@ -60,7 +60,7 @@ export function reservationsOf(getService: () => TestService) {
     return getService().broker.emit("media.uploaded", { eventId, eventType: "media.uploaded", userId, data });
   };
 
-  /** Locks a user's row in a transaction of its own, until the connection ends. */
+  /** Locks a user's row in a separate transaction, until the connection ends. */
   async function lockUser(id: string): Promise<pg.Client> {
     const client = await getService().database.begin();
     await client.query("SELECT FROM users WHERE id = $1 FOR UPDATE", [id]);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { Change } from "../../models/change-user.ts";
 import type { UserRow } from "../../models/user.ts";
 
-/** A row without anything special. */
+/** An ordinary row. */
 export const aUser: UserRow = {
   id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
   keycloakId: "kc-1",
@@ -31,7 +31,7 @@ export const aUser: UserRow = {
 
 /** The row after a change. */
 export const applied = (user: UserRow, change: Change | undefined): UserRow => ({ ...user, ...change?.set });
-/** What the event of a change reports. */
+/** The `changes` in the event of a change. */
 export const changesOf = (change: Change | undefined) =>
   (change?.event?.data as { changes: object })?.changes;
 

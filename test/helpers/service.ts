@@ -76,7 +76,7 @@ export async function startService(
     internal: { "x-internal-token": INTERNAL_TOKEN },
     async stop() {
       const gateway = broker.getLocalService("api") as Service & GatewayState;
-      // tests leave no client to wait for; how a node stops is tested in its own process
+      // no client is left to wait for; the stop of a node is tested in a separate process
       Object.assign(gateway, { drain: async () => gateway.server.closeAllConnections() });
       await broker.stop();
       await database.drop();
@@ -85,7 +85,7 @@ export async function startService(
   };
 }
 
-/** Drops the development token that the service prints at start: it would be in the output of every test file. */
+/** Hides the development token that the service prints at start, which would be in the output of every test file. */
 function silenceWelcome(): void {
   const { log } = console;
   console.log = (...words) => String(words[0]).includes("here is an admin token") || log(...words);

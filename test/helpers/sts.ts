@@ -5,7 +5,7 @@ import type { MinioConfig } from "../../lib/config/config.ts";
 /** A part of an IAM policy. */
 export type Statement = { Effect: "Allow"; Action: string[]; Resource: string[]; Condition?: object };
 
-/** Returns temporary credentials for a MinIO that may do only what the statements allow. curl signs the request. */
+/** Returns temporary MinIO credentials that have only the rights in the statements. curl signs the request. */
 export async function restricted(minio: MinioConfig, statements: Statement[]): Promise<MinioConfig> {
   const { useSSL, endPoint, port, accessKey, secretKey } = minio;
   const Policy = JSON.stringify({ Version: "2012-10-17", Statement: statements });

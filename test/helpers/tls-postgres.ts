@@ -29,9 +29,9 @@ export type TlsPostgres = {
 /** Starts it, with its own certificate authority. */
 export async function startTlsPostgres(): Promise<TlsPostgres> {
   const dataDir = await mkdtemp(join(tmpdir(), "user-service-tls-"));
-  await chmod(dataDir, 0o755); // PostgreSQL's account enters it when root runs the tests
+  await chmod(dataDir, 0o755); // lets PostgreSQL's account enter it if root runs the tests
   const { stop: stopFirst, ...login } = await startEmbeddedPostgres({ dataDir, database: "users" });
-  await stopFirst(); // it has no port
+  await stopFirst(); // the server has no port
   const cluster = join(dataDir, "cluster");
   const account = await stat(cluster);
   const file = await createCertificates(join(dataDir, "tls"), account);
@@ -84,7 +84,7 @@ export async function startTlsPostgres(): Promise<TlsPostgres> {
   };
 }
 
-/** Creates an authority with certificates of a server and a client, and one that signed itself. Returns their paths. */
+/** Creates an authority with certificates for a server and a client, and a self-signed one. Returns their paths. */
 async function createCertificates(
   folder: string,
   { uid, gid }: { uid: number; gid: number },

@@ -27,9 +27,9 @@ export async function faultOf(
     const isSame = (await stamp(url, uploader)) === before;
     return isSame ? undefined : `${file.name}: refused, but the avatar changed`;
   }
-  for (const picture of await served(url, uploader)) {
-    const fault = await faultInPicture(picture, file.bytes);
-    if (fault) return `${file.name}: ${picture.size} ${picture.accept} ${fault}`;
+  for (const avatar of await served(url, uploader)) {
+    const fault = await faultInAvatar(avatar, file.bytes);
+    if (fault) return `${file.name}: ${avatar.size} ${avatar.accept} ${fault}`;
   }
   return undefined;
 }
@@ -54,8 +54,8 @@ function served(url: string, { id }: Uploader): Promise<Served[]> {
   );
 }
 
-async function faultInPicture(picture: Served, sent: Buffer): Promise<string | undefined> {
-  const { size, status, type, bytes } = picture;
+async function faultInAvatar(avatar: Served, sent: Buffer): Promise<string | undefined> {
+  const { size, status, type, bytes } = avatar;
   if (status !== 200) return `is ${status}`;
   const metadata = await sharp(bytes).metadata();
   const { width, height, format, exif, icc, iptc, xmp, comments, orientation } = metadata;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Polls until the value is truthy, and returns it. Rejects after `ms`. The default is long, as it costs nothing if the
- * value comes; pass a shorter time only if the time itself is asserted.
+ * Polls until the value is truthy, and returns it. Rejects after `ms`. The default is long, because it costs nothing if
+ * the value arrives; pass a shorter time only if the time itself is asserted.
  */
 export async function waitFor<Value>(
   poll: () => Value | Promise<Value>,

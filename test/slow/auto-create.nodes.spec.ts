@@ -16,7 +16,7 @@ let dataDir: string;
 const nodes: ServiceProcess[] = [];
 beforeAll(async () => {
   database = await createDatabase();
-  dataDir = await mkdtemp(join(tmpdir(), "user-service-data-")); // of both, because the key of the tokens is in it
+  dataDir = await mkdtemp(join(tmpdir(), "user-service-data-")); // shared by both nodes, because it contains the key of the tokens
   process.env.DATA_DIR = dataDir;
   const env = { ...database.env, USERS_AUTO_CREATE: "true", DATA_DIR: dataDir };
   for (let i = 0; i < 2; i++) {
@@ -31,7 +31,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-test("200 parallel first requests over two nodes make one row with one entry in the history, and all answer 200 with the same user", async () => {
+test("200 concurrent first requests to two nodes create one row with one history entry, and all are answered with 200 and the same user", async () => {
   const sub = crypto.randomUUID();
   const headers = await tokenUntil(600, { sub, email: `${sub}@example.com`, name: "Ada Lovelace" });
   const answers = await Promise.all(

@@ -8,7 +8,7 @@ import { startService, type TestService } from "../helpers/service.ts";
 import { faultOf } from "../helpers/upload-check.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Hundreds of hostile and odd files, over HTTP: each becomes what it must, and nothing is left behind. */
+/** Hundreds of hostile and odd files over HTTP: each has the expected outcome, and no resource leaks. */
 let service: TestService;
 let files: HostileFile[];
 beforeAll(async () => {
@@ -36,7 +36,7 @@ test("each hostile file is refused, or re-encoded without any bytes of the uploa
   expect(faults).toEqual([]);
 }, 120_000);
 
-test("hostile files leave no calls, connections or files behind", async () => {
+test("after all hostile files, no calls, connections or temporary files are left", async () => {
   await waitFor(async () => (await leftBehind(service)).connections === 0);
   expect(await leftBehind(service)).toEqual(NOTHING);
   await service.http.get("/health").expect(200);

@@ -5,7 +5,7 @@ import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 import { type ServiceProcess, spawnService } from "../helpers/process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** What an operator sees of a node whose credentials for the object store lack a right. */
+/** Health and logs of a node whose credentials for the object store lack a right. */
 
 let s3: FakeS3;
 let database: TestDatabase;
@@ -35,7 +35,7 @@ const linesAbout = (text: string) =>
     .split("\n")
     .filter((line) => line.includes(text));
 
-test("a node that may not store avatars is degraded, logs the reason once, and recovers without a restart", async () => {
+test("a node without the right to store avatars is degraded, logs the reason once, and recovers without a restart", async () => {
   await startWithout("s3:PutObject");
   await waitFor(() => linesAbout("s3:PutObject").length > 0, 20_000);
   const attempts = () => s3.requests.filter((request) => request.startsWith("PUT /avatars/.user-service"));
@@ -52,7 +52,7 @@ test("a node that may not store avatars is degraded, logs the reason once, and r
   await waitFor(async () => (await degraded()).length === 0);
 }, 60_000);
 
-test("a node that may not list the bucket works, and logs one line that says what does not", async () => {
+test("a node without the right to list the bucket is healthy, and logs once that s3:ListBucket is missing", async () => {
   await startWithout("s3:ListBucket");
   await waitFor(() => linesAbout("s3:ListBucket").length > 0);
   await sleep(1_500); // longer than the time between two attempts to prepare the store

@@ -36,7 +36,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => rm(consumer, { recursive: true, force: true }));
 
-test("the package is the types and the call alone, without dependencies", async () => {
+test("the package contains only the types and `call`, and has no dependencies", async () => {
   const manifest = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
   expect(manifest).not.toHaveProperty("dependencies");
   expect(manifest).not.toHaveProperty("optionalDependencies");
@@ -89,7 +89,7 @@ test.each([
   expect(JSON.parse(stdout)).toEqual(["users.get", { id: "1" }, {}]);
 });
 
-test("the types of the package are those of the service", async () => {
+test("the types of the package equal those of the service", async () => {
   const file = join(consumer, "same.ts");
   const contracts = join(ROOT, "services/contracts.ts");
   const fields = join(ROOT, "lib/contract/fields.ts");
@@ -132,11 +132,11 @@ describe("a project with Moleculer", () => {
       await symlink(join(ROOT, "node_modules", name), join(consumer, "node_modules", name));
   });
 
-  test("compiles against the package, as long as it makes no mistake", async () => {
+  test("compiles against the package if it has no mistakes", async () => {
     expect(await compile(["-p", "tsconfig.json"])).toEqual([]);
   });
 
-  test("each wrong name and param is a fault", async () => {
+  test("gets a compiler error for each wrong name and param", async () => {
     const file = join(consumer, "wrong.ts");
     const source = await readFile(file, "utf8");
     const mistakes = source.match(/@ts-expect-error/g) ?? [];

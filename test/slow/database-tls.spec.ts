@@ -52,14 +52,14 @@ async function isEncrypted(env: Env): Promise<boolean> {
   }
 }
 
-describe("DATABASE_SSL_MODE means what libpq's sslmode means:", () => {
+describe("DATABASE_SSL_MODE has the meaning of libpq's sslmode:", () => {
   beforeAll(() => postgres.allow(ANY));
 
   test.each<[mode: string, what: string, env: Env, encrypted: boolean]>([
-    ["disable", "no TLS", { DATABASE_SSL_CA: "ca.crt" }, false],
+    ["disable", "without TLS", { DATABASE_SSL_CA: "ca.crt" }, false],
     ["require", "TLS with any certificate", { DATABASE_HOST: "localhost" }, true],
-    ["verify-ca", "of the CA", { DATABASE_HOST: "localhost", DATABASE_SSL_CA: "ca.crt" }, true],
-    ["verify-full", "of the CA, and of the host", { DATABASE_SSL_CA: "ca.crt" }, true],
+    ["verify-ca", "a certificate of the CA", { DATABASE_HOST: "localhost", DATABASE_SSL_CA: "ca.crt" }, true],
+    ["verify-full", "a certificate of the CA for the host", { DATABASE_SSL_CA: "ca.crt" }, true],
   ])("%s connects: %s", async (DATABASE_SSL_MODE, _, env, encrypted) => {
     expect(await isEncrypted({ ...env, DATABASE_SSL_MODE })).toBe(encrypted);
   });
@@ -67,7 +67,7 @@ describe("DATABASE_SSL_MODE means what libpq's sslmode means:", () => {
   test.each<[mode: string, what: string, env: Env, code: string]>([
     ["require", "another CA", { DATABASE_SSL_CA: "stranger.crt" }, "SELF_SIGNED|UNABLE_TO"],
     ["verify-ca", "another CA", { DATABASE_SSL_CA: "stranger.crt" }, "SELF_SIGNED|UNABLE_TO"],
-    ["verify-ca", "no public CA", {}, "SELF_SIGNED|UNABLE_TO"],
+    ["verify-ca", "a private CA, without DATABASE_SSL_CA", {}, "SELF_SIGNED|UNABLE_TO"],
     [
       "verify-full",
       "another host",
@@ -80,7 +80,7 @@ describe("DATABASE_SSL_MODE means what libpq's sslmode means:", () => {
     });
   });
 
-  test("DATABASE_SSL=true is verify-full", async () => {
+  test("DATABASE_SSL=true means verify-full", async () => {
     expect(await isEncrypted({ DATABASE_SSL: "true", DATABASE_SSL_CA: "ca.crt" })).toBe(true);
     await expect(
       isEncrypted({ DATABASE_SSL: "true", DATABASE_SSL_CA: "ca.crt", DATABASE_HOST: "localhost" }),
@@ -91,7 +91,7 @@ describe("DATABASE_SSL_MODE means what libpq's sslmode means:", () => {
 describe("the start fails with one line that names the variable", () => {
   test.each<[what: string, name: string, rule: string, env: Env]>([
     [
-      "the CA is another one",
+      "the certificate is of another CA",
       "DATABASE_SSL_CA",
       ANY,
       { DATABASE_SSL_MODE: "verify-full", DATABASE_SSL_CA: "stranger.crt" },
@@ -136,7 +136,7 @@ describe("the start fails with one line that names the variable", () => {
   });
 });
 
-test("with a client certificate it serves; while the server has a foreign certificate, answers are 503", async () => {
+test("a node with a client certificate serves, and answers with 503 while the server has a certificate of another CA", async () => {
   await postgres.allow(CERTIFICATE);
   const node = await start({
     DATABASE_SSL_MODE: "verify-full",

@@ -17,7 +17,7 @@ let started: EmbeddedPostgres[];
 let processes: ChildProcess[];
 
 beforeAll(async () => {
-  sharedFolder = await newFolder(); // most tests do without an initdb of their own, which takes a second
+  sharedFolder = await newFolder(); // most tests share a folder, because initdb takes a second
 });
 
 beforeEach(() => {
@@ -64,14 +64,14 @@ test("embedded PostgreSQL: a restarted server also stops after Node", async () =
   await soon(() => expectDown(postgres));
 });
 
-test("a start right after kill -9 of Node copes with the old server, which is just going down", async () => {
+test("embedded PostgreSQL: a start succeeds right after kill -9 of Node, while the old server is still shutting down", async () => {
   const { node } = await startInAnotherProcess();
   node.kill("SIGKILL");
   const postgres = await start();
   await soon(() => query(postgres, "SELECT 1"));
 });
 
-test("two starters at once on a new folder share one server, and whichever is left keeps it up", async () => {
+test("embedded PostgreSQL: two processes that start at once in a new folder share one server, and one keeps it running after the other stopped", async () => {
   dataDir = await newFolder();
   const [one, other] = await Promise.all([start(), start()]);
   await query(one, "CREATE TABLE met AS SELECT 'here' AS row");
@@ -81,7 +81,7 @@ test("two starters at once on a new folder share one server, and whichever is le
   await soon(async () => expect(await query(other, "TABLE met")).toEqual([{ row: "here" }]));
 });
 
-test("a starter that shares a server does not stop it", async () => {
+test("embedded PostgreSQL: stopping a process that shares a server does not stop the server", async () => {
   const postgres = await start();
   const pid = await serverPid();
   const late = await start();
@@ -91,27 +91,27 @@ test("a starter that shares a server does not stop it", async () => {
   expect(await serverPid()).toBe(pid);
 });
 
-test("kill -9 during initdb leaves nothing that hinders the next start", async () => {
+test("embedded PostgreSQL: the next start succeeds after kill -9 during initdb", async () => {
   dataDir = await newFolder();
   const node = spawnStarter();
   await soon(async () => expect(await draftedFiles()).toContain("PG_VERSION"));
-  process.kill(-Number(node.pid), "SIGKILL"); // its process group: initdb as well
+  process.kill(-Number(node.pid), "SIGKILL"); // the process group, which includes initdb
 
   expect(await query(await start(), "SELECT 1 AS one")).toEqual([{ one: 1 }]);
   expect(await readdir(dataDir)).toEqual(["cluster"]);
 });
 
-test("stop() stops the server for good, and a second stop() is harmless", async () => {
+test("embedded PostgreSQL: stop() stops the server permanently, and a second stop() has no effect", async () => {
   const postgres = await start();
   await postgres.stop();
   await expectDown(postgres);
 
   await postgres.stop();
-  await sleep(500); // a supervisor that goes on would have started it by now
+  await sleep(500); // long enough for the supervisor to restart it, if it still ran
   await expectDown(postgres);
 });
 
-test("settings reach PostgreSQL", async () => {
+test("embedded PostgreSQL: the server uses the given settings", async () => {
   const postgres = await start({ work_mem: "5MB" });
   expect(await query(postgres, "SHOW work_mem")).toEqual([{ work_mem: "5MB" }]);
 });
@@ -125,7 +125,7 @@ test("embedded PostgreSQL: the error on an unsupported platform names DATABASE_H
 const asRoot = process.getuid?.() === 0 ? test : test.skip; // only root may become another user
 
 asRoot(
-  "embedded PostgreSQL: a user id without a name is refused with one line, and leaves nothing",
+  "embedded PostgreSQL: a user id without a name is refused with one line, and no files are created",
   async () => {
     dataDir = await newFolder();
     await chown(dataDir, 12_345, 12_345);
@@ -151,7 +151,7 @@ async function start(settings: Record<string, string> = {}): Promise<EmbeddedPos
   return postgres;
 }
 
-/** Starts PostgreSQL in a Node process of its own, which tells how to connect. */
+/** Starts PostgreSQL in a separate Node process. Returns the process and its connection parameters. */
 async function startInAnotherProcess(): Promise<{ node: ChildProcess; postgres: EmbeddedPostgres }> {
   const node = spawnStarter();
   const [line] = await once(node.stdout as Readable, "data");
@@ -166,7 +166,7 @@ function spawnStarter(options: SpawnOptions = {}) {
     setInterval(() => {}, 1_000);
   `;
   const node = spawn(process.execPath, ["--input-type=module", "--eval", script], {
-    detached: true, // it leads a process group
+    detached: true, // in a process group of its own
     stdio: ["ignore", "pipe", "inherit"],
     ...options,
   });
@@ -196,7 +196,7 @@ async function draftedFiles(): Promise<string[]> {
 }
 
 async function expectDown(postgres: EmbeddedPostgres): Promise<void> {
-  await expect(query(postgres, "SELECT 1")).rejects.toThrow("ENOENT"); // its socket is gone
+  await expect(query(postgres, "SELECT 1")).rejects.toThrow("ENOENT"); // its socket no longer exists
 }
 
 /** Repeats a check until it passes; throws its error if it still fails after 30 s. */

@@ -7,7 +7,7 @@ import pg from "pg";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../lib/postgres/embedded-postgres.ts";
 import { INTERNAL_TOKEN, postUser, type ServiceProcess, spawnService } from "../helpers/process.ts";
 
-/** A server of its own, because the test changes a setting of the whole server. */
+/** A separate server, because the test changes a setting of the whole server. */
 let dataDir: string;
 let postgres: EmbeddedPostgres;
 let node: ServiceProcess;
@@ -42,13 +42,13 @@ async function write(): Promise<number[]> {
   return (await Promise.all(Array.from({ length: 30 }, one))).flat();
 }
 
-test("connections that stay open to a primary that became read-only are replaced, and no write fails", async () => {
+test("open connections to a primary that became read-only are replaced, and no write fails", async () => {
   const written = Array(30).fill([201, 200]).flat();
   expect(await write()).toEqual(written);
   const { host, port, user, password, database } = postgres;
   const client = new pg.Client({ host, port, user, password, database });
   await client.connect();
-  // sessions that are open become read-only, and new ones are writable: as if they went to the new primary
+  // open sessions become read-only and new ones are writable, as if those went to the new primary
   await client.query("ALTER DATABASE users SET default_transaction_read_only = off");
   await client.query("ALTER SYSTEM SET default_transaction_read_only = on");
   await client.query("SELECT pg_reload_conf()");

@@ -39,7 +39,7 @@ async function madeOf(keycloakId: string): Promise<{ rows: number; ids: unknown[
   return { rows: rows.length, ids: rows.map(({ id }) => id) };
 }
 
-test("30 equal POST /users with one key over two nodes make one row; each answer is the same 201, or 409 with Retry-After: 1", async () => {
+test("30 equal POST /users with one key to two nodes create one row; each answer is the same 201, or 409 with Retry-After: 1", async () => {
   const [headers, body] = [key(), newUser()];
   const all = await Promise.all(Array.from({ length: 30 }, (_, i) => create(nodeOf(i), headers, body)));
   const created = all.filter(({ status }) => status === 201);
@@ -54,14 +54,14 @@ test("30 equal POST /users with one key over two nodes make one row; each answer
   }
 });
 
-test("30 equal POST /users without a key over two nodes are one 201 and 29 times 409", async () => {
+test("30 equal POST /users without a key to two nodes are answered once with 201 and 29 times with 409", async () => {
   const body = newUser();
   const all = await Promise.all(Array.from({ length: 30 }, (_, i) => create(nodeOf(i), {}, body)));
   expect(all.map(({ status }) => status).sort()).toEqual([201, ...Array(29).fill(409)]);
   expect((await madeOf(body.keycloakId)).rows).toBe(1);
 });
 
-test("50 parallel PUT /users/by-keycloak over two nodes make one row: one 201, all others 200, all with the same User", async () => {
+test("50 concurrent PUT /users/by-keycloak to two nodes create one row: one 201, all others 200, all with the same User", async () => {
   const { keycloakId, ...body } = newUser();
   const path = `/api/v1/users/by-keycloak/${keycloakId}`;
   const all = await Promise.all(
@@ -74,7 +74,7 @@ test("50 parallel PUT /users/by-keycloak over two nodes make one row: one 201, a
   expect((await madeOf(keycloakId)).rows).toBe(1);
 });
 
-test("a repeat on the other node is 409 with Retry-After: 1 while the first runs; if the first's node is killed, it does the work", async () => {
+test("a repeat on another node gets 409 with Retry-After: 1 while the first request runs, and succeeds after the first node was killed", async () => {
   const [headers, body] = [key(), newUser()];
   const blocker = await blockEmail(database, body.email);
   const first = create(nodes[0], headers, body).catch(() => "cut off");

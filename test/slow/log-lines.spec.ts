@@ -37,7 +37,7 @@ test.each([
   30_000,
 );
 
-test("what a library warns about on the console is a line of the log", async () => {
+test("console warnings of libraries are written as log lines", async () => {
   expect(await linesOf('console.warn("Rolling back", 7, "failed");')).toMatchObject([
     { level: "warn", module: "console", message: "Rolling back 7 failed", timestamp: expect.any(String) },
   ]);

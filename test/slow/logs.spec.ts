@@ -98,10 +98,10 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
     await ask(`PATCH ${one}/quotas`, { method: "PATCH", path: `${path}/quotas`, body: { maxInterviews: 1 } });
     await ask("GET", { path: `/zzsecret/${EMAIL}` });
     await ask("TRACE", { method: "TRACE", path: `${path}?email=${EMAIL}` });
-    await database.sql("ALTER TABLE users RENAME TO away");
+    await database.sql("ALTER TABLE users RENAME TO missing");
     await ask(`GET ${one}`, { path: `${users}/${crypto.randomUUID()}` });
     await ask("GET /api/v1/users/by-email/:email", { path: `${users}/by-email/${EMAIL}` });
-    await database.sql("ALTER TABLE away RENAME TO users");
+    await database.sql("ALTER TABLE missing RENAME TO users");
     await ask(`DELETE ${one}`, { method: "DELETE", path });
     await waitFor(() => linesOf(service).some(({ eventType }) => eventType === "user.deleted"));
   });
@@ -111,15 +111,15 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
   });
 
   test("each request is one log line with route, status, duration and trace id", () => {
-    const told = linesOf(service).filter(({ action }) => action === "request");
-    expect(told.map(({ route, status }) => ({ route, status }))).toEqual(asked);
+    const lines = linesOf(service).filter(({ action }) => action === "request");
+    expect(lines.map(({ route, status }) => ({ route, status }))).toEqual(asked);
     expect(new Set(asked.map(({ status }) => status))).toEqual(
       new Set([200, 201, 400, 401, 404, 405, 409, 415, 503]),
     );
-    for (const line of told)
+    for (const line of lines)
       expect(line).toMatchObject({ traceId: TRACE, duration: expect.any(Number), module: "api" });
-    expect(told[0]).toMatchObject({ level: "info", message: "Request" });
-    expect(told.find(({ status }) => status === 503)).toMatchObject({ level: "error" });
+    expect(lines[0]).toMatchObject({ level: "info", message: "Request" });
+    expect(lines.find(({ status }) => status === 503)).toMatchObject({ level: "error" });
   });
 
   test.each([
@@ -145,9 +145,9 @@ describe.each(["debug", "trace"])("LOG_LEVEL=%s", (LOG_LEVEL) => {
   });
 
   test("a database error is logged with its cause and its trace id", () => {
-    const told = linesOf(service).filter(({ action }) => action === "database_error");
-    expect(told.length).toBeGreaterThanOrEqual(2);
-    for (const line of told)
+    const lines = linesOf(service).filter(({ action }) => action === "database_error");
+    expect(lines.length).toBeGreaterThanOrEqual(2);
+    for (const line of lines)
       expect(line).toMatchObject({
         level: "error",
         traceId: TRACE,
@@ -207,7 +207,7 @@ describe("logs to Loki and spans to a collector", () => {
     const port = await freePort();
     const silent = createServer(() => {}).listen(port);
     const [LOKI_HOST, JAEGER_ENDPOINT] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port}/v1/traces`];
-    // all at once, as a life ends with time limits
+    // all at once, because each waits for time limits when it stops
     [listening, refusing, frozen] = await Promise.all([
       life({ LOKI_HOST: loki.url }),
       life({ LOKI_HOST: nobody, JAEGER_ENDPOINT: `${nobody}/api/traces` }),
@@ -230,7 +230,7 @@ describe("logs to Loki and spans to a collector", () => {
     expect(streams[0].stream).toMatchObject({ service: "user-service", level: "info" });
   });
 
-  test("if nothing listens, the service works, stops in time and logs once that spans are lost", () => {
+  test("if Loki and the collector refuse connections, the service works, stops in time and logs once that spans are lost", () => {
     expect(refusing).toMatchObject(fine);
     expect(refusing?.stopping).toBeLessThan(10_000);
     expect(refusing?.lines.filter(({ level }) => level !== "info")).toEqual([
@@ -238,7 +238,7 @@ describe("logs to Loki and spans to a collector", () => {
     ]);
   });
 
-  test("if they never respond, the service works and stops in time", () => {
+  test("if Loki and the collector never respond, the service works and stops in time", () => {
     expect(frozen).toMatchObject(fine);
     expect(frozen?.asking).toBeLessThan(20_000);
     expect(frozen?.stopping).toBeLessThan(10_000);

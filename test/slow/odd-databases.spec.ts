@@ -49,12 +49,12 @@ describe.each([
     ["ΝΙΚΟΣ.ΠΑΠΑΣ@x.gr", "νικος.παπας@x.gr"],
     ["A\u0308da@x.de", "äda@x.de"],
     ["\u0130stanbul@x.tr", "i\u0307stanbul@x.tr"],
-  ])("the e-mails %s and %s are one", async (first, second) => {
+  ])("the e-mails %s and %s are the same", async (first, second) => {
     await insert(database, first);
     await expect(insert(database, second)).rejects.toMatchObject({ constraint: "idx_users_email" });
   });
 
-  test("email_key of the database and emailKey of the service agree on every character that has another key", async () => {
+  test("email_key of the database and emailKey of the service agree on every character that they change", async () => {
     const letters = Array.from({ length: 0x110000 - 1 }, (_, code) => code + 1)
       .filter((code) => code < 0xd800 || code > 0xdfff)
       .map((code) => String.fromCodePoint(code))
@@ -66,7 +66,7 @@ describe.each([
   });
 });
 
-test("users whose e-mails become one are named by id, and nothing is migrated", () =>
+test("the migration fails if it would make two e-mails equal, and its message names these users by id", () =>
   withDatabase("ENCODING 'UTF8' LOCALE 'C'", async (database) => {
     const target = targetOf(database);
     await migrateUp(target);
@@ -89,18 +89,18 @@ test("a pg_trgm that is installed in another schema is used for the search index
     expect(await searchIndex(database)).toHaveLength(1);
   }));
 
-test("without a schema public, the migrations succeed and search has its index", () =>
+test("without a schema public, the migrations succeed and create the search index", () =>
   withDatabase("", async (database) => {
     await database.sql("DROP SCHEMA public CASCADE");
     await migrateUp(targetOf(database));
     expect(await searchIndex(database)).toHaveLength(1);
   }));
 
-describe("a role that may not create in the database", () => {
+describe("a role without the right CREATE on the database", () => {
   const role = `role_${crypto.randomUUID().slice(0, 8)}`;
   const asRole = (database: TestDatabase): Target => ({ ...targetOf(database), user: role, password: "app" });
 
-  test("migrates a schema of its own, without the search index", () =>
+  test("can migrate a schema that it owns, without the search index", () =>
     withDatabase("", async (database) => {
       await database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'app'`);
       try {
@@ -114,7 +114,7 @@ describe("a role that may not create in the database", () => {
       }
     }));
 
-  test("is refused with PostgreSQL's own line if the schema is missing", () =>
+  test("is refused with PostgreSQL's message if the schema is missing", () =>
     withDatabase("", async (database) => {
       await database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'app'`);
       try {
@@ -126,7 +126,7 @@ describe("a role that may not create in the database", () => {
     }));
 });
 
-test("for a role without rights on the schema a right is missing, and no migration is pending", () =>
+test("pendingMigrations fails with `permission denied` for a role without rights on the schema", () =>
   withDatabase("", async (database) => {
     await migrateUp(targetOf(database));
     const asRuntime = { ...targetOf(database), user: "runtime", password: "runtime" };
@@ -134,7 +134,7 @@ test("for a role without rights on the schema a right is missing, and no migrati
     await expect(pendingMigrations(asRuntime)).rejects.toMatchObject(denied);
   }));
 
-test("a table migrations of another program in the schema public is left alone", () =>
+test("a table `migrations` of another program in the schema public is not used", () =>
   withDatabase("", async (database) => {
     await database.sql("CREATE TABLE public.migrations (id INT PRIMARY KEY)");
     await migrateUp(targetOf(database));
@@ -142,7 +142,7 @@ test("a table migrations of another program in the schema public is left alone",
     expect(await database.sql("SELECT FROM public.migrations")).toEqual([]);
   }));
 
-test("a migration waits for another one, and for its own statements, whatever the time limit of the role is", () =>
+test("a migration waits for another one for longer than the statement_timeout of the database", () =>
   withDatabase("", async (database) => {
     await database.sql(
       "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout TO 100', current_database()); END $$",
@@ -155,7 +155,7 @@ test("a migration waits for another one, and for its own statements, whatever th
     expect(await migrated).not.toEqual([]);
   }));
 
-test("a database in another encoding than UTF-8 is refused with one line", () =>
+test("a database with an encoding other than UTF-8 is refused with one line", () =>
   withDatabase("ENCODING 'LATIN1' LOCALE 'C'", async (database) => {
     await expect(migrateUp(targetOf(database))).rejects.toThrow(/its encoding is LATIN1, and UTF8 is needed/);
   }));

@@ -38,16 +38,16 @@ async function startReady(): Promise<{ service: ServiceProcess; database: TestDa
   return { service, database };
 }
 
-test("start: without AUTH_ISSUER a curl command is printed that works as printed", async () => {
+test("start: without AUTH_ISSUER, a curl command is printed, and it works", async () => {
   const { service } = await startReady();
   const curl = await waitFor(() => /^curl .*$/m.exec(service.printed())?.[0]);
   const { stdout } = await promisify(exec)(curl ?? "");
   expect(JSON.parse(stdout)).toEqual({ items: [], nextCursor: null });
-  expect(service.printed()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/m); // the token, on a line of its own
+  expect(service.printed()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/m); // the token, alone on a line
 });
 
 describe("the start fails with one line", () => {
-  /** The one line that it printed. */
+  /** Starts the service, which must fail. Returns the only line that it printed. */
   async function lineOf(env: Record<string, string>): Promise<string> {
     const service = await start(env);
     expect(await service.ended).toBe(1);
@@ -55,7 +55,7 @@ describe("the start fails with one line", () => {
     return service.printed().trim();
   }
 
-  test.each(["PORT", "METRICS_PORT"])("if %s is in use, and names it", async (name) => {
+  test.each(["PORT", "METRICS_PORT"])("if %s is in use, and the line names it", async (name) => {
     const taken = createServer().listen(await freePort());
     try {
       const { port } = taken.address() as { port: number };
@@ -72,7 +72,7 @@ describe("the start fails with one line", () => {
     expect(await lineOf({ LOG_LEVEL: "loud" })).toMatch(/^LOG_LEVEL: "loud" .*trace, debug, info/);
   });
 
-  test("if migrations are pending with NODE_ENV=production, names them and changes nothing", async () => {
+  test("if migrations are pending with NODE_ENV=production; the line names them, and nothing is changed", async () => {
     const database = await newDatabase({ migrated: false });
     const line = await lineOf({
       ...database.env,
@@ -106,7 +106,7 @@ test("start: two nodes on an empty database migrate it once, and both serve", as
   for (const { url } of nodes) expect((await postUser(url)).status).toBe(201);
 });
 
-/** Passes connections on to the test server, from a TCP port. */
+/** Forwards connections from a TCP port to the test server. */
 function proxyTo({ DATABASE_HOST, DATABASE_PORT }: Partial<Record<string, string>>): {
   server: Server;
   cut(): void;
@@ -123,7 +123,7 @@ function proxyTo({ DATABASE_HOST, DATABASE_PORT }: Partial<Record<string, string
   return { server, cut: () => sockets.forEach((socket) => void socket.destroy()) };
 }
 
-test("start: without a database the service is live and not ready, then serves; a later outage is reported", async () => {
+test("start: without a database the service is live but not ready; it serves once the database is available, and reports a later outage", async () => {
   const database = await newDatabase({ migrated: false });
   const port = await freePort();
   const service = await start({ ...database.env, DATABASE_HOST: "127.0.0.1", DATABASE_PORT: String(port) });

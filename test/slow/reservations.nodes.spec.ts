@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 const headers = { "x-internal-token": INTERNAL_TOKEN };
-/** The nodes take turns. A node that is too slow for now says 503, without effect: then the same is asked again. */
+/** Sends a request to the nodes in turn. It is repeated after a 503, which means that it had no effect. */
 async function ask(
   turn: number,
   method: string,
@@ -48,7 +48,7 @@ const tally = (answers: Answered[]) =>
     [...Map.groupBy(answers, ({ status }) => status)].map(([status, all]) => [status, all.length]),
   );
 
-test("limit 10, 200 at once over two nodes: 10 times 201 and 190 times 409; repeated with its key, no eleventh", async () => {
+test("limit 10, 200 concurrent reservations on two nodes with keys: 10 get 201 and 190 get 409; repeats with the same keys add none", async () => {
   const id = await userWith(10);
   const keys = Array.from({ length: 200 }, () => crypto.randomUUID());
   const all = () =>
@@ -83,7 +83,7 @@ test("limit 10, 200 at once over two nodes: 10 times 201 and 190 times 409; repe
   expect((await ask(1, "POST", `/${id}/quota/reservations`, { resource: "interviews" })).status).toBe(201);
 }, 60_000);
 
-test("limit 10, 200 at once without keys: 10 times 201 and 190 times 409 Quota exceeded", async () => {
+test("limit 10, 200 concurrent reservations without keys: 10 get 201 and 190 get 409 Quota exceeded", async () => {
   const id = await userWith(10);
   const answers = await Promise.all(
     Array.from({ length: 200 }, (_, turn) =>
@@ -95,7 +95,7 @@ test("limit 10, 200 at once without keys: 10 times 201 and 190 times 409 Quota e
     expect([status, body.message, body.details?.[0]?.field]).toEqual([409, "Quota exceeded", "interviews"]);
 }, 60_000);
 
-test("a reservation of one node is committed and released once on either, whatever comes at once", async () => {
+test("of concurrent commits and releases of a reservation on two nodes, only one kind succeeds, and it is counted once", async () => {
   const id = await userWith(100);
   for (let round = 0; round < 10; round++) {
     const { used } = await quotaOf(id);

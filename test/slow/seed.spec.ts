@@ -29,7 +29,7 @@ const seed = (env: Record<string, string>, ...options: string[]) =>
 
 const users = () => database.sql("SELECT * FROM users ORDER BY id");
 
-test("seed: an empty database gets its tables and the number of users given, and no event to publish", async () => {
+test("seed: creates the tables in an empty database and the given number of users, and publishes no events", async () => {
   const { stdout } = await seed(database.env, "--users", "1200", "--avatars", "3");
   expect(stdout).toMatch(/^\n?1200 users in /);
   expect(await users()).toHaveLength(1200);
@@ -53,7 +53,7 @@ test("seed: the history of each user begins with its creation by a service, with
   });
 });
 
-test("seed: users with an avatar have it in every size, and it counts toward their storage", async () => {
+test("seed: each avatar exists in every size, and counts toward the storage of its user", async () => {
   const rows = await database.sql<{ avatar_key: string; avatar_size: number; avatar_url: string }>(
     "SELECT * FROM users WHERE avatar_key IS NOT NULL AND storage_used >= avatar_size",
   );
@@ -69,7 +69,7 @@ test("seed: users with an avatar have it in every size, and it counts toward the
   }
 });
 
-test("seed: a second run with more users keeps the existing ones unchanged and adds the rest", async () => {
+test("seed: a second run with more users keeps the existing ones unchanged and adds the others", async () => {
   const before = await users();
   await database.sql("UPDATE users SET full_name = 'Changed' WHERE id = $1", [before[0]?.id]);
   await seed(database.env, "--users", "1300", "--avatars", "0");
@@ -82,7 +82,7 @@ test("seed: a second run with more users keeps the existing ones unchanged and a
   ]);
 });
 
-test("seed: without environment variables it fills the embedded database that npm start uses", async () => {
+test("seed: without environment variables, fills the embedded database that npm start uses", async () => {
   await seed({}, "--users", "20", "--avatars", "0");
   const options = { dataDir: join(dataDir, "postgres"), database: "ai_video_interview" };
   const { stop, ...address } = await startEmbeddedPostgres(options);

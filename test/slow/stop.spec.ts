@@ -21,7 +21,7 @@ async function startReady(env: Record<string, string> = {}): Promise<void> {
 }
 
 test("SIGTERM under load: every accepted request gets its response, and the exit code is 0 within 10 s", async () => {
-  await startReady({ HTTP_STOP_NOTICE_SECONDS: "1" }); // until each client has heard of it, also on a busy machine
+  await startReady({ HTTP_STOP_NOTICE_SECONDS: "1" }); // long enough for each client to receive `Connection: close`, also on a busy machine
   const agent = new Agent({ keepAlive: true, maxSockets: 30 });
   const answers: number[] = [];
   const created: string[] = [];
@@ -66,7 +66,7 @@ test("SIGTERM under load: every accepted request gets its response, and the exit
   await outboxEmpty(database, 100); // what was committed was published
 });
 
-/** Sends a sign-up that waits until `release`: nobody can write to the table before. */
+/** Sends a sign-up that waits until `release`, because the table is locked. */
 async function holdSignUp() {
   const lock = await database.begin();
   await lock.query("LOCK TABLE users IN SHARE MODE");
@@ -75,7 +75,7 @@ async function holdSignUp() {
   return { answer, release: () => lock.end() };
 }
 
-test("SIGTERM: not ready at once, and a delayed request and one whose body is incomplete get their responses", async () => {
+test("SIGTERM: the node is not ready at once, and a delayed request and one with an incomplete body still get their responses", async () => {
   await startReady();
   const path = `${service.url}/api/v1/users`;
   const headers = { "content-type": "application/json", "x-internal-token": INTERNAL_TOKEN };
@@ -94,14 +94,14 @@ test("SIGTERM: not ready at once, and a delayed request and one whose body is in
   expect(await service.ended).toBe(0);
 });
 
-test("SIGTERM with HTTP_STOP_NOTICE_SECONDS, new connections are accepted so long while the node is not ready", async () => {
+test("SIGTERM with HTTP_STOP_NOTICE_SECONDS: for that time the node is not ready but accepts new connections", async () => {
   await startReady({ HTTP_STOP_NOTICE_SECONDS: "2" });
   service.child.kill("SIGTERM");
   const stoppedAt = Date.now();
   await waitFor(async () => (await statusOf(`${service.nodeUrl}/health/ready`)) === 503, 500);
   const answers: number[] = [];
   for (; Date.now() - stoppedAt < 1_900; await sleep(100)) {
-    answers.push((await postUser(service.url)).status); // a new connection for each: the last answer closed its own
+    answers.push((await postUser(service.url)).status); // each on a new connection, because the previous answer closed its connection
     expect(await statusOf(`${service.url}/health/ready`)).toBe(503);
   }
   expect(answers.length).toBeGreaterThan(3);
@@ -110,7 +110,7 @@ test("SIGTERM with HTTP_STOP_NOTICE_SECONDS, new connections are accepted so lon
   expect(Date.now() - stoppedAt).toBeLessThan(5_000);
 });
 
-test("SIGTERM that arrives twice at once, as npm passes on what a terminal sends to both, stops it in order", async () => {
+test("SIGTERM: a second signal within milliseconds is ignored, because npm forwards the signal that a terminal sends to both", async () => {
   await startReady();
   service.child.kill("SIGTERM");
   await sleep(20);

@@ -21,11 +21,13 @@ const OUTSIDE = /\bSPEC(-\d)?\.md|\bSPEC(-2)? \d|\bDESIGN\.md/;
 const files = globSync(
   [
     "*.{md,ts,js,json,yml}",
-    "{bench,cli,contracts,docs,examples,lib,migrations,mixins,models,ops,services,test/faults}/**/*.{md,ts,js,json,yml,html,css}",
+    "{bench,cli,contracts,docs,examples,lib,migrations,mixins,models,ops,services}/**/*.{md,ts,js,json,yml,html,css}",
+    "test/{clients,consumer,e2e,faults,fuzz,slow,unit}/**/*.{ts,sh,toml}",
+    "test/servers.sh",
     "{.ci,.github}/**/*",
     "{Dockerfile,.env.example}",
   ],
-  { cwd: ROOT, exclude: ["package-lock.json"], withFileTypes: true },
+  { cwd: ROOT, exclude: ["package-lock.json", "test/unit/english.spec.ts"], withFileTypes: true },
 )
   .filter((entry) => entry.isFile())
   .map((entry) => join(entry.parentPath, entry.name));

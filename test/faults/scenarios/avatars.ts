@@ -9,7 +9,7 @@ import { settle, type World } from "../world.ts";
 import { type Door, startWriters } from "../writers.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** The node with the avatars is killed while avatars come in. Gap: from its start until an upload is answered. */
+/** The node with the avatars is killed during uploads. Gap: from its start until an upload is answered. */
 export const uploads: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil(wanted / 2)),
   limit: 15_000,
@@ -34,7 +34,7 @@ export const uploads: Scenario = {
   },
 };
 
-/** The object store is killed and frozen. All else keeps answering 2xx. Gap: from its return until an upload is answered. */
+/** The object store is killed and frozen. Other routes keep answering with 2xx. Gap: from its restart to an upload. */
 export const minio: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil((wanted * 3) / 20)),
   limit: 15_000,
@@ -69,7 +69,7 @@ async function untilItWorks({ ledger }: World, uploaders: Uploaders): Promise<vo
   ledger.gaps.push({ ms: Date.now() - start, what: ledger.fault });
 }
 
-/** Each user shows what was answered last, or what was tried since; after the reconciler nothing else is in the store. */
+/** Each user has the last confirmed avatar or a later attempt. After the reconciler, the store has no other objects. */
 async function judge(
   world: World,
   uploaders: Uploaders,

@@ -14,7 +14,7 @@ const OUTAGES = ["kill", "stop"] as const satisfies Outage[];
 const [SHORTEST, LONGEST] = [1_000, 10_000]; // ms
 
 /**
- * One of three brokers is killed or stopped in order under load, and comes back: no request may fail, although each
+ * One of three brokers is killed or stopped under load, and restarted: no request may fail, although each
  * needs calls over Kafka. Gap: the slowest answer.
  */
 export const brokers: Scenario = {

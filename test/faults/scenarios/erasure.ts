@@ -19,7 +19,7 @@ const ENDS_WITHIN = 10_000;
 
 /**
  * People are erased by the route, by `npm run purge` and by the hourly job, while all nodes are killed, over and over.
- * Each person must be whole or erased, and in the end none of their texts is anywhere.
+ * Each person must be complete or erased, and in the end none of their texts may be left.
  */
 export const erasure: Scenario = {
   rounds: (wanted) => wanted,
@@ -59,7 +59,7 @@ export const erasure: Scenario = {
 
 type Round = { later: FaultNode; atOnce: FaultNode; ids: string[] };
 
-/** The ways to erase. Each begins it, and resolves then, with the operator command that runs. */
+/** The ways to erase. Each starts erasures, and then resolves with the operator command that runs, if there is one. */
 const WAYS: ((world: World, round: Round) => Promise<ChildProcess | undefined>)[] = [
   async function byRoute(world, { atOnce, ids }) {
     void request(world, atOnce, ids);
@@ -81,7 +81,7 @@ const WAYS: ((world: World, round: Round) => Promise<ChildProcess | undefined>)[
   },
 ];
 
-/** Requests the erasure of each. What is cut off is requested again later. */
+/** Requests the erasure of each person. Requests that are cut off are repeated later. */
 async function request({ ledger }: World, node: FaultNode, ids: string[]): Promise<void> {
   const one = async (id: string) => {
     try {
@@ -102,7 +102,7 @@ async function makeDue(world: World, { later, ids }: Round): Promise<void> {
   await world.sql("UPDATE erasures SET due_at = now() WHERE user_id = ANY($1)", [ids]);
 }
 
-/** Resolves when a node has the lock of the one that erases, or one of them is erased; or if neither happens for long. */
+/** Resolves when a node holds the lock for erasing or has erased somebody, or after a time limit. */
 async function begun({ sql }: World, ids: string[]): Promise<void> {
   const text = `
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 8300306
@@ -110,7 +110,7 @@ async function begun({ sql }: World, ids: string[]): Promise<void> {
   await waitFor(async () => (await sql(text, [ids])).length > 0, BEGINS_WITHIN).catch(() => {});
 }
 
-/** Resolves when so many of them are erased, or if that takes long: some may wait for the next run. */
+/** Resolves when `count` of them are erased, or after a time limit, because some may wait for the next run. */
 async function reached({ sql }: World, ids: string[], count: number): Promise<void> {
   const text = "SELECT FROM erasures WHERE user_id = ANY($1) AND erased_at IS NOT NULL";
   await waitFor(async () => (await sql(text, [ids])).length >= count, ENDS_WITHIN).catch(() => {});

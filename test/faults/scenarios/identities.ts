@@ -18,7 +18,7 @@ import type { Scenario } from "./scenario.ts";
 const issuer = process.env.AUTH_ISSUER ?? "";
 const FIRST_REQUESTS = 200;
 const KILLS_A_ROUND = 2;
-/** In ms. A listener also publishes what was saved in the second before its start. */
+/** In ms. A listener also publishes events that were saved in the second before its start. */
 const LISTENER_OVERLAP = 1_500;
 /** In ms. */
 const LONGEST_LIFE = 3_000;
@@ -34,7 +34,7 @@ type Play = {
 
 /**
  * A realm is changed at random while nodes are killed, while all are down, and while the topics of its events are
- * silent: a minute later nothing may differ, and each change must be one event. Then Keycloak itself breaks.
+ * silent: a minute later nothing may differ, and each change must have one event. Then Keycloak itself fails.
  * Gap: from the last change until nothing differs.
  */
 export const identities: Scenario = {
@@ -103,7 +103,7 @@ async function expectInStep({ world, env }: Play): Promise<void> {
 }
 
 /** Changes while a listener publishes Keycloak's events. */
-async function heard({ realm, topics }: Play): Promise<void> {
+async function withListener({ realm, topics }: Play): Promise<void> {
   const listener = await startListener(topics);
   await changeRealm(realm);
   await sleep(LISTENER_OVERLAP);
@@ -115,7 +115,7 @@ const WAYS: { name: string; play(about: Play): Promise<void> }[] = [
     name: "while nodes are killed",
     async play(about) {
       const { nodes } = about.world;
-      const changing = heard(about);
+      const changing = withListener(about);
       for (let kills = 0; kills < KILLS_A_ROUND; kills++) {
         await sleep(between(0, LONGEST_LIFE));
         const node = pick(nodes);
@@ -130,7 +130,7 @@ const WAYS: { name: string; play(about: Play): Promise<void> }[] = [
     name: "while the service is down",
     async play(about) {
       await Promise.all(about.world.nodes.map((node) => node.stop()));
-      await heard(about);
+      await withListener(about);
       await about.world.startAll();
     },
   },
@@ -143,7 +143,7 @@ const WAYS: { name: string; play(about: Play): Promise<void> }[] = [
   },
 ];
 
-/** Changes that Keycloak neither publishes nor saves: only a comparison of everybody finds them. */
+/** Changes that Keycloak neither publishes nor saves: only a full sweep finds them. */
 async function unseen(about: Play): Promise<void> {
   const { world, realm, env } = about;
   await withoutEvents(realm, () => changeRealm(realm));
@@ -159,7 +159,7 @@ async function unseen(about: Play): Promise<void> {
 
 const lastLine = (printed: string) => printed.split("\n").at(-1) ?? "";
 
-/** A new person's first requests come at the same time at two nodes. */
+/** The first requests of a new person arrive at two nodes at the same time. */
 async function firstRequests({ world, realm }: Play): Promise<void> {
   const { nodes, ledger, sql } = world;
   const name = `first-${crypto.randomUUID()}`;
@@ -182,7 +182,7 @@ async function firstRequests({ world, realm }: Play): Promise<void> {
 const deletedUsers = async ({ sql }: World): Promise<number> =>
   (await sql("SELECT FROM users WHERE deleted_at IS NOT NULL")).length;
 
-/** Nobody is deleted by a sync, or because an event says so, while Keycloak gives no proof. */
+/** No user is deleted by a sync or an event while Keycloak cannot confirm that the account is gone. */
 async function brokenKeycloak(about: Play): Promise<void> {
   const { world, proxy, env, topics, realm } = about;
   const before = await deletedUsers(world);
@@ -206,7 +206,7 @@ async function brokenKeycloak(about: Play): Promise<void> {
   await expectInStep(about);
 }
 
-/** More users are gone than one sweep may delete. */
+/** More accounts are gone than one sweep may delete. */
 async function manyGone(about: Play): Promise<void> {
   const { world, env, realm } = about;
   const [all] = await world.sql<{ n: number }>(

@@ -10,12 +10,12 @@ import type { Scenario } from "./scenario.ts";
 
 /** In ms. */
 const LONGEST = { life: 2_000, death: 1_000 };
-/** How often a killed node is let come to work again before the next one is killed. */
+/** How often a killed node may become ready again before the next one is killed. */
 const RECOVERS = 0.7;
 
 const [API = "", ...OTHERS] = FORMS["three nodes"];
 
-/** One of three nodes is killed under load, over and over. Gap: from its start until all works again. */
+/** One of three nodes is killed under load, again and again. Gap: from its start until everything works again. */
 export const kills: Scenario = {
   rounds: (wanted) => wanted,
   limit: 15_000,

@@ -13,9 +13,9 @@ const OUTAGES = ["pause", "kill"] as const;
 const [SHORTEST, LONGEST] = [1_000, 12_000]; // ms
 
 /**
- * These servers are killed and frozen under load, all at once: on a node that runs everything, and on a gateway that
- * reaches it through the transporter. While only Kafka is unavailable, the first keeps answering 2xx.
- * Gap: from the moment when all servers are back until all works again.
+ * These servers are killed and frozen under load, all at once. One node runs all services, and one gateway
+ * calls it through the transporter. While only Kafka is unavailable, the first keeps answering with 2xx.
+ * Gap: from the restart of the last server until everything works again.
  */
 const outagesOf = (servers: Server[]): Scenario => ({
   rounds: (wanted) => Math.max(2, Math.ceil(wanted / 10)),

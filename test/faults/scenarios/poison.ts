@@ -15,17 +15,17 @@ const TOPIC = "media-events";
 const PARTITIONS = 3;
 const USERS = 200;
 const EVENTS_A_ROUND = 5_000;
-/** Stretches of the backlog without poison and with 2 % of it take turns: so that the two can be compared. */
+/** Sections of the backlog without poison and with 2 % of poison alternate, so that they can be compared. */
 const STRETCH = 25_000;
 const POISON_EVERY = 50;
 const SEND = 1_000; // messages at once
-/** How much more memory the last quarter may take than the third; before that, the heap grows to its size. */
+/** How much more memory the last quarter may take than the third. Before that, the heap still grows to its normal size. */
 const GROWTH = 1.15;
 
 /**
- * A backlog of events on one topic, 1 % of it poison. As there is always more to read, a partition's valid events are
- * counted one batch right after the other, unless something holds it up: on the database's clock, the longest time
- * between two of a partition. Gap: by how much it is longer with poison than without.
+ * A backlog of events on one topic, 1 % of it poison. Because there is always more to read, a partition's valid events are
+ * counted in one batch after the other, unless something delays them. By the database's clock, the longest time
+ * between two events of a partition is measured. Gap: the difference between sections with and without poison.
  */
 export const poison: Scenario = {
   rounds: (wanted) => Math.max(10, wanted),
@@ -61,7 +61,7 @@ async function createUsers(world: World, node: FaultNode): Promise<void> {
   while (world.ledger.accounts.length < USERS) await createUser(world.ledger, door);
 }
 
-/** Poison of one kind each; `mark` identifies it. */
+/** One invalid event of each kind; `mark` identifies it. */
 const POISON: ((mark: string, userId: string) => string | Buffer)[] = [
   (mark) => `no JSON ${mark}`,
   (mark) => Buffer.concat([Buffer.from([0xff, 0x00, 0xc3]), Buffer.from(mark)]),
@@ -114,7 +114,7 @@ async function sampleUntil(done: () => Promise<boolean>, node: FaultNode): Promi
   return samples;
 }
 
-/** Each poisoned message is on the dead letter topic exactly once. */
+/** Each invalid event is on the dead letter topic exactly once. */
 async function checkDeadLetters({ ledger, topics }: World, verdict: Verdict): Promise<void> {
   const letters = await topics.read(`${TOPIC}-dlq`);
   const marks = letters.map(({ value }) => /poison-\d+/.exec(String(value))?.[0]);
@@ -124,7 +124,7 @@ async function checkDeadLetters({ ledger, topics }: World, verdict: Verdict): Pr
   verdict.details.push(`dead letters: ${letters.length}, of ${ledger.poison} poisoned messages`);
 }
 
-/** What grows without end takes the node with it, sooner or later. */
+/** Memory that keeps growing would end the node sooner or later. */
 function checkMemory(samples: number[], { ledger }: World, verdict: Verdict): void {
   const quarter = (nth: number) => {
     const part = samples
@@ -137,7 +137,7 @@ function checkMemory(samples: number[], { ledger }: World, verdict: Verdict): vo
   if (quarter(4) > quarter(3) * GROWTH) ledger.wrong.push("The node's memory grows");
 }
 
-/** The longest time between two valid events of a partition, in stretches without poison and with it, in ms. */
+/** The longest time between two valid events of a partition, in sections without and with poison, in ms. */
 async function longestGaps({ sql }: World): Promise<{ clean: number; poisoned: number }> {
   const rows = await sql<{ poisoned: boolean; gap: number }>(
     `WITH counted AS (

@@ -12,8 +12,8 @@ import type { Scenario } from "./scenario.ts";
 const REPLAYS = 3;
 
 /**
- * Ingest nodes come and go while they read; then all topics are read from offset 0 three times more, by new groups, with
- * every event there once more in another order. Gap: the longest that an event took until it counted.
+ * Ingest nodes start and stop while events arrive; then all topics are read from offset 0 three more times, by new groups,
+ * with every event sent once more in another order. Gap: the longest time until an event was counted.
  */
 export const rebalances: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil(wanted / 4)),
@@ -52,7 +52,7 @@ export const rebalances: Scenario = {
   },
 };
 
-/** How long the slowest event took from being sent until it counted, in ms. */
+/** The longest time from sending an event until it was counted, in ms. */
 async function slowest({ sql }: World, sent: SentEvent[]): Promise<number> {
   const rows = await sql<{ event_id: string; processed_at: Date }>(
     "SELECT event_id, processed_at FROM processed_events",

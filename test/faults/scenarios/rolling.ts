@@ -32,7 +32,7 @@ export async function addPairs(world: World): Promise<void> {
     for (let times = 0; times < 2; times++) await world.addNode(services);
 }
 
-/** Keeps the gateways, the first two nodes, under load while it works, and waits until all that they promised is done. */
+/** Keeps the gateways, the first two nodes, under load during `work`, and waits until all accepted writes took effect. */
 export async function underLoad(world: World, work: () => Promise<void>): Promise<void> {
   const balancer = startBalancer(world.nodes.slice(0, 2));
   const writers = startWriters(world.ledger, [balancer.door]);
@@ -44,7 +44,7 @@ export async function underLoad(world: World, work: () => Promise<void>): Promis
   world.ledger.gaps.push({ ms: world.ledger.slowest, what: "the slowest answer" });
 }
 
-/** Restarts one node after the other, the gateways last, as the version whose source is in `root`. */
+/** Restarts one node after the other, the gateways last, from the source in `root`. */
 export async function restartEach({ nodes, ledger }: World, root?: string): Promise<void> {
   for (const [index, node] of [...nodes.entries()].reverse()) {
     ledger.fault = `SIGTERM to node ${index + 1}`;
@@ -57,7 +57,7 @@ export async function restartEach({ nodes, ledger }: World, root?: string): Prom
   }
 }
 
-/** Sends each request to a gateway that said lately that it is ready, as a balancer in front does. */
+/** Sends each request to a gateway whose last health check succeeded, like a load balancer. */
 function startBalancer(gateways: FaultNode[]): { door: Door; stop(): void } {
   let ready = gateways;
   const timer = setInterval(async () => {

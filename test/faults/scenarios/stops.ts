@@ -12,8 +12,8 @@ const OUTAGE = 14_000;
 const UNTIL_STOP = 2_000;
 
 /**
- * A node is stopped while Kafka is killed or frozen and events wait: it ends with 0, and the events follow after its next
- * start. Gap: how long a stop takes, or the recovery after the next start.
+ * A node is stopped while Kafka is killed or frozen and events wait: it exits with 0, and publishes them after its next
+ * start. Gap: the time of a stop, or of the recovery after the next start.
  */
 export const stops: Scenario = {
   rounds: (wanted) => Math.max(2, Math.ceil(wanted / 10)),

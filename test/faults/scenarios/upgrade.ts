@@ -12,7 +12,7 @@ import type { Scenario } from "./scenario.ts";
 
 /**
  * An upgrade from the version before the last migration, and back, without a failed request: the migrations run while
- * only nodes of the earlier version do, then one node after the other is restarted as this version, as the earlier one,
+ * only nodes of the earlier version run, then one node after the other is restarted as this version, as the earlier one,
  * and as this one. Both versions share a cluster and call each other meanwhile. Gap: the slowest answer.
  */
 export const upgrade: Scenario = {

@@ -14,7 +14,7 @@ const LONGEST = { life: 4_000, death: 1_000 }; // ms
 const LOOK_EVERY = 250; // ms
 const DETAILS = 20;
 
-/** Two whole nodes, either of which is killed over and over, while 16 writers name the versions that they read. */
+/** Two nodes with all services, of which one is killed again and again, while 16 writers send If-Match. */
 export const versions: Scenario = {
   rounds: (wanted) => wanted,
   limit: Number.POSITIVE_INFINITY,
@@ -82,8 +82,8 @@ async function watchLimits({ sql, ledger }: World, isDone: () => boolean): Promi
 type Row = { id: string; bio: string; created: number; bytes: number };
 
 /**
- * Each accepted version was derived from its predecessor, each key counted once, no reservation was lost, and the
- * history leads to the rows.
+ * Each accepted version was derived from its predecessor, each key was counted once, no reservation was lost, and the
+ * replayed history yields the rows.
  */
 async function judge(
   world: World,

@@ -3,14 +3,14 @@ import type { Context, ServiceSchema } from "moleculer";
 import type { Envelope } from "../../services/contracts.ts";
 
 /**
- * Joins the service under test: keeps what it heard in a file, which outlives kill -9, and emits what the test sends
- * over IPC, as another Moleculer service would.
+ * Runs in the service under test: writes the events that it receives to a file, which survives kill -9, and emits events
+ * that the test sends over IPC, as another Moleculer service would.
  */
-const HeardService: ServiceSchema = {
-  name: "heard",
+const ReceiverService: ServiceSchema = {
+  name: "receiver",
   events: {
     "user.created"({ params: { userId, eventId } }: Context<Envelope>) {
-      appendFileSync(process.env.HEARD_FILE ?? "heard.txt", `${userId} ${eventId}\n`);
+      appendFileSync(process.env.RECEIVED_FILE ?? "received.txt", `${userId} ${eventId}\n`);
     },
   },
   started() {
@@ -21,4 +21,4 @@ const HeardService: ServiceSchema = {
   },
 };
 
-export default HeardService;
+export default ReceiverService;
