@@ -26,7 +26,7 @@ type Options = {
 };
 
 export type HttpServer = http.Server & {
-  /** From now on all answers ask their clients to close the connection, those that have begun excepted. */
+  /** From now on the last answer of each connection asks the client to close it, unless the answer has begun. */
   sayGoodbye(): void;
 };
 
@@ -133,7 +133,11 @@ export function createServer({ variable, port, logger }: Options, listener: Requ
   exitIfPortIsTaken(server, variable, port);
   return Object.assign(server, {
     sayGoodbye() {
-      server.prependListener("request", (_req, res) => askToClose(res));
+      server.prependListener("request", ({ socket }, res) => {
+        const previous = exchanges.get(socket)?.res; // if it closed the connection, this request had no answer
+        if (previous && !previous.headersSent) previous.removeHeader("Connection");
+        askToClose(res);
+      });
       for (const { res } of exchanges.values()) askToClose(res);
     },
   });

@@ -1,11 +1,11 @@
-import type { RequestListener, Server } from "node:http";
+import type { RequestListener } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
-import { createServer } from "../../lib/http/server.ts";
+import { createServer, type HttpServer } from "../../lib/http/server.ts";
 import { sendRaw } from "../helpers/raw-http.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-let server: Server;
+let server: HttpServer;
 afterEach(() => {
   server.closeAllConnections();
   server.close();
@@ -81,4 +81,56 @@ test("a connection is closed if its client does not read the answer", async () =
   socket.pause().write(GET);
   await waitFor(() => isClosed);
   socket.destroy();
+});
+
+const ASKS_TO_CLOSE = /^connection: close/im;
+
+test("on a stop, all pipelined requests are answered, also those that arrive later, and only the last asks to close", async () => {
+  const held = Promise.withResolvers<void>();
+  const port = await listen(async (_req, res) => {
+    await held.promise;
+    res.end();
+  });
+  const socket = connect(port, "127.0.0.1");
+  let answers = "";
+  socket.on("data", (bytes) => {
+    answers += bytes;
+  });
+  let requests = 0;
+  server.on("request", () => requests++);
+  socket.write(GET.repeat(2));
+  await waitFor(() => requests === 2);
+  server.sayGoodbye();
+  socket.write(GET.repeat(2));
+  await waitFor(() => requests === 4);
+  held.resolve();
+  await waitFor(() => socket.closed);
+  const [, ...heads] = answers.split("HTTP/1.1 200");
+  expect(heads.map((head) => ASKS_TO_CLOSE.test(head))).toEqual([false, false, false, true]);
+});
+
+test("on a stop, an answer that has begun is finished, and the next request of its connection is asked to close", async () => {
+  const held = Promise.withResolvers<void>();
+  const port = await listen(async (_req, res) => {
+    res.write("begun");
+    await held.promise;
+    res.end("finished");
+  });
+  const socket = connect(port, "127.0.0.1");
+  const silent = connect(port, "127.0.0.1");
+  let answers = "";
+  socket.on("data", (bytes) => {
+    answers += bytes;
+  });
+  silent.on("data", () => {});
+  socket.write(GET);
+  await waitFor(() => answers.includes("begun"));
+  server.sayGoodbye();
+  held.resolve();
+  await waitFor(() => answers.includes("finished"));
+  expect(answers).not.toMatch(ASKS_TO_CLOSE);
+  for (const client of [socket, silent]) client.write(GET);
+  await waitFor(() => socket.closed && silent.closed);
+  expect(answers.match(/finished/g)).toHaveLength(2);
+  expect(answers).toMatch(ASKS_TO_CLOSE);
 });
