@@ -1,10 +1,13 @@
+/** Packages that others load although no test needs them. Each test file would compile them again. */
+const NEVER_USED = ["@rushstack/ts-command-line", "@opentelemetry/api", "validator"];
+
 /** The specs in test/NAME. They are ES modules in TypeScript; only their types are stripped. */
 export const project = (name, options = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.spec.ts`],
   modulePathIgnorePatterns: ["<rootDir>/dist/"],
   injectGlobals: false, // specs import them from @jest/globals
-  moduleNameMapper: { "^@rushstack/ts-command-line$": "<rootDir>/test/helpers/empty-module.cjs" }, // umzug loads a command line that nobody uses
+  moduleNameMapper: { [`^(${NEVER_USED.join("|")})$`]: "<rootDir>/test/helpers/empty-module.cjs" },
   extensionsToTreatAsEsm: [".ts"],
   transform: {
     "\\.ts$": [

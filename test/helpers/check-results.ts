@@ -15,8 +15,9 @@ const checkStream: Check = (result) =>
 /** Creates the check of a declared result. */
 function checkOf({ result: field }: Pick<ActionContract, "result">): Check {
   if (field.type === "image" || field.streamed) return checkStream;
-  const validate = compileCheck(toParams({ result: field }));
+  let validate: ReturnType<typeof compileCheck> | undefined; // compiled when it is first needed: a test calls few actions
   return (result) => {
+    validate ??= compileCheck(toParams({ result: field }));
     const sent = JSON.stringify({ result });
     const copy = JSON.parse(sent); // a copy, because the validator normalizes its input
     const errors = validate(copy);

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Service, ServiceBroker, ServiceSchema } from "moleculer";
-import supertest from "supertest";
+import type supertest from "supertest";
 import type { GatewayState } from "../../services/api/gateway-overrides.ts";
 import { actionContracts, checkResults } from "./check-results.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
@@ -10,6 +11,9 @@ import { freePort } from "./free-port.ts";
 import { connections } from "./request.ts";
 
 export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
+
+/** Loads the client of `http` for the files that use it: that takes a third of the time of starting the service. */
+const loadSupertest = () => createRequire(import.meta.url)("supertest") as typeof supertest;
 
 export type TestService = {
   broker: ServiceBroker;
@@ -62,6 +66,7 @@ export async function startService(
   await broker.start();
 
   const url = `http://127.0.0.1:${port}`;
+  let http: TestService["http"] | undefined;
   const user: TestService["user"] = async (sub, claims = {}) => ({
     authorization: `Bearer ${await developmentToken({ sub, ...claims })}`,
   });
@@ -70,7 +75,12 @@ export async function startService(
     database,
     url,
     nodeUrl: `http://127.0.0.1:${metricsPort}`,
-    http: supertest.agent(url).use((asked: supertest.Test) => void asked.agent(connections)),
+    get http() {
+      http ??= loadSupertest()
+        .agent(url)
+        .use((asked: supertest.Test) => void asked.agent(connections));
+      return http;
+    },
     user,
     admin: () => user("an-admin", { roles: ["admin"] }),
     internal: { "x-internal-token": INTERNAL_TOKEN },
