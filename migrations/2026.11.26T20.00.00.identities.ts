@@ -3,10 +3,11 @@ import type { Migration } from "./migrate.ts";
 /**
  * Identities in step with Keycloak (contract 27). What only the comparison with Keycloak needs is not in `users`, so
  * that a comparison makes no version of a user. `seen` is what Keycloak had then: its full name, and whether the
- * account is enabled. A hint says that somebody may have changed in Keycloak. Its key is that of the event, so that each
- * event is one hint. `due_at` is null when it is done, and infinity while a person has to decide; `again_at` is when
- * Keycloak is asked once more, and `claimed_until` until when a node is at work. The digest is the SHA-256 of an erased keycloakId: it recognises an old token, but does
- * not show whose it was.
+ * account is enabled, with the version of the user that it was compared with. A hint says that somebody may have
+ * changed in Keycloak. Its key is that of the event, so that each event is one hint. `due_at` is null when it is done,
+ * and infinity while a person has to decide; `again_at` is when Keycloak is asked once more, and `claimed_until` until
+ * when a node is at work. The digest is the SHA-256 of an erased keycloakId: it recognises an old token, but does not
+ * show whose it was.
  */
 export const up: Migration = async ({ context: { sql } }) => {
   await sql(`

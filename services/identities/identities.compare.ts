@@ -79,7 +79,7 @@ async function comparePage(page: Person[]): Promise<{ found: Difference[]; moved
     found.push(...kinds.map((kind) => ({ kind, keycloakId, userId: one.user.id })));
     const seen = kinds.length === 0 ? seenOf(person) : undefined;
     if (seen && one.seen && !isSame(seen, one.seen)) moved.push({ keycloakId });
-    compared.push({ userId: one.user.id, emailVerified, seen });
+    compared.push({ userId: one.user.id, version: one.user.version, emailVerified, seen });
   }
   await noteListed(compared);
   return { found, moved };

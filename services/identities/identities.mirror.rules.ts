@@ -14,6 +14,15 @@ import type { DifferenceKind } from "./identities.mirror.contract.ts";
 /** What Keycloak had when a user was last compared with it. */
 export type Seen = { fullName: string | null; enabled: boolean };
 
+/** What the history has of Keycloak's changes of a user since then. */
+export type Applied = Partial<Pick<UserRow, "fullName" | "status">>;
+
+/** What Keycloak had, with what of it was applied since then: what we changed afterwards is then ours. */
+export const withApplied = (seen: Seen, { fullName, status }: Applied): Seen => ({
+  fullName: fullName ?? seen.fullName,
+  enabled: status ? status === "active" : seen.enabled,
+});
+
 /** What has to change so that a user is as in Keycloak. */
 export type Steps = {
   fullName?: string;

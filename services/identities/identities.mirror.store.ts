@@ -1,24 +1,36 @@
 import { query, type Statement } from "../../models/database.ts";
 import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
 import type { Hint } from "./identities.mirror.contract.ts";
-import type { Seen } from "./identities.mirror.rules.ts";
+import { type Applied, type Seen, withApplied } from "./identities.mirror.rules.ts";
 
 /** The statements of the comparison with Keycloak (contract 27). */
 
-/** A user, and what Keycloak had at the last comparison. */
+/** A user, and what Keycloak had at the last comparison or change. */
 export type Known = { user: UserRow; seen?: Seen };
 
+/** What was seen is noted after the change: if that failed, the history has what was applied. */
 const FIND = {
   name: "find-known",
   text: `
-    SELECT ${USER_COLUMNS}, (SELECT seen FROM identities WHERE user_id = users.id) AS seen
-    FROM users WHERE keycloak_id = ANY($1) AND deleted_at IS NULL`,
+    SELECT ${USER_COLUMNS}, seen, (
+      SELECT jsonb_object_agg(key, value -> 'to' ORDER BY version)
+      FROM user_history, jsonb_each(changes)
+      WHERE user_id = users.id AND by_kind = 'keycloak' AND version > (seen ->> 'version')::bigint
+    ) AS applied
+    FROM users LEFT JOIN identities ON identities.user_id = users.id
+    WHERE keycloak_id = ANY($1) AND deleted_at IS NULL`,
 };
+type Found = UserRow & { seen: Seen | null; applied: Applied | null };
 
 /** The users with these keycloakIds, by keycloakId. @throws DependencyUnavailable */
 export async function findKnown(keycloakIds: string[]): Promise<Map<string, Known>> {
-  const rows = await query<UserRow & { seen: Seen | null }>(FIND, [keycloakIds]);
-  return new Map(rows.map(({ seen, ...user }) => [user.keycloakId, { user, seen: seen ?? undefined }]));
+  const rows = await query<Found>(FIND, [keycloakIds]);
+  return new Map(
+    rows.map(({ seen, applied, ...user }) => [
+      user.keycloakId,
+      { user, seen: seen ? withApplied(seen, applied ?? {}) : undefined },
+    ]),
+  );
 }
 
 const FIND_DELETED = {
@@ -36,8 +48,14 @@ export async function findDeleted(keycloakIds: string[]): Promise<Set<string>> {
   return new Set(rows.map(({ given }) => given));
 }
 
-/** What a comparison found. */
-export type Compared = { userId: string; emailVerified: boolean; seen?: Seen; signedInAt?: Date | null };
+/** What a comparison found, and the version of the user that it read. */
+export type Compared = {
+  userId: string;
+  version: number;
+  emailVerified: boolean;
+  seen?: Seen;
+  signedInAt?: Date | null;
+};
 
 /**
  * The lock is against an erasure that runs.
@@ -76,7 +94,7 @@ async function note(statement: Statement, compared: Compared[]): Promise<void> {
   await query(statement, [
     compared.map(({ userId }) => userId),
     compared.map(({ emailVerified }) => emailVerified),
-    compared.map(({ seen }) => seen && JSON.stringify(seen)),
+    compared.map(({ seen, version }) => seen && JSON.stringify({ ...seen, version })),
     compared.map(({ signedInAt }) => signedInAt),
   ]);
 }

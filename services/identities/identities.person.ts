@@ -70,15 +70,21 @@ async function follow(
   meta: Meta,
   hints: DueHint[],
 ): Promise<Rest> {
-  const { id } = user;
+  const { id, version } = user;
   const steps = stepsFor(person, user, seen);
-  const hasEmail = await applyProfile(broker, user.version, { id, ...steps }, meta);
+  const hasEmail = await applyProfile(broker, version, { id, ...steps }, meta);
   if (steps.status === "suspended")
     await call(broker, "identities.suspend", { id, reason: DISABLED }, { meta });
   if (steps.status === "active") await call(broker, "identities.activate", { id }, { meta });
   const signedInAt = hints.map((hint) => hint.signedInAt).findLast((at) => at !== null);
   const { emailVerified } = person;
-  await noteMirrored({ userId: id, emailVerified, seen: seenAfter(person, steps, seen), signedInAt });
+  await noteMirrored({
+    userId: id,
+    version,
+    emailVerified,
+    seen: seenAfter(person, steps, seen),
+    signedInAt,
+  });
   return hasEmail ? { difference: steps.refused[0] } : { difference: "email", mayEnd: true };
 }
 

@@ -99,6 +99,29 @@ test("A person whose hint one node is following is followed by no other until th
   await waitFor(() => readsOf(account.id) > before);
 });
 
+test("Edits after a change of Keycloak stay, and nothing is doubled, if a node dies before it notes that change", async () => {
+  const { account, user } = await mirror.mirrored({ firstName: "Ada", lastName: "Old" });
+  await mirror.settled();
+  await sql("ALTER TABLE identities ADD CONSTRAINT refused CHECK (false) NOT VALID", []); // as if the node dies there
+  Object.assign(account, { lastName: "New", enabled: false });
+  await mirror.hint({ keycloakId: account.id });
+  await waitFor(async () => (await mirror.userOf(account))?.status === "suspended");
+  expect(await mirror.userOf(account)).toMatchObject({ full_name: "Ada New" });
+  await mirror.service.broker.call("users.update", { id: user.id, profile: { fullName: "Ada Mine" } });
+  await mirror.service.broker.call("identities.activate", { id: user.id });
+  await sql("ALTER TABLE identities DROP CONSTRAINT refused", []);
+  const { differences } = await mirror.sync({ dryRun: true });
+  expect(differences.filter(({ keycloakId }) => keycloakId === account.id)).toEqual([]);
+  await mirror.settled();
+  expect(await mirror.userOf(account)).toMatchObject({ full_name: "Ada Mine", status: "active" });
+  account.lastName = "Newest";
+  await mirror.hint({ keycloakId: account.id });
+  const types = (await mirror.events.of(user.id, 6)).map(({ eventType }) => eventType);
+  const [created, updated] = ["user.created", "user.updated"];
+  expect(types).toEqual([created, updated, "user.suspended", updated, "user.activated", updated]);
+  expect(await mirror.userOf(account)).toMatchObject({ full_name: "Ada Newest", status: "active" });
+});
+
 test("A sign-in while the user is erased leaves nothing of the user", async () => {
   const { account, user } = await mirror.mirrored();
   await mirror.settled();

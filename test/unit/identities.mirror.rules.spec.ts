@@ -9,6 +9,7 @@ import {
   seenOf,
   stepsFor,
   tryAgainIn,
+  withApplied,
 } from "../../services/identities/identities.mirror.rules.ts";
 import { aUser } from "../helpers/sample-user.ts";
 
@@ -43,6 +44,15 @@ describe("The name", () => {
 
   test("is kept if Keycloak has no name any more", () => {
     expect(stepsFor(person({ firstName: null, lastName: null }), user, seen)).toEqual({ refused: [] });
+  });
+
+  test("is kept as the user edited it after Keycloak's change, although that change was not noted", () => {
+    const now = person({ lastName: "King" });
+    const mine = { ...user, fullName: "Countess" };
+    expect(stepsFor(now, mine, seen)).toMatchObject({ fullName: "Ada King" });
+    expect(stepsFor(now, mine, withApplied(seen, { fullName: "Ada King" }))).toEqual({ refused: [] });
+    expect(withApplied(seen, { status: "suspended" })).toEqual({ ...seen, enabled: false });
+    expect(withApplied(seen, {})).toEqual(seen);
   });
 
   test("is a difference if our contract refuses it, until Keycloak changes it", () => {
