@@ -1,7 +1,7 @@
 import type { Transaction } from "sequelize";
 import { UserNotFound } from "../../lib/contract/errors.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
-import { query } from "../../models/database.ts";
+import { query, type Statement } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
 import { HIGHEST, type UserRow } from "../../models/user.ts";
 import type { CountedEvent, Counter } from "./stats.contract.ts";
@@ -19,21 +19,28 @@ const COUNTERS = `
   id, interviews_created AS "interviewsCreated", max_interviews AS "maxInterviews",
   storage_used AS "storageUsed", max_storage AS "maxStorage", deleted_at AS "deletedAt"`;
 
+const lockStatement = (name: string, others = "") => ({
+  name,
+  text: `SELECT ${COUNTERS} FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE ${others}`,
+});
+const LOCK = lockStatement("lock-users");
+const LOCK_FREE = lockStatement("lock-free-users", "SKIP LOCKED");
+
+const lockWith =
+  (statement: Statement) =>
+  async (tx: Transaction, ids: string[]): Promise<Map<string, Counters>> => {
+    const rows = await query<Counters>(statement, [ids], tx);
+    return new Map(rows.map((row) => [row.id, row]));
+  };
+
 /**
  * The users with these ids, including deleted ones, locked in the order of their ids to prevent deadlocks between
  * batches.
  */
-export async function lockUsers(tx: Transaction, ids: string[]): Promise<Map<string, Counters>> {
-  const rows = await query<Counters>(
-    {
-      name: "lock-users",
-      text: `SELECT ${COUNTERS} FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`,
-    },
-    [ids],
-    tx,
-  );
-  return new Map(rows.map((row) => [row.id, row]));
-}
+export const lockUsers = lockWith(LOCK);
+
+/** The same, without those that somebody else has locked. */
+export const lockFreeUsers = lockWith(LOCK_FREE);
 
 /** A user's use, reservations and limits, in interviews and bytes. Null is unlimited. */
 export type Usage = Pick<

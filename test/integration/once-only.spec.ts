@@ -280,4 +280,18 @@ describe("a batch of stats.apply", () => {
     await call(service.broker, "stats.apply", { events: [...steps, back] });
     expect(await rowOf(service, id)).toMatchObject({ storage_used: 2 });
   });
+
+  test("counts the events of all others while somebody has locked a user's row, and then that user's", async () => {
+    const [locked, free] = [await createUser(service), await createUser(service)];
+    const holder = await service.database.begin();
+    await holder.query("SELECT FROM users WHERE id = $1 FOR UPDATE", [locked.id]);
+    const ids = [locked.id, free.id, crypto.randomUUID(), locked.id];
+    const events = ids.map((id) => counted(id, newId()));
+    const outcomes = call(service.broker, "stats.apply", { events });
+    await waitFor(async () => (await rowOf(service, free.id)).storage_used === 1);
+    await waitFor(() => service.database.someoneWaits());
+    await holder.end();
+    expect(await outcomes).toEqual(["applied", "applied", "unknown-user", "applied"]);
+    expect(await rowOf(service, locked.id)).toMatchObject({ storage_used: 2 });
+  });
 });
