@@ -3,22 +3,15 @@ import sharp, { type Sharp } from "sharp";
 
 /** An image whose left half has one colour and whose right half has another. */
 export async function picture(
-  options: { width?: number; height?: number; left?: string; right?: string; channels?: 3 | 4 } = {},
+  options: { width?: number; height?: number; left?: string; right?: string } = {},
 ): Promise<Sharp> {
-  const { width = 200, height = 100, left = "#ff0000", right = "#0000ff", channels = 3 } = options;
-  const half = (background: string) =>
-    sharp({ create: { width: Math.ceil(width / 2), height, channels: 4, background } })
-      .png()
-      .toBuffer();
-  const background = { r: 0, g: 0, b: 0, alpha: channels === 4 ? 0 : 1 };
-  const both = await sharp({ create: { width, height, channels, background } })
-    .composite([
-      { input: await half(left), left: 0, top: 0 },
-      ...(width > 1 ? [{ input: await half(right), left: Math.floor(width / 2), top: 0 }] : []),
-    ])
-    .png()
+  const { width = 200, height = 100, left = "#ff0000", right = "#0000ff" } = options;
+  const half = Math.ceil(width / 2);
+  const pixels = await sharp({ create: { width: half, height, channels: 4, background: left } })
+    .extend({ right: width - half, background: right })
+    .raw()
     .toBuffer();
-  return sharp(both);
+  return sharp(pixels, { raw: { width, height, channels: 4 } });
 }
 
 export const jpeg = async (options?: Parameters<typeof picture>[0]): Promise<Buffer> =>
@@ -26,7 +19,7 @@ export const jpeg = async (options?: Parameters<typeof picture>[0]): Promise<Buf
 export const png = async (options?: Parameters<typeof picture>[0]): Promise<Buffer> =>
   (await picture(options)).png().toBuffer();
 /** A PNG whose right half is transparent. */
-export const transparentPng = (): Promise<Buffer> => png({ channels: 4, right: "#00ff0000" });
+export const transparentPng = (): Promise<Buffer> => png({ right: "#00ff0000" });
 
 /** A chunk of a PNG. */
 export function pngChunk(name: string, data: Buffer | string = ""): Buffer {
@@ -86,11 +79,15 @@ export const plainPng = (width: number, height: number): Promise<Buffer> =>
     .png({ compressionLevel: 1 })
     .toBuffer();
 
-/** The colour at a position given as fractions of width and height: "red", "green", "blue", "other" or "none". */
-export async function colourAt(image: Buffer, x: number, y: number): Promise<string> {
+type Colour = "red" | "green" | "blue" | "other" | "none";
+
+/** The colours at positions given as fractions of width and height. */
+export async function coloursAt(image: Buffer, ...positions: [x: number, y: number][]): Promise<Colour[]> {
   const { data, info } = await sharp(image).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
-  const at = 4 * (Math.floor(y * info.height) * info.width + Math.floor(x * info.width));
-  const [red = 0, green = 0, blue = 0, alpha = 0] = data.subarray(at, at + 4);
-  if (alpha < 128) return "none";
-  return red > 180 ? "red" : blue > 180 ? "blue" : green > 180 ? "green" : "other";
+  return positions.map(([x, y]) => {
+    const at = 4 * (Math.floor(y * info.height) * info.width + Math.floor(x * info.width));
+    const [red = 0, green = 0, blue = 0, alpha = 0] = data.subarray(at, at + 4);
+    if (alpha < 128) return "none";
+    return red > 180 ? "red" : blue > 180 ? "blue" : green > 180 ? "green" : "other";
+  });
 }
