@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pLimit from "p-limit";
 import { collectEvents, outboxEmpty } from "../helpers/collect-events.ts";
 import { createUser, newUser, rowOf } from "../helpers/people.ts";
+import { requestAs } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
 const events = collectEvents();
@@ -11,15 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-async function send(method: string, path: string, body?: object): Promise<number> {
-  const answer = await fetch(`${service.url}/api/v1/users${path}`, {
-    method,
-    headers: { ...service.internal, "content-type": "application/json" },
-    body: body && JSON.stringify(body),
-  });
-  await answer.arrayBuffer();
-  return answer.status;
-}
+const send = async (method: string, rest: string, body?: object): Promise<number> =>
+  (await requestAs(service.url, service.internal, { method, path: `/api/v1/users${rest}`, body })).status;
 
 /** How often each status was answered. */
 const tally = (statuses: number[]) =>
