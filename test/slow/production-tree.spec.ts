@@ -132,6 +132,7 @@ test("identities compares all users with Keycloak, and needs KEYCLOAK_ADMIN_CLIE
     expect((await npm("identities", ["check"])).stdout).toMatch(
       /^1 people in Keycloak; differences: missing 1, /m,
     );
+    expect((await npm("identities", ["sync", "--dry-run"])).stdout).toMatch(/differences: missing 1, /m);
     keycloak.eventsConfig = { eventsEnabled: false, adminEventsEnabled: true };
     expect((await npm("identities", ["check"])).stdout).toMatch(/^Keycloak does not save all events: /m);
     expect((await npm("identities", ["sync"])).stdout).toMatch(/^Left: missing 0, /m);

@@ -150,7 +150,11 @@ test("KEYCLOAK_ADMIN_CLIENT_ID requires its secret and the address of a Keycloak
   expect(readConfig({ ...issuer, ...inside, ...env }).keycloak).toMatchObject({
     url: "http://keycloak:8080",
   });
-  expect(readConfig(issuer)).toMatchObject({ keycloak: undefined, keycloakTopics: [] });
+});
+
+test("without its variables, no token creates a user, no topic of Keycloak is read, and Keycloak is not followed", () => {
+  const off = { usersAutoCreate: false, keycloakTopics: [], keycloak: undefined };
+  expect(readConfig({ AUTH_ISSUER: "https://id.example.com/auth/realms/hiring" })).toMatchObject(off);
 });
 
 test("KAFKA_SASL_MECHANISM=oauthbearer requires the token endpoint too", () => {
