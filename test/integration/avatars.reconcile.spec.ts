@@ -1,3 +1,4 @@
+import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
 import type { WorkQueue as Queue } from "../../services/avatars/avatars.queue.ts";
@@ -135,4 +136,17 @@ test("an upload whose user is deleted while the image is decoded leaves no objec
   deleted.resolve();
   expect((await uploading).status).toBe(404);
   expect(await namesOf(anna.id)).toEqual([]);
+});
+
+test("an object store that fails while nobody reads an avatar any more does not end the process", async () => {
+  const person = await createUser(service);
+  await upload(person, await jpeg());
+
+  const body = new PassThrough();
+  const get = jest.spyOn(store, "get").mockResolvedValue({ body, length: 1 });
+  expect(await service.broker.call("avatars.get", { id: person.id })).toBe(body);
+  get.mockRestore();
+  body.destroy(new Error("The object store does not answer")); // the call took too long: its result is not used
+  await new Promise((resolve) => body.once("close", resolve));
+  expect((await service.http.get("/health/live")).status).toBe(200);
 });

@@ -1,3 +1,5 @@
+import net from "node:net";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { FORM, formOf } from "../helpers/form.ts";
@@ -5,7 +7,8 @@ import { jpeg } from "../helpers/images.ts";
 import { allRows, createUser, type Person } from "../helpers/people.ts";
 import { postUser } from "../helpers/process.ts";
 import { callsRunning, connect, headOf } from "../helpers/raw-client.ts";
-import { startService, type TestService } from "../helpers/service.ts";
+import { sendRaw } from "../helpers/raw-http.ts";
+import { INTERNAL_TOKEN, startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 /** Clients that disconnect, or that do not speak HTTP. */
@@ -97,6 +100,81 @@ test("requests on one connection are answered in turn, an early error not being 
     "HTTP/1.1 401",
     "HTTP/1.1 200",
   ]);
+});
+
+describe("a body that is refused, or asked for (RFC 9110, 10.1.1 and 15.5.14)", () => {
+  const TOKEN = `x-internal-token: ${INTERNAL_TOKEN}\r\n`;
+  const JSON_LINE = "Content-Type: application/json\r\n";
+  const FORM_LINE = "Content-Type: multipart/form-data; boundary=b\r\n";
+  const head = (target: string, ...headers: string[]) =>
+    `${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${headers.join("")}`;
+  const patch = () => `PATCH /api/v1/users/${person.id}`;
+  const post = () => `POST /api/v1/users/${person.id}/avatar`;
+  const statuses = async (...parts: (string | Buffer)[]) =>
+    (await sendRaw(service.url, ...parts)).map(({ status }) => status);
+
+  const REFUSED: [string, () => string, number][] = [
+    ["a JSON body above 1 MB", () => head(patch(), TOKEN, JSON_LINE, "Content-Length: 1048577\r\n"), 413],
+    ["a file above 5 MB", () => head(post(), TOKEN, FORM_LINE, "Content-Length: 6000000\r\n"), 413],
+    [
+      "another type than JSON",
+      () => head(patch(), TOKEN, "Content-Type: text/csv\r\nContent-Length: 9\r\n"),
+      400,
+    ],
+    ["a request of a stranger", () => head(patch(), JSON_LINE, "Content-Length: 9\r\n"), 401],
+    ["an unknown route", () => head("PATCH /nothing", TOKEN, "Content-Length: 9\r\n"), 404],
+  ];
+
+  test.concurrent.each(REFUSED)("%s is refused before the body is sent", async (_, request, status) => {
+    expect(await statuses(`${request()}\r\n`)).toEqual([status]);
+  });
+
+  test("a client that sends its whole body before it reads can still read why the body was refused", async () => {
+    const socket = net.connect(Number(new URL(service.url).port), "127.0.0.1").pause();
+    socket.write(`${head(post(), TOKEN, FORM_LINE, "Content-Length: 8000000\r\n")}\r\n`);
+    await new Promise<void>((resolve, reject) =>
+      socket.write(Buffer.alloc(8_000_000), (error) => (error ? reject(error) : resolve())),
+    );
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 413 /);
+  });
+
+  describe("a client that waits to be asked for the body", () => {
+    const EXPECT = "Expect: 100-continue\r\n";
+
+    test.concurrent.each(REFUSED)("is not asked: %s", async (_, request, status) => {
+      expect(await statuses(`${request()}${EXPECT}\r\n`)).toEqual([status]);
+    });
+
+    test.each([
+      ["with a length", "Content-Length: 2\r\n", "{}"],
+      ["in chunks", "Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"],
+    ])("is asked, and answered: JSON %s", async (_, header, body) => {
+      expect(await statuses(`${head(patch(), TOKEN, JSON_LINE, header, EXPECT)}\r\n`, body)).toEqual([
+        100, 200,
+      ]);
+    });
+
+    test("is asked, and answered: an avatar", async () => {
+      const part = 'Content-Disposition: form-data; name="file"; filename="a.jpg"';
+      const form = Buffer.concat([
+        Buffer.from(`--b\r\n${part}\r\n\r\n`),
+        await jpeg(),
+        Buffer.from("\r\n--b--\r\n"),
+      ]);
+      const length = `Content-Length: ${form.length}\r\n`;
+      expect(await statuses(`${head(post(), TOKEN, FORM_LINE, length, EXPECT)}\r\n`, form)).toEqual([
+        100, 200,
+      ]);
+    });
+
+    test("is not asked in HTTP/1.0, which has no such answer", async () => {
+      const request = head(patch(), TOKEN, JSON_LINE, "Content-Length: 2\r\n", EXPECT).replace(
+        "HTTP/1.1",
+        "HTTP/1.0",
+      );
+      expect(await statuses(`${request}\r\n{}`)).toEqual([200]);
+    });
+  });
 });
 
 test.each([
