@@ -4,6 +4,8 @@ import { parseEnv } from "node:util";
 import { describe, expect, test } from "@jest/globals";
 import { readEnvironment, VARIABLES } from "../../lib/config/environment.ts";
 import { SESSION, setOf } from "../../models/session.ts";
+import { OFFERED, PUBLISHED, REST_ACTIONS } from "../../services/contracts.ts";
+import { CONSUMED_EVENTS } from "../../services/ingest/ingest.contract.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
@@ -71,6 +73,49 @@ test("each test name that CONTRIBUTING.md passes to -t exists", () => {
   const examples = [...read("CONTRIBUTING.md").matchAll(/`npm test -- (\S+) -t "([^"]+)"`/g)];
   expect(examples.length).toBeGreaterThan(0);
   for (const [, file = "", name = ""] of examples) expect(read(file)).toContain(name);
+});
+
+/** A section of the contract, with its heading. */
+const section = (number: number) =>
+  read("docs/contract.md")
+    .split(/^(?=## )/m)
+    .find((part) => part.startsWith(`## ${number}. `)) ?? "";
+
+test("README.md and the contract list every route", () => {
+  const routes = REST_ACTIONS.map(([, { rest = "" }]) => rest);
+  const cells = rowsOf(read("README.md")).map(([cell = ""]) => cell);
+  const inReadme = (route: string) => {
+    const [method, path] = route.split(" ");
+    return cells.some((cell) => cell.includes(`\`${method}`) && cell.includes(`${path}\``));
+  };
+  expect(routes.filter((route) => !inReadme(route))).toEqual([]);
+  const inContract = (route: string) =>
+    read("docs/contract.md").includes(`\`${route.replace(" ", " /api/v1")}\``);
+  expect(routes.filter((route) => !inContract(route))).toEqual([]);
+});
+
+test("section 12 of the contract has every action that other services can call", () => {
+  const rows = rowsOf(section(12));
+  const isListed = ([service, action]: string[]) =>
+    rows.some(([name, list]) => name === `\`${service}\`` && list?.match(`\`${action}[ \`]`));
+  expect(OFFERED.map(([name]) => name).filter((name) => !isListed(name.split(".")))).toEqual([]);
+});
+
+test.each([
+  ["README.md", read("README.md")],
+  ["section 7 of the contract", section(7)],
+])("%s names every event", (_, text) => {
+  const types = Object.keys({ ...PUBLISHED, ...CONSUMED_EVENTS });
+  expect(types.filter((type) => !text.includes(`\`${type}\``))).toEqual([]);
+});
+
+test("the tables that CONTRIBUTING.md names are in the tests", () => {
+  const tables = rowsOf(read("CONTRIBUTING.md")).flatMap(([file = "", what = ""]) => {
+    const [, name] = /^`([A-Z]+)`/.exec(what) ?? [];
+    return name ? [{ path: `test/${file.replaceAll("`", "")}`, name }] : [];
+  });
+  expect(tables.length).toBeGreaterThan(4);
+  for (const { path, name } of tables) expect(read(path)).toContain(`const ${name}`);
 });
 
 describe.each(pages)("%s names", (page) => {
