@@ -11,6 +11,7 @@ import { quotaEvents } from "./quota.rules.ts";
 import { type Decided, saveAlone, saveTogether, type Writer } from "./save-user.ts";
 import { HIGHEST, type Owner, USER_COLUMNS, type UserRow } from "./user.ts";
 import { forgetUsers, reportVersion } from "./user-row.ts";
+import { inTurn } from "./user-turn.ts";
 
 /** The only way to change a user: decide, save, record, publish. */
 
@@ -52,7 +53,7 @@ export async function changeUser(
   const locked = (tx: Transaction) => changeLocked(tx, owner, ctx, decide);
   const row = within
     ? await locked(within)
-    : ((await changeRead(owner, ctx, decide)) ?? (await transaction(locked)));
+    : ((await changeRead(owner, ctx, decide)) ?? (await inTurn(ctx.params.id, () => transaction(locked))));
   return reportVersion(ctx, row);
 }
 

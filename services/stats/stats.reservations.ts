@@ -4,6 +4,7 @@ import type { Resource } from "../../lib/contract/resource.ts";
 import { inBatches } from "../../lib/runtime/batch.ts";
 import { query, type Statement } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
+import { inTurn } from "../../models/user-turn.ts";
 import type { CountedEvent } from "./stats.contract.ts";
 import type { CountedAhead, Reservation, ReservationCount } from "./stats.rules.ts";
 
@@ -62,7 +63,9 @@ const reserveTogether = inBatches(async (wishes: Wish[]) => {
     wishes.filter((wish) => !done.has(wish)),
     ({ id }) => id,
   );
-  const alone = new Map(Array.from(left, ([id, ofUser]) => [id, reserveAll(RESERVE, ofUser)]));
+  const alone = new Map(
+    Array.from(left, ([id, ofUser]) => [id, inTurn(id, () => reserveAll(RESERVE, ofUser))]),
+  );
   return wishes.map(async (wish) => done.get(wish) ?? (await alone.get(wish.id))?.get(wish));
 });
 

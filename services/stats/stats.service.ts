@@ -1,4 +1,5 @@
 import type { ServiceSchema, ServiceSettingSchema } from "moleculer";
+import type { Transaction } from "sequelize";
 import { implement } from "../../lib/contract/action.ts";
 import { sharedGaugeOf } from "../../lib/runtime/metrics.ts";
 import { repeat } from "../../lib/runtime/tasks.ts";
@@ -8,6 +9,7 @@ import { changeUser } from "../../models/change-user.ts";
 import { transaction } from "../../models/database.ts";
 import { once } from "../../models/idempotency.ts";
 import { reportVersion } from "../../models/user-row.ts";
+import { inTurn } from "../../models/user-turn.ts";
 import { CONSUMED } from "../ingest/ingest.contract.ts";
 import { applyEvents } from "./stats.apply.ts";
 import { actions } from "./stats.contract.ts";
@@ -47,11 +49,12 @@ const StatsService: ServiceSchema<ServiceSettingSchema, object, { stopping: Abor
     getQuotas: async (ctx) => presentQuotas(reportVersion(ctx, await findUsage(ctx.params.id))),
 
     async setQuotas(ctx) {
-      const usage = await transaction(async (tx) => {
+      const { id } = ctx.params;
+      const change = async (tx: Transaction) => {
         await changeUser("stats", ctx, (user) => setQuotas(user, ctx.params), tx);
-        return findUsage(ctx.params.id, tx);
-      });
-      return presentQuotas(usage);
+        return findUsage(id, tx);
+      };
+      return presentQuotas(await inTurn(id, () => transaction(change)));
     },
 
     reserve: (ctx) =>

@@ -137,6 +137,24 @@ describe("changes of the same moment", () => {
     expect(await waiting).toMatchObject({ bio: "Together" });
   });
 
+  test("of a user whose row somebody has locked, however many, leave connections for those of others", async () => {
+    const [locked, free] = await Promise.all([one, two].map(userOf));
+    if (!locked || !free) throw new Error("There are two");
+    const holder = await service.database.begin();
+    await holder.query("SELECT FROM users WHERE id = $1 FOR UPDATE", [locked.id]);
+    const waiting = Array.from({ length: 50 }, () =>
+      changeUser("users", callWith(locked), withBio(crypto.randomUUID())),
+    );
+    await waitFor(() => service.database.someoneWaits());
+    const start = performance.now();
+    const outdated = callWith({ ...free, version: free.version - 1 });
+    expect(await changeUser("users", outdated, withBio("At once"))).toMatchObject({ bio: "At once" });
+    expect(performance.now() - start).toBeLessThan(1_500); // half the time limit of a statement
+    await holder.end();
+    const versions = (await Promise.all(waiting)).map(({ version }) => version);
+    expect(versions).toEqual(versions.map((_, index) => locked.version + 1 + index));
+  });
+
   test("do not wait for an e-mail that a transaction has not committed", async () => {
     const users = await Promise.all([one, two, three].map(userOf));
     const holder = await blockEmail(service.database, "wanted@example.com");
