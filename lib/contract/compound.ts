@@ -1,7 +1,7 @@
 import { type Check, checkedEach, type Field, type Fields, flag, type Infer, list } from "./fields.ts";
 import type { RuleError } from "./validator.ts";
 
-/** Fields of other fields, besides objects and lists. */
+/** Fields that combine other fields, except objects and lists (fields.ts). */
 
 /** An object with a value for each key. */
 export const record = <Value>(value: Field<Value>): Field<Record<string, Value>> => ({

@@ -154,7 +154,7 @@ async function provideSocketFolder(cluster: string, account: Account): Promise<s
 
   const folder = `/tmp/user-service-${fingerprint(cluster)}`;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const { uid } = await lstat(folder); // anybody may create it, even as a link to elsewhere
+  const { uid } = await lstat(folder); // any account can create it, even as a link to another folder
   if (uid !== account.uid && uid !== process.getuid?.()) throw new Error(`${folder} belongs to someone else`);
   await chown(folder, account.uid, account.gid);
   return folder;
