@@ -5,17 +5,17 @@ import { waitFor } from "./wait-for.ts";
 
 /** A Moleculer service that collects all `user.*` events in the order of delivery. */
 export function collectEvents() {
-  const heard: Envelope[] = [];
+  const received: Envelope[] = [];
   const schema: ServiceSchema = {
     name: "collector",
-    events: { "user.**": (ctx: Context<Envelope>) => void heard.push(ctx.params) },
+    events: { "user.**": (ctx: Context<Envelope>) => void received.push(ctx.params) },
   };
   return {
     schema,
-    heard,
+    received,
     /** Waits until one user has at least `count` events, and returns them. */
     async of(userId: string, count: number): Promise<Envelope[]> {
-      const events = () => heard.filter((event) => event.userId === userId);
+      const events = () => received.filter((event) => event.userId === userId);
       await waitFor(() => events().length >= count);
       return events();
     },

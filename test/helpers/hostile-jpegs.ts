@@ -1,6 +1,6 @@
 import type { Sharp } from "sharp";
 import { flipped, MARK, type Row, truncated } from "./hostile-file.ts";
-import { jpegSegment, picture, withSegments } from "./images.ts";
+import { jpegSegment, sampleImage, withSegments } from "./images.ts";
 
 const EXIF = 0xe1;
 const ICC = 0xe2;
@@ -9,7 +9,8 @@ const times = <Value>(count: number, value: Value): Value[] => Array.from({ leng
 
 /** Invalid, unusual and valid JPEGs. */
 export async function hostileJpegs(): Promise<Row[]> {
-  const made = async (change: (image: Sharp) => Sharp, size = {}) => change(await picture(size)).toBuffer();
+  const made = async (change: (image: Sharp) => Sharp, size = {}) =>
+    change(await sampleImage(size)).toBuffer();
   const plain = await made((image) => image.jpeg());
   const tall = await made((image) => image.jpeg(), { width: 90, height: 300 });
   const progressive = await made((image) => image.jpeg({ progressive: true }), { width: 90, height: 300 });

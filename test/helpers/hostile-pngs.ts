@@ -1,11 +1,12 @@
 import { deflateSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 import { flipped, MARK, type Row, truncated } from "./hostile-file.ts";
-import { blackPng, PNG_SIGNATURE, picture, pngChunk, pngOf } from "./images.ts";
+import { blackPng, PNG_SIGNATURE, pngChunk, pngOf, sampleImage } from "./images.ts";
 
 /** Invalid, unusual and valid PNGs. */
 export async function hostilePngs(): Promise<Row[]> {
-  const made = async (change: (image: Sharp) => Sharp, size = {}) => change(await picture(size)).toBuffer();
+  const made = async (change: (image: Sharp) => Sharp, size = {}) =>
+    change(await sampleImage(size)).toBuffer();
   const small = { width: 30, height: 20 };
   const palette = [pngChunk("PLTE", Buffer.alloc(6, "\x10\x20\x30"))];
   const plain = await made((image) => image.png(), { width: 90, height: 300 });

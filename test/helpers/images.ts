@@ -2,7 +2,7 @@ import { crc32, deflateSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 
 /** An image whose left half has one colour and whose right half has another. */
-export async function picture(
+export async function sampleImage(
   options: { width?: number; height?: number; left?: string; right?: string } = {},
 ): Promise<Sharp> {
   const { width = 200, height = 100, left = "#ff0000", right = "#0000ff" } = options;
@@ -14,10 +14,10 @@ export async function picture(
   return sharp(pixels, { raw: { width, height, channels: 4 } });
 }
 
-export const jpeg = async (options?: Parameters<typeof picture>[0]): Promise<Buffer> =>
-  (await picture(options)).jpeg().toBuffer();
-export const png = async (options?: Parameters<typeof picture>[0]): Promise<Buffer> =>
-  (await picture(options)).png().toBuffer();
+export const jpeg = async (options?: Parameters<typeof sampleImage>[0]): Promise<Buffer> =>
+  (await sampleImage(options)).jpeg().toBuffer();
+export const png = async (options?: Parameters<typeof sampleImage>[0]): Promise<Buffer> =>
+  (await sampleImage(options)).png().toBuffer();
 /** A PNG whose right half is transparent. */
 export const transparentPng = (): Promise<Buffer> => png({ right: "#00ff0000" });
 

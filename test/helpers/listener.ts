@@ -5,10 +5,10 @@ import { waitFor } from "./wait-for.ts";
 
 /** A Moleculer service that listens to `user.*` events and keeps them. */
 export function createListener() {
-  let heard: Envelope[] = [];
+  let received: Envelope[] = [];
   const schema: ServiceSchema = {
     name: "listener",
-    events: { "user.**": (ctx: Context<Envelope>) => void heard.push(ctx.params) },
+    events: { "user.**": (ctx: Context<Envelope>) => void received.push(ctx.params) },
   };
   return {
     schema,
@@ -21,8 +21,8 @@ export function createListener() {
         const waiting = await database.sql("SELECT 1 FROM outbox WHERE key = $1", [userId]);
         return waiting.length === 0;
       });
-      const events = heard.filter((event) => event.userId === userId);
-      heard = heard.filter((event) => event.userId !== userId);
+      const events = received.filter((event) => event.userId === userId);
+      received = received.filter((event) => event.userId !== userId);
       return events.map(({ eventType, data }) => [eventType, data]);
     },
   };

@@ -26,7 +26,7 @@ export async function startMirrored(env: Record<string, string> = {}) {
       "SELECT 1 FROM identity_sweeps WHERE kind = 'full' AND next_at < now() + interval '10 minutes'";
     return (await service.database.sql(`${text} AND next_at > now() AND claimed_until IS NULL`)).length > 0;
   });
-  const events: { heard: Envelope[]; of(userId: string, count: number): Promise<Envelope[]> } = collector;
+  const events: { received: Envelope[]; of(userId: string, count: number): Promise<Envelope[]> } = collector;
   return { keycloak, service, ...mirrorOf(service, keycloak), events };
 }
 

@@ -1,13 +1,13 @@
 import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { MARK, type Row } from "./hostile-file.ts";
-import { jpeg, picture, png } from "./images.ts";
+import { jpeg, png, sampleImage } from "./images.ts";
 
 const LIMIT = 5 * 2 ** 20;
 
 /** Files that are neither JPEG nor PNG, although some claim to be, and files that are too large. */
 export async function otherFiles(): Promise<Row[]> {
-  const [aJpeg, aPng, image] = [await jpeg(), await png(), await picture()];
+  const [aJpeg, aPng, image] = [await jpeg(), await png(), await sampleImage()];
   const avif = await image.clone().avif({ effort: 0 }).toBuffer();
   const branded = (brand: string) => Buffer.from(avif.toString("latin1").replaceAll("avif", brand), "latin1");
   const svg = (content: string) =>

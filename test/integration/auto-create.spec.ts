@@ -24,7 +24,7 @@ type Claims = Record<string, unknown> & { sub: string; email?: string };
 const NAMES = { name: "Ada Lovelace", given_name: "Ada", family_name: "Lovelace", preferred_username: "ada" };
 const seconds = (ms = Date.now()) => Math.floor(ms / 1000);
 
-/** The token of a person whom this service does not know yet. */
+/** The token of a person who has no user yet. */
 let claims: Claims;
 beforeEach(() => {
   const sub = crypto.randomUUID();
@@ -44,20 +44,20 @@ test("the first GET /users/me creates the user of the token, with one user.creat
   expect(body).toMatchObject({ keycloakId: sub, email, profile: { fullName: "Ada Lovelace", bio: null } });
   expect((await me()).body).toEqual(body);
   await outboxEmpty(service.database);
-  const heard = events.heard.filter(({ userId }) => userId === body.id);
-  expect(heard.map(({ eventType, data }) => [eventType, data])).toEqual([
+  const received = events.received.filter(({ userId }) => userId === body.id);
+  expect(received.map(({ eventType, data }) => [eventType, data])).toEqual([
     ["user.created", { keycloakId: sub, email, fullName: "Ada Lovelace", createdAt: body.createdAt }],
   ]);
   expect(await entriesOf(service, body.id)).toMatchObject([{ version: 1, by: { kind: "user", id: sub } }]);
 });
 
-test("200 parallel first requests make one row and one event, and all answer 200 with the same user", async () => {
+test("200 concurrent first requests create one row and one event, and all are answered with 200 and the same user", async () => {
   const answers = await Promise.all(Array.from({ length: 200 }, () => me()));
   expect(answers.map(({ status }) => status)).toEqual(Array(200).fill(200));
   expect(new Set(answers.map(({ bytes }) => bytes.toString())).size).toBe(1);
   expect(await rows()).toHaveLength(1);
   await outboxEmpty(service.database);
-  expect(events.heard.filter(({ userId }) => userId === answers[0]?.body.id)).toHaveLength(1);
+  expect(events.received.filter(({ userId }) => userId === answers[0]?.body.id)).toHaveLength(1);
 });
 
 test("HEAD never creates a user", async () => {
@@ -81,7 +81,7 @@ test.each<[string, () => Partial<Asked>]>([
 test.each<[string, object]>([
   ["without an e-mail", { email: undefined }],
   ["with an empty e-mail", { email: "" }],
-  ["with an e-mail that is no text", { email: ["ada@example.com"] }],
+  ["with an e-mail that is not a text", { email: ["ada@example.com"] }],
   ["with an e-mail that the contract refuses", { email: "ada@localhost" }],
 ])("a token %s creates no user: 404", async (_, more) => {
   expect((await me(more)).body).toEqual(notFound());
@@ -97,7 +97,7 @@ test("a name that the contract refuses is replaced by the user name or the e-mai
   expect((await me(odd)).body.profile).toMatchObject({ fullName: "x".repeat(100) });
 });
 
-test("an e-mail that belongs to another user is 409, and the two are never linked", async () => {
+test("an e-mail that belongs to another user is answered with 409, and the token is not linked to that user", async () => {
   const other = await createUser(service);
   const before = await allRows(service);
   const { body } = await me({ email: other.email.toUpperCase() });
@@ -108,7 +108,7 @@ test("an e-mail that belongs to another user is 409, and the two are never linke
 describe("a token that was issued before the deletion of its user", () => {
   const remove = () => me({}, { method: "DELETE" });
 
-  test("never recreates the user: 404, also for many requests at once", async () => {
+  test("never recreates the user: 404, also for many concurrent requests", async () => {
     await me();
     await remove();
     const answers = await Promise.all(Array.from({ length: 20 }, () => me()));
@@ -116,7 +116,7 @@ describe("a token that was issued before the deletion of its user", () => {
     expect(await rows()).toHaveLength(1);
   });
 
-  test("never recreates the user after the erasure either, and nothing of the person is stored for it", async () => {
+  test("does not recreate the user after the erasure either, although no data of the person is stored", async () => {
     const { id } = (await me()).body;
     await operatorOf(service).eraseNow(id);
     expect((await me()).body).toEqual(notFound());
@@ -139,18 +139,18 @@ describe("a token that was issued before the deletion of its user", () => {
     await other.end();
     expect((await running).body).toEqual(notFound());
     expect(await rows()).toHaveLength(1);
-    expect(events.heard.filter(({ data }) => "keycloakId" in data && data.keycloakId === claims.sub)).toEqual(
-      [],
-    );
+    expect(
+      events.received.filter(({ data }) => "keycloakId" in data && data.keycloakId === claims.sub),
+    ).toEqual([]);
   });
 
-  test("has no time of issue: it never recreates the user either", async () => {
+  test("never recreates the user if it has no iat either", async () => {
     await me();
     await remove();
     expect((await me({ iat: undefined })).body).toEqual(notFound());
   });
 
-  test("is no hindrance to a token that was issued after it, which creates another user", async () => {
+  test("does not prevent a token that was issued later from creating another user", async () => {
     const { id } = (await me()).body;
     await remove();
     const { status, body } = await me({ iat: seconds() + 1 });

@@ -4,12 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import sharp from "sharp";
 import { errorBody } from "../helpers/errors.ts";
 import { FORM, formOf, type Part, uploadOf } from "../helpers/form.ts";
-import { blackPng, jpeg, picture, plainPng, png, transparentPng } from "../helpers/images.ts";
+import { blackPng, jpeg, plainPng, png, sampleImage, transparentPng } from "../helpers/images.ts";
 import { createUser, type Person, rowOf } from "../helpers/people.ts";
 import { type Asked, request } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** What may be uploaded as an avatar, and what may not. */
+/** Which files are accepted as an avatar, and which are refused. */
 let service: TestService;
 let image: Buffer;
 beforeAll(async () => {
@@ -22,7 +22,7 @@ const send = ({ headers: as }: Person, { headers, ...asked }: Asked) =>
   request(service.url, { ...asked, headers: { ...headers, ...as } });
 const pathOf = ({ id }: Person) => `/api/v1/users/${id}/avatar`;
 
-/** Sends it, and sees that it is refused with that status and changes nothing. */
+/** Sends the upload, and expects that it is refused with this status and changes nothing. */
 async function expectRefused(asked: (person: Person) => Asked, status: number, message: unknown) {
   const person = await createUser(service);
   const before = await rowOf(service, person.id);
@@ -32,7 +32,7 @@ async function expectRefused(asked: (person: Person) => Asked, status: number, m
   expect(existsSync(join(process.env.DATA_DIR ?? "", "avatars", person.id))).toBe(false);
 }
 
-describe("400 says which, and changes nothing, for", () => {
+describe("an upload is 400, with the fault in its message, and changes nothing, if it is", () => {
   const file = (): Part => ({ filename: "me.jpg", type: "image/jpeg", content: image });
   const cut = (by: number) => () => formOf(file()).subarray(0, -by);
   const type = (value: string) => ({ "content-type": value });
@@ -51,14 +51,14 @@ describe("400 says which, and changes nothing, for", () => {
     ["a form cut off before the file", () => formOf(file()).subarray(0, 70)],
     ["a form cut off after a part's header", () => formOf({ ...file(), content: "" }).subarray(0, -22)],
     ["a form without a part", () => formOf()],
-    ["text that is no form", () => "hello"],
+    ["text that is not a form", () => "hello"],
     ["two files", () => formOf(file(), file())],
     ["two files of two fields", () => formOf(file(), { ...file(), field: "other" })],
     ["three files", () => formOf(file(), file(), file())],
     ["a text field before the file", () => formOf({ field: "id", content: "x" }, file())],
     ["a text field after the file", () => formOf(file(), { field: "note", content: "x" })],
     ["a text field alone", () => formOf({ field: "note", content: "x" })],
-    ["a text field of the file's name", () => formOf({ field: "file", content: "x" })],
+    ["a text field with the name of the file field", () => formOf({ field: "file", content: "x" })],
     ["a file in another field", () => formOf({ ...file(), field: "avatar" })],
     ["a file in a field without a name", () => formOf({ ...file(), field: "" })],
     ["a file in FILE", () => formOf({ ...file(), field: "FILE" })],
@@ -72,11 +72,11 @@ describe("400 says which, and changes nothing, for", () => {
   });
 });
 
-describe("413 is for a file over 5 MB, whatever it is:", () => {
+describe("a file over 5 MB is 413, in any format:", () => {
   const LIMIT = 5 * 1024 * 1024;
   test.each<[string, () => Buffer]>([
     [
-      "an image with one byte too many behind it",
+      "an image followed by one byte too many",
       () => Buffer.concat([image, Buffer.alloc(LIMIT + 1 - image.length)]),
     ],
     ["zeros", () => Buffer.alloc(LIMIT + 1)],
@@ -85,14 +85,14 @@ describe("413 is for a file over 5 MB, whatever it is:", () => {
     await expectRefused(({ id }) => uploadOf(id, content()), 413, "Avatar file size exceeds 5MB limit");
   });
 
-  test("5 MB to the byte are taken: bytes after the image's end are no fault", async () => {
+  test("a file of exactly 5 MB is accepted, although it has bytes after the end of the image", async () => {
     const person = await createUser(service);
     const content = Buffer.concat([image, Buffer.alloc(LIMIT - image.length)]);
     expect((await send(person, uploadOf(person.id, content))).status).toBe(200);
   });
 });
 
-describe("415 is for what is no whole JPEG or PNG, named me.jpg as it may be:", () => {
+describe("a file named me.jpg is 415 if it is not a complete JPEG or PNG:", () => {
   const half = (bytes: Buffer) => bytes.subarray(0, bytes.length / 2);
   const flipped = (bytes: Buffer, at: number) => {
     const copy = Buffer.from(bytes);
@@ -106,9 +106,9 @@ describe("415 is for what is no whole JPEG or PNG, named me.jpg as it may be:", 
   test.each<[string, () => Promise<Buffer> | Buffer | string]>([
     ["zero bytes", () => ""],
     ["text", () => "not an image"],
-    ["a GIF", async () => (await picture()).gif().toBuffer()],
-    ["a WebP", async () => (await picture()).webp().toBuffer()],
-    ["a TIFF", async () => (await picture()).tiff().toBuffer()],
+    ["a GIF", async () => (await sampleImage()).gif().toBuffer()],
+    ["a WebP", async () => (await sampleImage()).webp().toBuffer()],
+    ["a TIFF", async () => (await sampleImage()).tiff().toBuffer()],
     [
       "an SVG",
       () => '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>',
@@ -123,7 +123,7 @@ describe("415 is for what is no whole JPEG or PNG, named me.jpg as it may be:", 
     ["a JPEG without its last 10 bytes", () => large.subarray(0, -10)],
     [
       "half a progressive JPEG",
-      async () => half(await (await picture()).jpeg({ progressive: true }).toBuffer()),
+      async () => half(await (await sampleImage()).jpeg({ progressive: true }).toBuffer()),
     ],
     ["half a PNG", async () => half(await png())],
     ["a PNG's signature", async () => (await png()).subarray(0, 8)],
@@ -144,24 +144,29 @@ describe("415 is for what is no whole JPEG or PNG, named me.jpg as it may be:", 
   });
 });
 
-describe("200 is for any whole JPEG or PNG, whatever it is called:", () => {
+describe("any complete JPEG or PNG is 200, with any file name and type:", () => {
   test.each<[string, () => Promise<Buffer>, string, string]>([
     ["one pixel", () => png({ width: 1, height: 1 }), "me.png", "image/png"],
     ["one row", () => jpeg({ width: 3000, height: 1 }), "me.jpg", "image/jpeg"],
-    ["a JPEG called a text", jpeg, "me.txt", "text/plain"],
-    ["a PNG called a GIF", png, "me.gif", "image/gif"],
+    ["a JPEG declared as text", jpeg, "me.txt", "text/plain"],
+    ["a PNG declared as a GIF", png, "me.gif", "image/gif"],
     ["a file without a type", jpeg, "", ""],
     ["a name that leads elsewhere", jpeg, "../../../../etc/passwd", "image/jpeg"],
-    ["a progressive JPEG", async () => (await picture()).jpeg({ progressive: true }).toBuffer(), "p.jpg", ""],
-    ["a grey JPEG", async () => (await picture()).greyscale().jpeg().toBuffer(), "g.jpg", ""],
-    ["a CMYK JPEG", async () => (await picture()).toColourspace("cmyk").jpeg().toBuffer(), "c.jpg", ""],
+    [
+      "a progressive JPEG",
+      async () => (await sampleImage()).jpeg({ progressive: true }).toBuffer(),
+      "p.jpg",
+      "",
+    ],
+    ["a grey JPEG", async () => (await sampleImage()).greyscale().jpeg().toBuffer(), "g.jpg", ""],
+    ["a CMYK JPEG", async () => (await sampleImage()).toColourspace("cmyk").jpeg().toBuffer(), "c.jpg", ""],
     [
       "a grey PNG",
-      async () => (await picture()).greyscale().toColourspace("b-w").png().toBuffer(),
+      async () => (await sampleImage()).greyscale().toColourspace("b-w").png().toBuffer(),
       "g.png",
       "",
     ],
-    ["a 16-bit PNG", async () => (await picture()).toColourspace("rgb16").png().toBuffer(), "d.png", ""],
+    ["a 16-bit PNG", async () => (await sampleImage()).toColourspace("rgb16").png().toBuffer(), "d.png", ""],
     [
       "a PNG of a palette",
       async () =>

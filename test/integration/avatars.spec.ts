@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import sharp from "sharp";
 import { errorBody, fieldsOf } from "../helpers/errors.ts";
 import { uploadOf } from "../helpers/form.ts";
-import { coloursAt, jpeg, picture, png, transparentPng } from "../helpers/images.ts";
+import { coloursAt, jpeg, png, sampleImage, transparentPng } from "../helpers/images.ts";
 import { createListener } from "../helpers/listener.ts";
 import { createUser, type Person } from "../helpers/people.ts";
 import { type Answered, request } from "../helpers/request.ts";
@@ -24,7 +24,7 @@ const upload = async ({ id, headers }: Person, image: Buffer): Promise<Answered>
   const asked = uploadOf(id, image);
   return request(service.url, { ...asked, headers: { ...asked.headers, ...headers } });
 };
-/** Asks as a browser's `<img>` does: without a token. */
+/** Requests without a token, like a browser's `<img>`. */
 const see = async (path: string, headers: Record<string, string> = {}, method = "GET") => {
   const { status, headers: got, bytes: image } = await request(service.url, { method, path, headers });
   return { status, headers: got, image };
@@ -39,7 +39,7 @@ const stored = (id: string): number => {
 };
 
 describe("POST /api/v1/users/:id/avatar", () => {
-  test("answers the avatarUrl, which the User shows and which leads to the picture", async () => {
+  test("returns the avatarUrl, which is also in the User, and which serves the avatar", async () => {
     const person = await createUser(service);
     const { status, body } = await upload(person, await jpeg());
     expect([status, body]).toEqual([200, { avatarUrl: expect.any(String) }]);
@@ -53,7 +53,7 @@ describe("POST /api/v1/users/:id/avatar", () => {
     expect((await see(url.pathname + url.search)).status).toBe(200);
   });
 
-  test("of an avatar that was uploaded under another PUBLIC_URL, the User shows the avatarUrl of today", async () => {
+  test("the User has an avatarUrl of the current PUBLIC_URL, also for an avatar uploaded under another one", async () => {
     const person = await createUser(service);
     const { body } = await upload(person, await jpeg());
     await service.database.sql("UPDATE users SET avatar_url = $1 WHERE id = $2", [
@@ -107,13 +107,17 @@ describe("POST /api/v1/users/:id/avatar", () => {
     });
   });
 
-  test("strips metadata, and turns the picture as EXIF says first", async () => {
+  test("applies the EXIF orientation, and removes metadata", async () => {
     const person = await createUser(service);
     const exif = {
       IFD0: { Copyright: "Secret Person" },
       IFD3: { GPSLatitudeRef: "N", GPSLatitude: "51/1 30/1 0/1" },
     };
-    const source = await (await picture()).withExif(exif).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    const source = await (await sampleImage())
+      .withExif(exif)
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toBuffer();
     expect((await sharp(source).metadata()).orientation).toBe(6);
     await upload(person, source);
     for (const headers of [{}, { Accept: "image/webp" }] as Record<string, string>[]) {
@@ -121,7 +125,7 @@ describe("POST /api/v1/users/:id/avatar", () => {
       const { exif, xmp, iptc, orientation } = await sharp(image).metadata();
       expect([exif, xmp, iptc, orientation ?? 1]).toEqual([undefined, undefined, undefined, 1]);
       expect(image.includes("Secret Person")).toBe(false);
-      // a quarter turn clockwise: what was left is on top
+      // a quarter turn clockwise: the left half is now on top
       expect(await coloursAt(image, [0.5, 0.1], [0.5, 0.9])).toEqual(["red", "blue"]);
     }
   });
@@ -136,7 +140,7 @@ describe("GET /api/v1/users/:id/avatar", () => {
     path = new URL(body.avatarUrl).pathname + new URL(body.avatarUrl).search;
   });
 
-  test("is immutable with the current v, and good for minutes without it or with another", async () => {
+  test("is cacheable forever with the current v, and for minutes without v or with another", async () => {
     const cacheControl = async (query: string) =>
       (await see(urlOf(person.id, `/avatar${query}`))).headers["cache-control"];
     const [, version] = path.split("?");
@@ -151,7 +155,7 @@ describe("GET /api/v1/users/:id/avatar", () => {
     }
   });
 
-  test("answers 304 without a body to the ETag, one for each size and format, and HEAD as GET", async () => {
+  test("answers the ETag, which each size and format has, with 304, and HEAD like GET", async () => {
     const etags = new Set<string>();
     for (const headers of [{}, { Accept: "image/webp" }] as Record<string, string>[])
       for (const query of ["?size=64", "?size=512"]) {
@@ -186,7 +190,7 @@ describe("GET /api/v1/users/:id/avatar", () => {
     ]);
   });
 
-  test("is 404 without a picture, and for an unknown user", async () => {
+  test("is 404 for a user without an avatar, and for an unknown user", async () => {
     const { id } = await createUser(service);
     const none = await request(service.url, { path: urlOf(id, "/avatar") });
     expect(none.body).toEqual(errorBody(404, "Avatar not found", urlOf(id, "/avatar")));
@@ -195,7 +199,7 @@ describe("GET /api/v1/users/:id/avatar", () => {
     expect(unknown.body).toEqual(errorBody(404, `User with ID ${missing} not found`));
   });
 
-  test("shows the new picture where another node replaced the one that was known here", async () => {
+  test("serves the new avatar if another node has replaced the one that this node has cached", async () => {
     const another = await createUser(service);
     await upload(another, await jpeg());
     const { headers } = await see(urlOf(another.id, "/avatar"));
@@ -208,21 +212,21 @@ describe("GET /api/v1/users/:id/avatar", () => {
     expect([shown.status, shown.headers.etag]).toEqual([200, expect.stringContaining("0".repeat(32))]);
   });
 
-  test("is 404 where the picture is gone from the store", async () => {
+  test("is 404 if the store has lost the image", async () => {
     const another = await createUser(service);
     await upload(another, await jpeg());
     rmSync(join(process.env.DATA_DIR ?? "", "avatars", another.id), { recursive: true });
     expect((await see(urlOf(another.id, "/avatar"))).status).toBe(404);
   });
 
-  test("can't be made to run anything, whatever it may hold", async () => {
+  test("has nosniff, so that a browser cannot execute an avatar", async () => {
     const { headers } = await see(path);
     expect(headers["x-content-type-options"]).toBe("nosniff");
   });
 });
 
-describe("what an avatar takes of the storage", () => {
-  test("is all its sizes, counted once for the same picture, moved by the difference for another", async () => {
+describe("the storage that an avatar uses", () => {
+  test("is the sum of all sizes, does not change for the same image, and changes by the difference for another", async () => {
     const person = await createUser(service);
     const [red, green] = [await jpeg(), await jpeg({ left: "#00ff00", width: 900, height: 700 })];
     await listener.eventsOf(service, person.id);
@@ -249,7 +253,7 @@ describe("what an avatar takes of the storage", () => {
     expect(body.storage.used).toBe(stats.storageUsed);
   });
 
-  test("is given back when the avatar is deleted, with one event", async () => {
+  test("is subtracted when the avatar is deleted, with one event", async () => {
     const person = await createUser(service);
     await service.database.sql("UPDATE users SET storage_used = 1000 WHERE id = $1", [person.id]);
     await upload(person, await png());
@@ -264,7 +268,7 @@ describe("what an avatar takes of the storage", () => {
     expect(await listener.eventsOf(service, person.id)).toEqual([["user.avatar_deleted", { fileSize }]]);
   });
 
-  test("goes with the user, without an event of its own", async () => {
+  test("is freed when the user is deleted, without an avatar event", async () => {
     const person = await createUser(service);
     await upload(person, await png());
     expect(stored(person.id)).toBeGreaterThan(0);

@@ -7,7 +7,7 @@ import { createUser } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** What models/change-user.ts promises to the services that change users. */
+/** What services that change users can rely on in models/change-user.ts. */
 
 const events = collectEvents();
 let service: TestService;
@@ -47,7 +47,7 @@ const withBio = (bio: string) => (user: UserRow) => ({
 });
 
 describe("changes of the same moment", () => {
-  /** How each change is asked for, and what becomes of it. */
+  /** The kinds of changes: the call, and the expected outcome. */
   const KINDS = {
     good: {
       ask: (user: UserRow, bio: string) => changeUser("users", callWith(user), withBio(bio)),
@@ -85,12 +85,12 @@ describe("changes of the same moment", () => {
     ),
   });
 
-  test("have an outcome, an event and an entry in the history each, in the same order", async () => {
+  test("have their own outcomes, events and history entries, in the order of their versions", async () => {
     const ids = [one, two, three];
     await fc.assert(
       fc.asyncProperty(fc.array(wish, { minLength: 1, maxLength: 20 }), async (wishes) => {
         const users = await Promise.all(ids.map(userOf));
-        const before = events.heard.length;
+        const before = events.received.length;
         const bios = wishes.map(() => crypto.randomUUID());
         const outcomes = await Promise.allSettled(
           wishes.map(({ place, kind }, index) =>
@@ -109,8 +109,8 @@ describe("changes of the same moment", () => {
           });
           const inOrder = changed.toSorted((a, b) => a.version - b.version);
           expect(inOrder.map(({ version }) => version)).toEqual(inOrder.map((_, i) => user.version + 1 + i));
-          const heard = events.heard.slice(before).filter(({ userId }) => userId === user.id);
-          expect(heard.map(({ data }) => data)).toEqual(inOrder.map(({ bio }) => ({ changes: { bio } })));
+          const received = events.received.slice(before).filter(({ userId }) => userId === user.id);
+          expect(received.map(({ data }) => data)).toEqual(inOrder.map(({ bio }) => ({ changes: { bio } })));
           const entries = await service.database.sql<{ to: string }>(
             `SELECT changes->'bio'->>'to' AS to FROM user_history
              WHERE user_id = $1 AND version > $2 ORDER BY version`,
@@ -124,7 +124,7 @@ describe("changes of the same moment", () => {
     );
   }, 60_000);
 
-  test("wait for nobody's locked row but their own", async () => {
+  test("wait only if their own user's row is locked", async () => {
     const users = await Promise.all([one, two, three].map(userOf));
     const holder = await service.database.begin();
     await holder.query("SELECT FROM users WHERE id = $1 FOR UPDATE", [one]);
@@ -171,7 +171,7 @@ describe("changes of the same moment", () => {
     expect(await waiting).toMatchObject({ email: "wanted@example.com" });
   });
 
-  test("do not wait for whoever refers to the user by a foreign key", async () => {
+  test("do not wait for transactions that only reference the user by a foreign key", async () => {
     const user = await userOf(one);
     const holder = await service.database.begin();
     await holder.query("SELECT FROM users WHERE id = $1 FOR KEY SHARE", [one]);
@@ -193,28 +193,28 @@ describe("a change that is decided on an outdated row", () => {
     );
     return user;
   };
-  test("is decided again on the present one, and keeps what was changed meanwhile", async () => {
+  test("is decided again on the current row, and keeps the changes of others", async () => {
     const user = await outdated();
     const row = await changeUser("users", callWith(user), () => ({ set: { bio: "Mine" } }));
     expect(row).toMatchObject({ bio: "Mine", companyName: "Of another node", version: user.version + 2 });
     expect(await findUser(user.id)).toEqual(row);
   });
 
-  test("is saved if the present one has the version that the caller asked for", async () => {
+  test("is saved if the current row has the version that the caller requires", async () => {
     const user = await outdated();
     const call = callWith(user, user.version + 1);
     const row = await changeUser("users", call, () => ({ set: { bio: "Newer" } }));
     expect(row.version).toBe(user.version + 2);
   });
 
-  test("is refused if only the outdated one has the version that the caller asked for", async () => {
+  test("is refused if only the outdated row has the version that the caller requires", async () => {
     const user = await outdated();
     const refused = changeUser("users", callWith(user, user.version), () => ({ set: { bio: "Never" } }));
     await expect(refused).rejects.toMatchObject({ type: "VERSION_CONFLICT" });
     expect((await findUser(user.id))?.bio).not.toBe("Never");
   });
 
-  test("is no change only if it changes nothing of the present one", async () => {
+  test("is skipped only if it would not change the current row", async () => {
     const user = await outdated();
     const companyName = user.companyName;
     const decide = (row: UserRow) => (row.companyName === companyName ? undefined : { set: { companyName } });

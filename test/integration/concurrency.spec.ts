@@ -36,10 +36,10 @@ const ask = (asked: Asked, headers: Headers = {}): Promise<Answered> =>
 const etagOf = async (id: string) => `"${(await rowOf(service, id)).version}"`;
 const eventsOf = async (id: string) => {
   await outboxEmpty(service.database);
-  return events.heard.filter(({ userId }) => userId === id).map(({ eventType }) => eventType);
+  return events.received.filter(({ userId }) => userId === id).map(({ eventType }) => eventType);
 };
 
-/** A user with an earlier profile, who has something to revert. */
+/** A user whose profile has been changed, so that it can be reverted. */
 async function someone(): Promise<Person> {
   const person = await createUser(service);
   await ask({ method: "PATCH", path: `${users}/${person.id}`, body: { profile: { bio: "later" } } });
@@ -52,13 +52,13 @@ async function someoneWithAvatar(): Promise<Person> {
   return person;
 }
 
-/** A user for whom this route or action has something to change: an avatar takes a tenth of a second. */
+/** A user for this route or action. Only users for the avatar routes have one, because it takes a tenth of a second. */
 const someoneFor = (write: string) => (/avatar/.test(write) ? someoneWithAvatar() : someone());
 
 describe.each(WRITES)("If-Match on $name", ({ name, asked }) => {
   const isDelete = name === "DELETE /users/:id";
 
-  test("of the current version is answered as without it, and changes the user", async () => {
+  test("of the current version changes the user, with the same answer as without If-Match", async () => {
     const { id } = await someoneFor(name);
     const before = await rowOf(service, id);
     const answer = await ask(await asked(id), { "if-match": await etagOf(id) });
@@ -81,7 +81,7 @@ describe.each(WRITES)("If-Match on $name", ({ name, asked }) => {
     expect((await ask({ path: `${users}/${id}/avatar` })).status).toBe(200);
   });
 
-  test("of * means that the user exists", async () => {
+  test("of * succeeds for any version of an existing user", async () => {
     const { id } = await someoneFor(name);
     expect((await ask(await asked(id), { "if-match": "*" })).status).toBe(200);
   });
@@ -107,7 +107,7 @@ describe.each(WRITES)("If-Match on $name", ({ name, asked }) => {
     expect(await allRows(service)).toEqual(before);
   });
 
-  test("of a caller without the right is 401 or 403 before anything else", async () => {
+  test("from a caller without access is 401 or 403, before any other check", async () => {
     const stranger = await createUser(service);
     const { headers, ...rest } = await asked(owner.id);
     for (const given of ['"0"', await etagOf(owner.id)]) {
@@ -117,7 +117,7 @@ describe.each(WRITES)("If-Match on $name", ({ name, asked }) => {
     }
   });
 
-  test("of two writes that name one version at the same time, exactly one succeeds", async () => {
+  test("of two concurrent writes with the same version, exactly one succeeds", async () => {
     const { id } = await someoneFor(name);
     const etag = await etagOf(id);
     const requests = await Promise.all(
@@ -126,7 +126,7 @@ describe.each(WRITES)("If-Match on $name", ({ name, asked }) => {
       ),
     );
     const statuses = requests.map(({ status }) => status).sort();
-    // those that come after a deletion find no user, or no avatar
+    // writes after a deletion find no user or no avatar
     const lost = isDelete || name === "DELETE /users/:id/avatar" ? [404, 412] : [412];
     expect(statuses[0]).toBe(200);
     for (const status of statuses.slice(1)) expect(lost).toContain(status);
@@ -151,7 +151,7 @@ describe("If-Match", () => {
     expect((await ask({ method: "PATCH", path: `${users}/${id}`, body: {} }, current)).status).toBe(200);
   });
 
-  test("of another version comes after 400 and 404 in the order of the checks, and before a taken e-mail", async () => {
+  test("of another version is checked after 400 and 404, and before an e-mail in use", async () => {
     const [{ id }, other] = [await createUser(service), await createUser(service)];
     const stale = { "if-match": '"0"' };
     const statusOf = async (asked: Asked) => (await ask(asked, stale)).status;
@@ -162,7 +162,7 @@ describe("If-Match", () => {
     ).toBe(412);
   });
 
-  test("is ignored by what is no write of a user", async () => {
+  test("is ignored by routes that do not change a user", async () => {
     const { id } = await createUser(service);
     const given = { "if-match": '"0"' };
     expect((await ask({ path: `${users}/${id}` }, given)).status).toBe(200);
@@ -171,7 +171,7 @@ describe("If-Match", () => {
     expect((await ask(increment, given)).status).toBe(200);
   });
 
-  test("without it, writes are as before: the last one wins", async () => {
+  test("if it is missing, the last write wins", async () => {
     const { id } = await createUser(service);
     const bios = Array.from({ length: 8 }, (_, n) => String(n));
     const answers = await Promise.all(
@@ -181,7 +181,7 @@ describe("If-Match", () => {
     expect(bios).toContain((await rowOf(service, id)).bio);
   });
 
-  test("in a loop of read and write, loses no update of 8 writers", async () => {
+  test("protects 8 concurrent writers that read, change and write from losing an update", async () => {
     const { id } = await createUser(service);
     const path = `${users}/${id}`;
     const append = async (letter: string) => {
@@ -213,7 +213,7 @@ describe("ifVersion of an action", () => {
   const caller = { internal: false, user: { sub: "an-admin", admin: true } };
   const call = (action: string, params: object) => service.broker.call(action, params, { meta: { caller } });
 
-  test("is a param of every action that has a route which honours If-Match, and of no other", () => {
+  test("is a param of exactly the actions whose routes honour If-Match", () => {
     const names = OFFERED.filter(([, { params }]) => "ifVersion" in params).map(([name]) => name);
     expect(names.sort()).toEqual([...ACTIONS.map(([name]) => name), "avatars.upload"].sort());
   });
@@ -236,7 +236,7 @@ describe("ifVersion of an action", () => {
     expect(await rowOf(service, id)).toMatchObject({ version: ifVersion + 1 });
   });
 
-  test.each(ACTIONS)("%s takes only an integer that is not negative", async (action, paramsOf) => {
+  test.each(ACTIONS)("%s accepts only a non-negative integer", async (action, paramsOf) => {
     const { id } = owner;
     const before = await allRows(service);
     for (const ifVersion of [-1, 1.5, "1", null, 2 ** 53, true, [1]])

@@ -19,12 +19,12 @@ type Document = {
   components: { messages: Record<string, Message> };
 };
 
-const heard: Envelope[] = [];
+const received: Envelope[] = [];
 let service: TestService;
 let document: Document;
 let faultsOf: ReturnType<typeof schemasOf>;
 beforeAll(async () => {
-  const events = { "user.**": (ctx: Context<Envelope>) => void heard.push(ctx.params) };
+  const events = { "user.**": (ctx: Context<Envelope>) => void received.push(ctx.params) };
   service = await startService({ services: [{ name: "listener", events }] });
   document = (await service.http.get("/asyncapi.json").expect(200)).body;
   faultsOf = schemasOf(document);
@@ -38,13 +38,13 @@ describe("/asyncapi.json", () => {
   };
   const messageOf = (name: string) => document.components.messages[name] as Message;
 
-  test("has every topic, and on it the types of the catalogue", () => {
+  test("has every topic with the event types of the catalogue", () => {
     const addresses = Object.values(document.channels).map(({ address }) => address);
     expect(addresses.sort()).toEqual([...allTopics([])].sort());
     for (const [type, { topic }] of Object.entries(CONSUMED)) expect(messagesOn(topic)).toContain(type);
   });
 
-  test("every event that is published is as its message says", async () => {
+  test("every published event matches its message", async () => {
     const user = await createUser(service);
     const send = (method: "patch" | "delete" | "post", rest: string, body?: object) =>
       service.http[method](`/api/v1/users/${user.id}${rest}`).set(service.internal).send(body).expect(200);
@@ -66,16 +66,16 @@ describe("/asyncapi.json", () => {
     await service.broker.call("users.eraseNow", { id: user.id }, { meta: { caller } });
 
     const ours = messagesOn("user-events");
-    await waitFor(() => heard.some(({ eventType }) => eventType === "user.erased"));
-    expect([...new Set(heard.map(({ eventType }) => eventType))].sort()).toEqual(ours.sort());
-    for (const event of heard)
+    await waitFor(() => received.some(({ eventType }) => eventType === "user.erased"));
+    expect([...new Set(received.map(({ eventType }) => eventType))].sort()).toEqual(ours.sort());
+    for (const event of received)
       expect([event.eventType, faultsOf(messageOf(event.eventType).payload, event)]).toEqual([
         event.eventType,
         [],
       ]);
   });
 
-  test("erasure.completed is on each consumed topic, needs no userId, and both of its examples are read", () => {
+  test("erasure.completed is on each consumed topic, needs no userId, and both examples are consumed", () => {
     const { payload, examples = [] } = messageOf(RECEIPT.type);
     for (const topic of CONSUMED_TOPICS) {
       expect(messagesOn(topic)).toContain(RECEIPT.type);
@@ -89,7 +89,7 @@ describe("/asyncapi.json", () => {
   });
 
   describe.each(Object.entries(CONSUMED))("%s", (type, { topic }) => {
-    test("is counted as its examples have it, in either envelope", () => {
+    test("is counted as in its examples, in both envelopes", () => {
       const { payload, examples = [] } = messageOf(type);
       expect(examples).toHaveLength(2);
       for (const example of examples) {
@@ -101,20 +101,20 @@ describe("/asyncapi.json", () => {
     });
   });
 
-  test("the examples of our own events are as the messages say", () => {
+  test("the examples of our own events match their messages", () => {
     for (const name of messagesOn("user-events"))
       for (const { payload } of messageOf(name).examples ?? [])
         expect([name, faultsOf(messageOf(name).payload, payload)]).toEqual([name, []]);
   });
 
-  /** All schemas in a part of the document. */
+  /** Returns all schemas in a part of the document. */
   const schemasIn = (part: unknown): Schema[] =>
     typeof part === "object" && part !== null
       ? [...(part.constructor === Array ? [] : [part as Schema]), ...Object.values(part).flatMap(schemasIn)]
       : [];
   type Schema = { $id?: string; title?: string; properties?: object; enum?: unknown[]; type?: unknown };
 
-  test("generated classes have names of their own: each payload its id and title, each object in it a title", () => {
+  test("generated classes have unique names, because each payload has an id and a title, and each nested object a title", () => {
     const payloads = Object.values(document.components.messages).map(({ payload }) => payload as Schema);
     const ids = payloads.flatMap(schemasIn).flatMap(({ $id = [] }) => $id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -133,7 +133,7 @@ describe("/asyncapi.json", () => {
 describe("/docs", () => {
   const get = (path: string, method = "GET") => request(service.url, { method, path });
 
-  test("the page loads only what the service itself has, and no script that stands in the page", async () => {
+  test("the page loads files only from the service, and has no inline scripts", async () => {
     const page = await get("/docs");
     expect([page.status, page.headers["content-type"]]).toEqual([200, "text/html; charset=utf-8"]);
     const html = page.bytes.toString();
@@ -150,7 +150,7 @@ describe("/docs", () => {
     expect(policy).not.toMatch(/https?:|\*/);
   });
 
-  test("HEAD answers as GET does, without the body", async () => {
+  test("HEAD has the headers of GET and no body", async () => {
     for (const path of ["/docs", "/docs/swagger-ui.css", "/openapi.json", "/asyncapi.json"]) {
       const [whole, head] = [await get(path), await get(path, "HEAD")];
       expect([path, head.status, head.bytes.length]).toEqual([path, 200, 0]);
@@ -160,7 +160,7 @@ describe("/docs", () => {
     }
   });
 
-  test("nothing else is served from the folders of the page", async () => {
+  test("other files in the folders of the page are not served", async () => {
     const names = [
       "package.json",
       "index.css",
@@ -176,7 +176,7 @@ describe("/docs", () => {
     }
   });
 
-  test("the document is complete without the services that it describes", async () => {
+  test("the document is complete on a node without the services that it describes", async () => {
     const whole = (await get("/openapi.json")).body;
     await service.broker.destroyService("stats");
     const answer = await get("/openapi.json");

@@ -5,7 +5,7 @@ import { events, person, service, turnTo, withOneUser } from "../helpers/one-use
 import { createUser, type Person, rowOf } from "../helpers/people.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Contract 25: who is erased when: holds and the purge. */
+/** Contract 25: legal holds, and the purge of users whose erasure is due. */
 
 withOneUser();
 
@@ -25,7 +25,7 @@ describe("a legal hold", () => {
     await refuses(send("DELETE", "/hold"), 404, none, "HOLD_NOT_FOUND");
   });
 
-  test("makes POST erasure 409 LEGAL_HOLD, and nothing changes", async () => {
+  test("refuses POST erasure with 409 LEGAL_HOLD, and nothing changes", async () => {
     await send("PUT", "/hold", { reason: "court case" });
     await refuses(send("POST", "/erasure"), 409, onHold(), "LEGAL_HOLD");
     expect((await send("GET")).status).toBe(200);
@@ -40,7 +40,7 @@ describe("a legal hold", () => {
     await refuses(send("POST", "/erasure"), 409, onHold(), "LEGAL_HOLD");
   });
 
-  test("keeps a user whose erasure is due; after its release the user is erased", async () => {
+  test("prevents an erasure that is due until the hold is released", async () => {
     await send("POST", "/erasure");
     await dueDaysAgo(service, person.id, 2);
     await send("PUT", "/hold", { reason: "court case" });
@@ -58,7 +58,7 @@ describe("a legal hold", () => {
 });
 
 describe("the purge", () => {
-  test("erases all users that are due, and no others; two at once erase each user once", async () => {
+  test("erases exactly the users that are due; two concurrent purges erase each user once", async () => {
     const people: Person[] = [];
     for (let count = 0; count < 6; count++) {
       turnTo(await createUser(service));
@@ -71,7 +71,7 @@ describe("the purge", () => {
     const emails = await Promise.all(people.map(async ({ id }) => (await rowOf(service, id)).email));
     expect(emails).toEqual([people[0]?.email, "", "", "", "", ""]);
     await outboxEmpty(service.database);
-    const erased = events.heard.filter(({ eventType }) => eventType === "user.erased");
+    const erased = events.received.filter(({ eventType }) => eventType === "user.erased");
     for (const { id } of people.slice(1))
       expect(erased.filter(({ userId }) => userId === id)).toHaveLength(1);
   });
@@ -98,7 +98,7 @@ describe("the purge", () => {
     expect((await operatorOf(service).purge()).erased).toBe(1);
   });
 
-  test("is done by a node that starts, and hourly then", async () => {
+  test("runs when a node starts, and then hourly", async () => {
     await send("POST", "/erasure");
     await dueDaysAgo(service, person.id, 0);
     const users = service.broker.getLocalService("users");
@@ -116,7 +116,7 @@ describe("the purge", () => {
     await service.database.sql("SELECT pg_advisory_unlock_all()");
   });
 
-  test("and a cancellation at the same moment leave the user whole or erased", async () => {
+  test("concurrent with a cancellation leaves the user either complete or erased", async () => {
     for (let round = 0; round < 5; round++) {
       turnTo(await createUser(service));
       await send("POST", "/erasure");

@@ -11,7 +11,7 @@ withOneUser({ ERASURE_PARTIES: "interview-service,media-service" });
 
 const eventsOf = async (type: string) => {
   await outboxEmpty(service.database);
-  return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
+  return events.received.filter(({ userId, eventType }) => userId === person.id && eventType === type);
 };
 
 const DAY = 86_400_000;
@@ -31,13 +31,13 @@ describe("POST /users/:id/erasure", () => {
     ]);
   });
 
-  test("of a user that is deleted already schedules the erasure, without a second event", async () => {
+  test("of a user who is already deleted schedules the erasure, without a second event", async () => {
     await send("DELETE");
     expect((await send("POST", "/erasure")).status).toBe(202);
     expect(await eventsOf("user.deleted")).toHaveLength(1);
   });
 
-  test("twice is the same erasure, with its dueAt, whatever runs at once", async () => {
+  test("repeated, also concurrently, returns the same erasure with the same dueAt", async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => send("POST", "/erasure")));
     const [first] = answers;
     for (const { status, body } of answers) expect([status, body]).toEqual([202, first?.body]);
@@ -59,7 +59,7 @@ describe("POST /users/:id/erasure", () => {
     ]);
   });
 
-  test("by a stranger is 403, of a user that never was 404, and a reason that is too long 400", async () => {
+  test("is 403 for another user, 404 for an unknown user, and 400 if the reason is too long", async () => {
     const stranger = await createUser(service);
     await refuses(
       send("POST", "/erasure", {}, stranger.headers),
@@ -76,7 +76,7 @@ describe("POST /users/:id/erasure", () => {
 describe("GET /users/:id/erasure", () => {
   const stateOf = async (headers?: Headers) => (await send("GET", "/erasure", undefined, headers)).body;
 
-  test("is scheduled, then erased with the missing services, then complete with their receipts", async () => {
+  test("returns scheduled, then erased with the missing services, then complete with their receipts", async () => {
     const { erasureId, dueAt } = (await send("POST", "/erasure")).body;
     const missing = ["interview-service", "media-service"];
     expect(await stateOf(person.headers)).toEqual({
@@ -104,7 +104,7 @@ describe("GET /users/:id/erasure", () => {
     });
   });
 
-  test("is overdue a day after dueAt, and a day after erasedAt while a receipt is missing", async () => {
+  test("returns overdue a day after dueAt, and a day after erasedAt if a receipt is missing", async () => {
     await send("POST", "/erasure");
     await dueDaysAgo(service, person.id, 0.9);
     expect((await stateOf()).status).toBe("scheduled");
@@ -127,14 +127,14 @@ describe("GET /users/:id/erasure", () => {
     await refuses(send("GET", "/erasure"), 404, message, "ERASURE_NOT_FOUND");
   });
 
-  test("after the erasure is for admins only, because nobody is the owner any more", async () => {
+  test("is only for admins after the erasure, because the user has no owner any more", async () => {
     await operatorOf(service).eraseNow(person.id);
     expect((await send("GET", "/erasure", undefined, person.headers)).status).toBe(403);
     expect((await send("GET", "/erasure")).status).toBe(200);
     expect((await ask({ path: `${USERS}/me/erasure` }, person.headers)).status).toBe(404);
   });
 
-  test("at /users/me shows the erasure of the token's user, who is deleted by then", async () => {
+  test("at /users/me returns the erasure of the token's user, although that user is deleted", async () => {
     const { body } = await ask({ method: "POST", path: `${USERS}/me/erasure` }, person.headers);
     const shown = await ask({ path: `${USERS}/me/erasure` }, person.headers);
     expect([shown.status, shown.body.erasureId]).toEqual([200, body.erasureId]);
@@ -143,7 +143,7 @@ describe("GET /users/:id/erasure", () => {
 });
 
 describe("DELETE /users/:id/erasure", () => {
-  test("cancels while scheduled and restores the user, also after the 30 days of a restore", async () => {
+  test("cancels a scheduled erasure and restores the user, also after the 30 days for a restore", async () => {
     await send("POST", "/erasure");
     await service.database.sql("UPDATE users SET deleted_at = now() - interval '99 days' WHERE id = $1", [
       person.id,

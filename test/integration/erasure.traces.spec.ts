@@ -14,13 +14,13 @@ withOneUser();
 
 const eventsOf = async (type: string) => {
   await outboxEmpty(service.database);
-  return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
+  return events.received.filter(({ userId, eventType }) => userId === person.id && eventType === type);
 };
 
 describe("erasing", () => {
   const secret = () => crypto.randomUUID();
 
-  /** Writes random texts to every place that can hold one. Returns the texts. */
+  /** Writes random texts to every place that can contain personal data. Returns the texts. */
   async function writeEverywhere() {
     const [sub, mail, name, company, bio, file, reason, seen] = Array.from({ length: 8 }, secret);
     turnTo(
@@ -52,7 +52,7 @@ describe("erasing", () => {
     return [sub, mail, name, company, bio, file, reason, seen].map(String);
   }
 
-  test("leaves none of the texts of a person in the database or in the store, and the row with its counters", async () => {
+  test("removes all texts of a person from the database and the store, and keeps the row with its counters", async () => {
     const signUp = { ...newUser(), keycloakId: secret() };
     const keyed = { method: "POST", path: USERS, headers: { "idempotency-key": secret() }, body: signUp };
     turnTo({ ...person, ...(await ask(keyed)).body } as never);
@@ -85,12 +85,12 @@ describe("erasing", () => {
       max_storage: before.max_storage,
     });
     await outboxEmpty(service.database);
-    const { objectStore } = await import("../../lib/object-store/object-store.ts"); // reads the configuration
+    const { objectStore } = await import("../../lib/object-store/object-store.ts"); // after the variables are set, because the import reads the configuration
     const objects = () => Array.fromAsync(objectStore.list({ prefix: `${person.id}/` }));
     expect(await waitFor(async () => (await objects()).length === 0)).toBe(true);
   });
 
-  test("removes the stored answers that refuse an e-mail that the person has or had, in any spelling", async () => {
+  test("removes stored answers that contain a current or former e-mail of the person, in any spelling", async () => {
     const [name, earlier] = [secret(), secret()];
     turnTo(await createUser(service, { email: `${earlier}@example.com` }));
     const refused = (email: string) =>
@@ -110,7 +110,7 @@ describe("erasing", () => {
     expect(await foundIn(service, [earlier, name])).toEqual([]);
   });
 
-  test("keeps who, when and which field of the history, and removes all values", async () => {
+  test("keeps the author, time and field names in the history, and removes all values", async () => {
     await send("PATCH", "", { profile: { bio: "mine" } }, person.headers);
     await send("PATCH", "", { profile: { bio: "yours" } });
     const before = await entriesOf(service, person.id);
@@ -125,7 +125,7 @@ describe("erasing", () => {
     expect(values).toEqual(values.map(() => ({ from: null, to: null })));
   });
 
-  test("publishes one user.erased with the erasureId only, which its last entry of the history names", async () => {
+  test("publishes one user.erased that contains only the erasureId, and adds a history entry that names the event", async () => {
     const { erasureId } = (await send("POST", "/erasure")).body;
     await operatorOf(service).eraseNow(person.id);
     const [event, ...more] = await eventsOf("user.erased");
@@ -133,7 +133,7 @@ describe("erasing", () => {
     expect((await entriesOf(service, person.id)).at(-1)?.eventId).toBe(event?.eventId);
   });
 
-  test("removes what waits in the outbox with personal data, and publishes the deletion and the erasure", async () => {
+  test("removes waiting records with personal data from the outbox, and publishes the deletion and the erasure", async () => {
     const waiting = (type: string, more = {}) =>
       JSON.stringify({ eventType: type, userId: person.id, ...more });
     const record = (topic: string, key: string | null, value: string) =>
@@ -153,7 +153,7 @@ describe("erasing", () => {
     expect(left.map(({ type }) => type)).toEqual(["user.deleted", "user.deleted", "user.erased"]);
   });
 
-  test("removes holds, also those that were released, and the reasons of all its erasures", async () => {
+  test("removes legal holds, also released ones, and the reasons of all erasures of the user", async () => {
     const reason = secret();
     await send("PUT", "/hold", { reason });
     await send("DELETE", "/hold", { reason });
@@ -165,7 +165,7 @@ describe("erasing", () => {
     expect(await foundIn(service, [reason])).toEqual([]);
   });
 
-  test("leaves the sub of an erased admin in the history of others", async () => {
+  test("keeps the sub of an erased admin in the history of other users", async () => {
     const headers = await service.user(person.keycloakId, { roles: ["admin"] });
     const other = await createUser(service);
     const body = { profile: { bio: "by an admin" } };
@@ -175,7 +175,7 @@ describe("erasing", () => {
     expect(by).toEqual({ kind: "admin", id: person.keycloakId });
   });
 
-  test("leaves the user in GET /users?deleted=true, without data", async () => {
+  test("keeps the user in GET /users?deleted=true, without data", async () => {
     await operatorOf(service).eraseNow(person.id);
     const listed = await ask({ path: `${USERS}?deleted=true&limit=100` });
     expect(listed.status).toBe(200);
@@ -187,7 +187,7 @@ describe("erasing", () => {
     });
   });
 
-  test("leaves all other users as they are", async () => {
+  test("does not change any other user", async () => {
     const other = await createUser(service);
     await ask({ method: "PATCH", path: `${USERS}/${other.id}`, body: { profile: { bio: "mine" } } });
     const before = [await rowOf(service, other.id), await entriesOf(service, other.id)];
@@ -201,7 +201,7 @@ describe("erasing", () => {
     expect(again.id).not.toBe(person.id);
   });
 
-  test("that fails at any statement leaves the user whole, and the next attempt erases", async () => {
+  test("that fails at any statement changes nothing, and the next attempt succeeds", async () => {
     await outboxEmpty(service.database);
     const whole = async () => [await state(), await service.database.sql("SELECT id FROM outbox")];
     const before = await whole();
@@ -225,7 +225,7 @@ describe("erasing", () => {
   });
 });
 
-test("an inventory counts what is stored of a user in each place, and nothing after the erasure", async () => {
+test("an inventory counts the stored data of a user in each place, and none after the erasure", async () => {
   await send("PATCH", "", { profile: { bio: "mine" } });
   await send("PUT", "/hold", { reason: "court case" });
   await service.database.sql(

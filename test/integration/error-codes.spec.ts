@@ -80,7 +80,7 @@ describe.each(CASES)("$code ($status)", ({ code, status, asked }) => {
     expect([answer.status, answer.headers["x-error-code"]]).toEqual([status, code]);
   });
 
-  test("has the format of part one unless a problem is asked for", async () => {
+  test("has the default format unless the client accepts application/problem+json", async () => {
     const answer = await request(service.url, asked());
     expect(answer.headers["content-type"]).toBe("application/json; charset=utf-8");
     const { details, ...body } = answer.body;
@@ -109,7 +109,7 @@ describe.each(CASES)("$code ($status)", ({ code, status, asked }) => {
   });
 });
 
-test("a failure of our own is INTERNAL_ERROR, and nothing of its cause is in either form", async () => {
+test("an internal failure is INTERNAL_ERROR, and neither format reveals its cause", async () => {
   await service.database.sql("ALTER TABLE users RENAME COLUMN bio TO bio_away");
   try {
     const path = `${users}?search=secret`;
@@ -138,7 +138,7 @@ test("an error on METRICS_PORT has its code too", async () => {
   expect(answer.headers["x-correlation-id"]).toBe(answer.body.traceId);
 });
 
-/** What the server answers to bytes that are no request. */
+/** The answer of the server to bytes that are not a request. */
 const sendBytes = (bytes: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = net.connect(Number(new URL(service.url).port), "127.0.0.1");
@@ -169,7 +169,7 @@ describe("x-correlation-id", () => {
     });
   const lastEvent = async () => {
     await outboxEmpty(service.database);
-    return events.heard.filter(({ userId }) => userId === owner.id).at(-1);
+    return events.received.filter(({ userId }) => userId === owner.id).at(-1);
   };
 
   test.each(["a", "order-4711/!x", "~".repeat(128)])(
@@ -181,7 +181,7 @@ describe("x-correlation-id", () => {
     },
   );
 
-  test("is the trace id where the caller sends none, in the answer and in the event", async () => {
+  test("is the trace id if the caller sends none, in the answer and in the event", async () => {
     const answer = await rename("No Correlation", { traceparent: `00-${TRACE}-b7ad6b7169203331-01` });
     expect(answer.headers["x-correlation-id"]).toBe(TRACE);
     expect((await lastEvent())?.metadata.correlationId).toBe(TRACE);
@@ -217,7 +217,7 @@ describe("x-correlation-id", () => {
     ["that is empty", ""],
     ["with a space", "a b"],
     ["with a tab", "a\tb"],
-    ["with a character beyond ASCII", "\u00fc"],
+    ["with a character outside ASCII", "\u00fc"],
     ["that is sent twice", ["a", "b"]],
   ])("%s is 400, and nothing changes", async (_, id) => {
     const before = await allRows(service);
@@ -230,7 +230,7 @@ describe("x-correlation-id", () => {
     expect(await allRows(service)).toEqual(before);
   });
 
-  test("that is invalid is 400 on health too, and comes after the caller in the order of the checks", async () => {
+  test("that is invalid is 400 on /health too, and is checked after the caller", async () => {
     const headers = { "x-correlation-id": "a b" };
     expect((await request(service.url, { path: "/health/live", headers })).status).toBe(400);
     expect((await request(service.url, { path: users, headers })).status).toBe(401);

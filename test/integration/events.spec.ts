@@ -10,7 +10,7 @@ const events = collectEvents();
 let awayOn: string | undefined;
 let throwing = 0;
 
-/** A faulty listener: it throws for some events, and takes the outbox away from the relay during others. */
+/** A faulty listener: it throws for some events, and makes the outbox unavailable during others. */
 const badListener: ServiceSchema = {
   name: "bad-listener",
   events: {
@@ -48,7 +48,7 @@ const newTrace = () => crypto.randomUUID().replaceAll("-", "");
 const traceparent = (trace: string) => ({ traceparent: `00-${trace}-b7ad6b7169203331-01` });
 const TYPES = ["created", "updated", "updated", "avatar_uploaded", "avatar_deleted", "preferences_updated"];
 
-test("each event is published in order, with the whole envelope of contract 7 and the caller's trace id", async () => {
+test("events are published in order, with the envelope of contract 7 and the caller's trace id", async () => {
   const body = newUser();
   const headers = await service.user(body.keycloakId);
   const traces = Array.from({ length: 10 }, newTrace);
@@ -84,7 +84,7 @@ test("each event is published in order, with the whole envelope of contract 7 an
   await increment().set(step(8, service.internal)).expect(200);
   await service.http.delete(path).set(step(9)).expect(200);
 
-  const heard = await events.of(id, 10);
+  const received = await events.of(id, 10);
   const { keycloakId, email } = body;
   const { fullName } = body.profile;
   const { avatarUrl } = upload.body;
@@ -94,7 +94,7 @@ test("each event is published in order, with the whole envelope of contract 7 an
     limit,
     percent,
   });
-  expect(heard).toEqual([
+  expect(received).toEqual([
     whole(id, "user.created", { keycloakId, email, fullName, createdAt }, traces[0]),
     whole(id, "user.updated", { changes: profile }, traces[1]),
     whole(id, "user.updated", { changes: { email: "n@x.org" } }, traces[2]),
@@ -106,8 +106,8 @@ test("each event is published in order, with the whole envelope of contract 7 an
     whole(id, "user.quota_exceeded", mark("interviews", 8, 8, 100), traces[8]),
     whole(id, "user.deleted", { deletedAt: expect.stringMatching(ISO), reason: "user_request" }, traces[9]),
   ]);
-  expect(new Set(heard.map(({ eventId }) => eventId)).size).toBe(heard.length);
-  expect(TYPES.map((type) => `user.${type}`)).toEqual(heard.slice(0, 6).map(({ eventType }) => eventType));
+  expect(new Set(received.map(({ eventId }) => eventId)).size).toBe(received.length);
+  expect(TYPES.map((type) => `user.${type}`)).toEqual(received.slice(0, 6).map(({ eventType }) => eventType));
 });
 
 test("without a traceparent the correlation id is a new trace id for each request", async () => {
@@ -139,9 +139,9 @@ test("a request that changes nothing or is refused publishes no event", async ()
     .expect(409);
   await outboxEmpty(service.database);
   expect((await events.of(user.id, 1)).map(({ eventType }) => eventType)).toEqual(["user.created"]);
-  expect(events.heard.filter(({ data }) => (data as { email?: string }).email === taken.email)).toHaveLength(
-    1,
-  );
+  expect(
+    events.received.filter(({ data }) => (data as { email?: string }).email === taken.email),
+  ).toHaveLength(1);
 });
 
 test("each user's events are published in order while many users change at once", async () => {
@@ -154,12 +154,12 @@ test("each user's events are published in order while many users change at once"
     }),
   );
   for (const { id } of people) {
-    const heard = (await events.of(id, 16)) as Envelope<"user.updated">[];
-    expect(heard.slice(1).map(({ data }) => data.changes.bio)).toEqual(bios);
+    const received = (await events.of(id, 16)) as Envelope<"user.updated">[];
+    expect(received.slice(1).map(({ data }) => data.changes.bio)).toEqual(bios);
   }
 });
 
-test("a listener that throws loses no event and delays nobody, and published rows leave the outbox", async () => {
+test("a listener that throws neither loses nor delays events, and published records leave the outbox", async () => {
   const [user, other] = [await createUser(service), await createUser(service)];
   const write = (id: string, bio: string) =>
     service.http.patch(`/api/v1/users/${id}`).set(service.internal).send({ profile: { bio } }).expect(200);

@@ -9,7 +9,7 @@ import { createUser, type Person, rowOf } from "../helpers/people.ts";
 import { type Answered, type Asked, request } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Contract 24 in any mix of changes, many of them at once. */
+/** Contract 24 with random changes, many of them concurrent. */
 
 const events = collectEvents();
 let service: TestService;
@@ -63,7 +63,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: changes, weight: 20 },
   { arbitrary: step("POST", "/avatar", fc.nat({ max: 1 })), weight: 1 },
 );
-/** Rounds of what runs at once, and whether the user is deleted in the end. */
+/** Rounds of concurrent changes, and whether the user is deleted at the end. */
 const rounds = fc.array(fc.array(steps, { minLength: 1, maxLength: 6 }), { maxLength: 6 });
 
 const ask = (asked: Asked): Promise<Answered> =>
@@ -76,7 +76,7 @@ function toRequest(id: string, [method, rest, given]: Step): Asked {
   return { method, path: `/api/v1/users/${id}${rest}`, body: body as object | undefined };
 }
 
-/** The row of a user as the answers show it: recorded columns only, with complete preferences. */
+/** The recorded columns of a user, as answers show them, with complete preferences. */
 async function recordedOf(id: string): Promise<Record<string, unknown>> {
   const row = await rowOf(service, id);
   const stored = row.preferences as typeof DEFAULT_PREFERENCES;
@@ -101,7 +101,7 @@ async function recordedOf(id: string): Promise<Record<string, unknown>> {
   };
 }
 
-/** Everything that is recorded, before a creation: null, and default preferences. */
+/** The recorded fields before a creation: null, and default preferences. */
 const nothing = (fields: string[]): Record<string, unknown> => ({
   ...Object.fromEntries(fields.map((field) => [field, null])),
   "preferences.language": "en",
@@ -114,7 +114,7 @@ const nothing = (fields: string[]): Record<string, unknown> => ({
   ),
 });
 
-/** Every `from` must be the value that the entries before it led to. */
+/** Every `from` must be the last `to` of the entries before it. */
 function replay(entries: HistoryEntry[], fields: string[]): Record<string, unknown> {
   const state = nothing(fields);
   for (const { changes } of entries)
@@ -133,7 +133,7 @@ async function play({ id }: Person, all: Step[][], isDeleted: boolean): Promise<
   if (isDeleted) await ask({ method: "DELETE", path: `/api/v1/users/${id}` });
 }
 
-test("after any mix of changes, replaying the history from the creation gives exactly the row, and each published event but those of quotas belongs to exactly one entry, and each entry but those of quotas to one event", async () => {
+test("after any mix of changes, replaying the history from the creation gives exactly the row, and except for quotas, each published event belongs to exactly one history entry, and each entry to one event", async () => {
   await fc.assert(
     fc.asyncProperty(rounds, fc.boolean(), async (all, isDeleted) => {
       const person = await createUser(service);
@@ -142,7 +142,7 @@ test("after any mix of changes, replaying the history from the creation gives ex
       expect(replay(entries, Object.keys(row))).toEqual(row);
 
       await outboxEmpty(service.database);
-      const published = events.heard.filter(
+      const published = events.received.filter(
         ({ userId, eventType }) => userId === person.id && !eventType.startsWith("user.quota"),
       );
       const isOfQuotas = ({ changes }: HistoryEntry) =>
@@ -155,7 +155,7 @@ test("after any mix of changes, replaying the history from the creation gives ex
   );
 }, 120_000);
 
-test("each version shows the user as it was when that version was made", async () => {
+test("each version shows the user at the time of that version", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 8 }), async (all) => {
       const { id } = await createUser(service);

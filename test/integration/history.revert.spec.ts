@@ -6,7 +6,7 @@ import { admin, events, person, requestsOf, service, USERS, withOneUser } from "
 import { allRows, createUser, rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
 
-/** Contract 24: back to an earlier version. */
+/** Contract 24: reverting to an earlier version. */
 
 withOneUser();
 
@@ -21,7 +21,7 @@ describe("POST /users/:id/revert", () => {
   const revert = (body: object, headers: Headers = {}) =>
     ask({ method: "POST", path: `${USERS}/${person.id}/revert`, body }, { ...admin, ...headers });
 
-  test("makes a new version with the old profile and preferences, and leaves e-mail, avatar, quotas and counters", async () => {
+  test("creates a version with the old profile and preferences, and keeps e-mail, avatar, quotas and counters", async () => {
     const first = (await get()).body;
     const preferences = (await succeed("GET", "/preferences")).body;
     await changeAll(requests, person.id);
@@ -38,13 +38,13 @@ describe("POST /users/:id/revert", () => {
     expect(headers.etag).toBe(`"${Number(version) + 1}"`);
   });
 
-  test("publishes an ordinary user.updated with what changed by it, and is an entry of the history", async () => {
+  test("publishes an ordinary user.updated with the changed fields, and adds a history entry", async () => {
     await succeed("PATCH", "", { profile: { bio: "new", phone: "+4930901820" } });
     await succeed("PATCH", "/preferences", { language: "de" });
     await succeed("PATCH", "", { profile: { phone: null } });
     await revert({ version: 1 });
     await outboxEmpty(service.database);
-    const event = events.heard.filter(({ userId }) => userId === person.id).at(-1);
+    const event = events.received.filter(({ userId }) => userId === person.id).at(-1);
     expect(event).toMatchObject({
       eventType: "user.updated",
       data: { changes: { bio: null, preferences: { language: "en" } } },
@@ -57,7 +57,7 @@ describe("POST /users/:id/revert", () => {
     });
   });
 
-  test("leaves the e-mail also if another user has the old one now", async () => {
+  test("succeeds if another user has the old e-mail now, and keeps the current e-mail", async () => {
     await succeed("PUT", "/email", { email: `moved-${person.id}@example.com` });
     await succeed("PATCH", "", { profile: { bio: "new" } });
     await createUser(service, { email: person.email });
@@ -75,7 +75,7 @@ describe("POST /users/:id/revert", () => {
     expect((await revert({ version: 2 })).body.profile).toMatchObject({ bio: "new" });
   });
 
-  test("to what the user is changes nothing and publishes nothing", async () => {
+  test("to the current state changes nothing and publishes nothing", async () => {
     await succeed("PATCH", "/quotas", { maxInterviews: 3 });
     const [before, entries] = [await rowOf(service, person.id), await countHistory()];
     for (const version of [1, 2]) expect((await revert({ version })).status).toBe(200);
@@ -93,7 +93,7 @@ describe("POST /users/:id/revert", () => {
     expect((await revert({ version: 1 }, { "if-match": '"2"' })).status).toBe(200);
   });
 
-  test("is for admins only: the owner, a stranger and the internal token get 403, nobody 401", async () => {
+  test("is only for admins: owner, other users and the internal token get 403, a caller without a token 401", async () => {
     const stranger = await createUser(service);
     const path = `${USERS}/${person.id}/revert`;
     const statusFor = async (headers: Headers) =>

@@ -9,7 +9,7 @@ import { admin, events, person, requestsOf, service, USERS, withOneUser } from "
 import { allRows, createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
 import type { Asked, Headers } from "../helpers/request.ts";
 
-/** Contract 24: what is recorded. */
+/** Contract 24: which changes are recorded. */
 
 withOneUser();
 
@@ -18,7 +18,7 @@ const upload = async (colour = "#00ff00") =>
   expect((await ask(uploadOf(person.id, await jpeg({ left: colour })))).status).toBe(200);
 const newest = async () => (await entriesOf(service, person.id)).at(-1);
 
-describe("one history entry, in the version that it makes, is written by", () => {
+describe("one history entry, with the version of the change, is written by", () => {
   const URL = expect.stringMatching(/\/avatar\?v=\w+$/);
   type Change = [title: string, change: () => Promise<unknown>, changes: object, eventType: string | null];
   const CHANGES: Change[] = [
@@ -82,7 +82,7 @@ describe("one history entry, in the version that it makes, is written by", () =>
     });
     expect(Object.keys(entry?.changes ?? {})).toEqual(Object.keys(changes));
     await outboxEmpty(service.database);
-    const own = events.heard.filter(({ userId }) => userId === person.id);
+    const own = events.received.filter(({ userId }) => userId === person.id);
     const event = own.find(({ eventId }) => eventId === entry?.eventId);
     expect(event?.eventType ?? null).toBe(eventType);
     expect(await entriesOf(service, person.id)).toHaveLength(own.length + (eventType === null ? 1 : 0));
@@ -108,7 +108,7 @@ describe("one history entry, in the version that it makes, is written by", () =>
     await outboxEmpty(service.database);
     for (const { status, body } of answers) {
       const { id, email, profile } = body as unknown as Person;
-      const [event] = events.heard.filter(({ userId }) => userId === id);
+      const [event] = events.received.filter(({ userId }) => userId === id);
       const { createdAt } = body;
       expect([status, await entriesOf(service, id)]).toEqual([
         201,
@@ -126,7 +126,7 @@ describe("one history entry, in the version that it makes, is written by", () =>
     }
   });
 
-  test("no sign-up that is refused, and no repeat of one", async () => {
+  test("no refused sign-up, and no repeated sign-up", async () => {
     const { keycloakId, email } = person;
     const body = { keycloakId, email, profile: { fullName: "Person" } };
     const headers = { ...service.internal, "idempotency-key": "the-same" };
@@ -148,7 +148,7 @@ describe("one history entry, in the version that it makes, is written by", () =>
     ).toEqual([]);
   });
 
-  test("no request that changes nothing, and none that is refused", async () => {
+  test("no refused request, and no request that changes nothing", async () => {
     const other = await createUser(service);
     await succeed("PATCH", "", { profile: { bio: "same" } });
     const before = await entriesOf(service, person.id);
@@ -163,11 +163,11 @@ describe("one history entry, in the version that it makes, is written by", () =>
   });
 });
 
-test("an entry and its change commit together: a change whose entry cannot be written is not made", async () => {
+test("a change and its history entry commit together: if the entry cannot be written, nothing is changed", async () => {
   const { sql } = service.database;
   const before = [await allRows(service), await sql("SELECT * FROM user_history ORDER BY user_id, version")];
   await outboxEmpty(service.database);
-  const heard = events.heard.length;
+  const received = events.received.length;
   await sql("ALTER TABLE user_history ADD CONSTRAINT refused CHECK (false) NOT VALID");
   try {
     const path = `${USERS}/${person.id}`;
@@ -185,10 +185,10 @@ test("an entry and its change commit together: a change whose entry cannot be wr
   expect([await allRows(service), await sql("SELECT * FROM user_history ORDER BY user_id, version")]).toEqual(
     before,
   );
-  expect(events.heard.length).toBe(heard);
+  expect(events.received.length).toBe(received);
 });
 
-test("counters are not in the history, whatever counts, nor are the events of quotas that are reached", async () => {
+test("the history contains neither counters, by whatever they change, nor the events of reached quotas", async () => {
   await succeed("PATCH", "/quotas", { maxInterviews: 1, maxStorage: 10 });
   const before = await entriesOf(service, person.id);
   const path = `${USERS}/${person.id}`;
@@ -210,14 +210,14 @@ test("counters are not in the history, whatever counts, nor are the events of qu
   ]);
 });
 
-test("the versions of a history have gaps, because counters make versions too", async () => {
+test("the versions of a history have gaps, because changes of counters create versions too", async () => {
   const path = `${USERS}/${person.id}/stats/increment-interviews`;
   expect((await ask({ method: "POST", path }, service.internal)).status).toBe(200);
   await succeed("PATCH", "", { profile: { bio: "new" } });
   expect((await entriesOf(service, person.id)).map(({ version }) => version)).toEqual([1, 3]);
 });
 
-test("without HISTORY_KEEP_DAYS an entry is kept, however old", async () => {
+test("without HISTORY_KEEP_DAYS, entries of any age are kept", async () => {
   await service.database.sql("UPDATE user_history SET at = now() - interval '50 years' WHERE user_id = $1", [
     person.id,
   ]);
@@ -225,7 +225,7 @@ test("without HISTORY_KEEP_DAYS an entry is kept, however old", async () => {
   expect(await entriesOf(service, person.id)).toHaveLength(1);
 });
 
-describe("an entry names", () => {
+describe("a history entry contains", () => {
   const patch = (headers: Headers, bio: string) => succeed("PATCH", "", { profile: { bio } }, headers);
 
   test("who made the change: the user, an admin, or a service, also one on behalf of a user", async () => {
@@ -253,18 +253,18 @@ describe("an entry names", () => {
     const traceId = crypto.randomUUID().replaceAll("-", "");
     await patch({ ...person.headers, traceparent: `00-${traceId}-00f067aa0ba902b7-01` }, "traced");
     await outboxEmpty(service.database);
-    const event = events.heard.find(({ metadata }) => metadata.correlationId === traceId);
+    const event = events.received.find(({ metadata }) => metadata.correlationId === traceId);
     expect(await newest()).toMatchObject({ traceId, eventId: event?.eventId });
     expect(event?.data).toEqual({ changes: { bio: "traced" } });
   });
 
-  test("no trace if a node of another team calls with an id of another form", async () => {
+  test("no trace if a foreign node calls with an id that is not a trace id", async () => {
     const params = { id: person.id, profile: { bio: "untraced" } };
     await service.broker.call("users.update", params, { requestID: "order-17" });
     expect((await newest())?.traceId).toBeNull();
   });
 
-  test("a time that never goes back, although clocks of nodes differ", async () => {
+  test("a time that is never before that of the previous entry, although the clocks of nodes differ", async () => {
     await service.database.sql("UPDATE users SET updated_at = now() + interval '1 hour' WHERE id = $1", [
       person.id,
     ]);

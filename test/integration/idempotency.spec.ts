@@ -25,7 +25,7 @@ const increment = (id: string, headers: Headers) => post(`/${id}/stats/increment
 
 const eventsOf = async (id: string) => {
   await outboxEmpty(service.database);
-  return events.heard.filter(({ userId }) => userId === id).map(({ eventType }) => eventType);
+  return events.received.filter(({ userId }) => userId === id).map(({ eventType }) => eventType);
 };
 const answers = () => service.database.sql("SELECT answer FROM idempotent_answers");
 
@@ -44,7 +44,7 @@ describe("POST /users with an Idempotency-Key", () => {
     expect(await eventsOf(first.body.id)).toEqual(["user.created"]);
   });
 
-  test("the stored answer is the first one, also if the user has changed since", async () => {
+  test("a repeat gets the first answer, also if the user has changed since", async () => {
     const [headers, body] = [key(), newUser()];
     const { body: user } = await create(headers, body).expect(201);
     await service.http
@@ -71,7 +71,7 @@ describe("POST /users with an Idempotency-Key", () => {
     expect((await create(headers, reversed).expect(201)).body).toEqual(user);
   });
 
-  test("30 equal requests with one key make one row and one event; each answer is the same 201, or 409 with Retry-After: 1", async () => {
+  test("30 equal requests with one key create one row and one event; each answer is the same 201, or 409 with Retry-After: 1", async () => {
     const [headers, body] = [key(), newUser()];
     const all = await Promise.all(Array.from({ length: 30 }, () => create(headers, body)));
     const created = all.filter(({ status }) => status === 201);
@@ -89,7 +89,7 @@ describe("POST /users with an Idempotency-Key", () => {
     expect(await eventsOf(created[0]?.body.id)).toEqual(["user.created"]);
   });
 
-  test("30 equal requests without a key stay one 201 and 29 times 409", async () => {
+  test("30 equal requests without a key are answered once with 201 and 29 times with 409", async () => {
     const body = newUser();
     const stored = (await answers()).length;
     const all = await Promise.all(Array.from({ length: 30 }, () => create({}, body)));
@@ -98,7 +98,7 @@ describe("POST /users with an Idempotency-Key", () => {
     expect(await answers()).toHaveLength(stored);
   });
 
-  test("a repeat while the first is running is 409 with Retry-After: 1, and once it ended gets its answer", async () => {
+  test("a repeat is 409 with Retry-After: 1 while the first request runs, and then gets its answer", async () => {
     const [headers, body] = [key(), newUser()];
     const blocker = await blockEmail(service.database, body.email);
     const first = create(headers, body).then((answer) => answer);
@@ -111,7 +111,7 @@ describe("POST /users with an Idempotency-Key", () => {
     expect((await create(headers, body).expect(201)).text).toBe(text);
   });
 
-  test("a 4xx of the work is stored: a repeat gets it again although the request would succeed now", async () => {
+  test("a 4xx is stored: a repeat gets it although the request would now succeed", async () => {
     const taken = await createUser(service);
     const [headers, body] = [key(), newUser({ email: taken.email })];
     const first = await create(headers, body).expect(409);
@@ -125,13 +125,13 @@ describe("POST /users with an Idempotency-Key", () => {
   test.each([
     [403, () => service.user("a-stranger")],
     [401, async () => ({ authorization: "Bearer nonsense" })],
-  ])("a %i is not stored: the rightful caller can use the key", async (status, by) => {
+  ])("a %i is not stored: a caller with access can use the key", async (status, by) => {
     const [headers, body] = [key(), newUser()];
     await create(headers, body, await by()).expect(status);
     await create(headers, body).expect(201);
   });
 
-  test("an error of ours is not stored: the repeat does the work", async () => {
+  test("an internal error is not stored: the repeat does the work", async () => {
     const [headers, body] = [key(), newUser()];
     await service.database.sql("ALTER TABLE outbox RENAME TO outbox_away");
     await create(headers, body).expect(503);
@@ -140,13 +140,13 @@ describe("POST /users with an Idempotency-Key", () => {
     expect(answered["idempotency-replayed"]).toBeUndefined();
   });
 
-  test("invalid input is refused before the work and is not stored: the corrected request can use the key", async () => {
+  test("the refusal of invalid input is not stored: the corrected request can use the key", async () => {
     const [headers, body] = [key(), newUser()];
     await create(headers, { ...body, email: "nonsense" }).expect(400);
     await create(headers, body).expect(201);
   });
 
-  test("keys belong to their caller: two callers with one key are two requests", async () => {
+  test("keys are separate for each caller: two callers with one key make two requests", async () => {
     const [headers, one, other] = [key(), newUser(), newUser()];
     const ids = [
       await create(headers, one, await service.user(one.keycloakId)).expect(201),
@@ -156,7 +156,7 @@ describe("POST /users with an Idempotency-Key", () => {
     expect(new Set(ids).size).toBe(3);
   });
 
-  test("keys belong to their route: one key on two routes is two requests", async () => {
+  test("keys are separate for each route: one key on two routes makes two requests", async () => {
     const headers = key();
     const { body: user } = await create(headers, newUser()).expect(201);
     await increment(user.id, headers).expect(200);
@@ -179,7 +179,7 @@ describe("POST /users with an Idempotency-Key", () => {
     ["of 256 characters", "k".repeat(256)],
     ["with a space", "a b"],
     ["with a tab", "a\tb"],
-    ["with a letter beyond ASCII", "\u00e9"],
+    ["with a letter outside ASCII", "\u00e9"],
   ])("a key %s is 400 and changes nothing", async (_which, idempotencyKey) => {
     const before = await allRows(service);
     const { body } = await create({ "idempotency-key": idempotencyKey }, newUser()).expect(400);
@@ -195,7 +195,7 @@ describe("POST /users with an Idempotency-Key", () => {
 });
 
 describe("POST /users/:id/stats/increment-interviews with an Idempotency-Key", () => {
-  test("repeats count once and get the first answer", async () => {
+  test("repeats are counted once and get the first answer", async () => {
     const user = await createUser(service);
     const headers = key();
     const first = await increment(user.id, headers).expect(200);
@@ -205,7 +205,7 @@ describe("POST /users/:id/stats/increment-interviews with an Idempotency-Key", (
     expect(await rowOf(service, user.id)).toMatchObject({ interviews_created: 2, interviews_active: 2 });
   });
 
-  test("a user who is read right after a counted request shows the count", async () => {
+  test("a read directly after a counted request returns the new count", async () => {
     const user = await createUser(service);
     const read = () => service.http.get(`/api/v1/users/${user.id}/stats`).set(service.internal);
     await read().expect(200);
@@ -221,7 +221,7 @@ describe("POST /users/:id/stats/increment-interviews with an Idempotency-Key", (
     expect(await rowOf(service, other.id)).toMatchObject({ interviews_created: 0 });
   });
 
-  test("an unknown user is 404, again and again", async () => {
+  test("an unknown user is 404, also for repeats", async () => {
     const [id, headers] = [crypto.randomUUID(), key()];
     const first = await increment(id, headers).expect(404);
     const second = await increment(id, headers).expect(404);
@@ -229,7 +229,7 @@ describe("POST /users/:id/stats/increment-interviews with an Idempotency-Key", (
     expect(second.headers["idempotency-replayed"]).toBe("true");
   });
 
-  test("50 requests with each of 10 keys, all at once, count 10", async () => {
+  test("50 concurrent requests with each of 10 keys are counted 10 times", async () => {
     const user = await createUser(service);
     const keys = Array.from({ length: 10 }, key);
     const send = async (headers: Headers): Promise<void> => {
@@ -261,7 +261,7 @@ test("other Moleculer services pass the key as meta.idempotencyKey", async () =>
   });
 });
 
-test("answers older than 24 hours are purged in slices, younger ones stay", async () => {
+test("answers older than 24 hours are purged in slices, and newer ones are kept", async () => {
   const { purgeAnswers } = await import("../../models/idempotency.ts");
   await service.database.sql("DELETE FROM idempotent_answers");
   await service.database.sql(`

@@ -3,7 +3,7 @@ import { type Mirrored, startMirrored } from "../helpers/mirrored.ts";
 import { createUser } from "../helpers/people.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Contract 27: users are made as they are in Keycloak. */
+/** Contract 27: users are mirrored from Keycloak. */
 
 let mirror: Mirrored;
 beforeAll(async () => {
@@ -33,7 +33,7 @@ test("A hint of a person without a user creates the user, and the event's causat
   expect(await historyOf(user.id)).toMatchObject([{ by_kind: "keycloak" }]);
 });
 
-test("A rename and a change of e-mail in Keycloak are one event user.updated", async () => {
+test("A new name and a new e-mail in Keycloak publish one user.updated", async () => {
   const { account, user } = await mirror.mirrored();
   Object.assign(account, { firstName: "Joan", lastName: "Clarke", email: "joan@example.com" });
   const eventId = mirror.report("UPDATE", account);
@@ -44,10 +44,10 @@ test("A rename and a change of e-mail in Keycloak are one event user.updated", a
     metadata: { causationId: eventId },
   });
   await mirror.settled();
-  expect(mirror.events.heard.filter(({ userId }) => userId === user.id)).toHaveLength(2);
+  expect(mirror.events.received.filter(({ userId }) => userId === user.id)).toHaveLength(2);
 });
 
-test("An account that is disabled suspends the user, and one that is enabled activates the user", async () => {
+test("Disabling an account suspends its user, and enabling it activates the user", async () => {
   const { account, user } = await mirror.mirrored();
   account.enabled = false;
   mirror.report("UPDATE", account);
@@ -60,7 +60,7 @@ test("An account that is disabled suspends the user, and one that is enabled act
   expect(activated).toMatchObject({ eventType: "user.activated" });
 });
 
-test("An account that is disabled already creates a suspended user", async () => {
+test("A disabled account creates a suspended user", async () => {
   const { user } = await mirror.mirrored({ enabled: false });
   expect((await mirror.events.of(user.id, 2)).map(({ eventType }) => eventType)).toEqual([
     "user.created",
@@ -68,7 +68,7 @@ test("An account that is disabled already creates a suspended user", async () =>
   ]);
 });
 
-test("A person who is deleted in Keycloak is deleted with the reason identity_deleted", async () => {
+test("Deleting an account deletes its user with the reason identity_deleted", async () => {
   const { account, user } = await mirror.mirrored();
   mirror.keycloak.add({});
   mirror.keycloak.accounts.delete(account.id);
@@ -99,7 +99,7 @@ test("The user's own edit of the name wins until Keycloak changes that field", a
   await waitFor(async () => (await mirror.userOf(account))?.full_name === "Ada Lovelace");
 });
 
-test("An admin's suspension stays until Keycloak switches the account", async () => {
+test("An admin's suspension is kept until Keycloak disables or enables the account", async () => {
   const { account, user } = await mirror.mirrored();
   const suspend = { id: user.id, reason: "Sent spam" };
   await mirror.service.broker.call("identities.suspend", suspend);
@@ -109,7 +109,7 @@ test("An admin's suspension stays until Keycloak switches the account", async ()
   expect(await mirror.userOf(account)).toMatchObject({ status: "suspended", status_reason: "Sent spam" });
 });
 
-test("At the first comparison the name of a user stays, and the e-mail is Keycloak's", async () => {
+test("At the first comparison the user's name is kept, and the e-mail is taken over from Keycloak", async () => {
   const account = mirror.keycloak.add({ firstName: "Other", lastName: "Name" });
   const person = await createUser(mirror.service, { keycloakId: account.id, email: "old@example.com" });
   await mirror.hint({ keycloakId: account.id });
@@ -117,7 +117,7 @@ test("At the first comparison the name of a user stays, and the e-mail is Keyclo
   expect(await mirror.userOf(account)).toMatchObject({ full_name: person.profile.fullName });
 });
 
-test("An e-mail that belongs to another user is a difference, never links the two, and is applied once it is free", async () => {
+test("An e-mail that belongs to another user is a difference, does not link the two, and is applied once it is free", async () => {
   const first = await mirror.mirrored({ email: "wanted@example.com" });
   const second = await mirror.mirrored();
   const third = mirror.keycloak.add({ email: "wanted@example.com" });
@@ -136,7 +136,7 @@ test("An e-mail that belongs to another user is a difference, never links the tw
   await waitFor(async () => (await mirror.differences()).length === 0);
 });
 
-test("A chain in which each takes the e-mail of the one before ends right, in whatever order it is reported", async () => {
+test("If e-mails are passed on in a chain of users, each user gets the right one, in any order of the hints", async () => {
   const chain = [await mirror.mirrored(), await mirror.mirrored(), await mirror.mirrored()];
   const emails = chain.map(({ account }) => account.email ?? "");
   for (const [index, { account }] of chain.entries()) account.email = emails[index + 1] ?? "end@example.com";
@@ -147,7 +147,7 @@ test("A chain in which each takes the e-mail of the one before ends right, in wh
     );
 });
 
-test("A name or an e-mail that our contract refuses is a difference, and does not keep the rest from following", async () => {
+test("A name or an e-mail that our contract refuses is a difference, and other changes are still applied", async () => {
   const { account } = await mirror.mirrored();
   Object.assign(account, { firstName: "x".repeat(200), email: undefined, enabled: false });
   mirror.report("UPDATE", account);
@@ -159,7 +159,7 @@ test("A name or an e-mail that our contract refuses is a difference, and does no
   await waitFor(async () => (await mirror.differences()).length === 0);
 });
 
-test("One person whom Keycloak cannot show does not stop the others", async () => {
+test("One person whom Keycloak cannot return does not block the others", async () => {
   const broken = mirror.keycloak.add({});
   mirror.keycloak.fault = (path, res) => {
     if (path !== `users/${broken.id}`) return false;
@@ -174,7 +174,7 @@ test("One person whom Keycloak cannot show does not stop the others", async () =
   await waitFor(() => mirror.userOf(broken));
 });
 
-test("A hint that comes before Keycloak shows the change is read again after 2 s", async () => {
+test("A hint that arrives before Keycloak returns the change is read again after 2 s", async () => {
   const { account } = await mirror.mirrored();
   await mirror.settled();
   const reads = () => mirror.keycloak.requests.filter((path) => path === `users/${account.id}`).length;
@@ -194,7 +194,7 @@ test("A hint of a change that was undone changes nothing", async () => {
   expect(await mirror.userOf({ id: keycloakId })).toBeUndefined();
 });
 
-test("An event is one hint, whether a topic or the sweep brings it", async () => {
+test("An event that both a topic and a sweep deliver is one hint", async () => {
   const account = mirror.keycloak.add({});
   const key = `keycloak:${mirror.report("CREATE", account)}`;
   await mirror.hint({ keycloakId: account.id, key });
@@ -205,7 +205,7 @@ test("An event is one hint, whether a topic or the sweep brings it", async () =>
   ).toHaveLength(1);
 });
 
-test("A user who was deleted here is not created again, and is no difference", async () => {
+test("A user who was deleted here is not recreated, and is not a difference", async () => {
   const { account, user } = await mirror.mirrored();
   await mirror.service.http
     .delete(`/api/v1/users/${user.id}`)
@@ -219,14 +219,14 @@ test("A user who was deleted here is not created again, and is no difference", a
   ).toEqual([]);
 });
 
-test("The account of a client is no person", async () => {
+test("The service account of a client gets no user", async () => {
   const account = mirror.keycloak.add({ username: "service-account-billing" });
   await mirror.hint({ keycloakId: account.id });
   await mirror.settled();
   expect(await mirror.userOf(account)).toBeUndefined();
 });
 
-test("A sign-in is when a user was last seen, also of a user whom it creates", async () => {
+test("A sign-in sets lastSeenAt, also of a user whom it creates", async () => {
   const { account, user } = await mirror.mirrored();
   const at = new Date(Date.now() - 1_000).toISOString();
   const signIn = { kind: "signed-in" as const, keycloakId: account.id };
@@ -243,7 +243,7 @@ test("A sign-in is when a user was last seen, also of a user whom it creates", a
   expect(await mirror.service.broker.call("identities.get", { id })).toMatchObject({ lastSeenAt: at });
 });
 
-test("A token that expired is renewed", async () => {
+test("An expired token for the admin API is renewed", async () => {
   mirror.keycloak.expireTokens();
   await mirror.mirrored();
 });
@@ -259,7 +259,7 @@ test("A sweep every IDENTITY_SYNC_SECONDS reads the events since the last one, w
   expect(mirror.keycloak.sinces.at(-1)).toBeLessThanOrEqual(Date.now() - 120_000);
 });
 
-test("While a node follows a hint of a person, no node follows another one of this person", async () => {
+test("While a node processes a hint of a person, no node claims another one of this person", async () => {
   const account = mirror.keycloak.add({});
   const { sql } = mirror.service.database;
   const text =
@@ -272,7 +272,7 @@ test("While a node follows a hint of a person, no node follows another one of th
   await waitFor(() => mirror.userOf(account));
 });
 
-test("A change in Keycloak to the name that the user has already is remembered, so that a later edit stays", async () => {
+test("If Keycloak changes to the name that the user already has, a later edit of the user is kept", async () => {
   const { account, user } = await mirror.mirrored({ firstName: "Ada", lastName: "Old" });
   await mirror.settled();
   const rename = async (fullName: string) => {

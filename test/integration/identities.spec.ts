@@ -17,7 +17,7 @@ const unknown = { emailVerified: null, lastSeenAt: null, lastSyncedAt: null };
 const ACTIVE = { status: "active", reason: null, ...unknown };
 const SUSPENDED = { status: "suspended", reason: "Sent spam", ...unknown };
 
-test("the identity of a user is its status and reason, and what is known from Keycloak", async () => {
+test("the identity of a user contains its status, its reason and the data from Keycloak", async () => {
   expect((await succeed("GET", "/identity", undefined, person.headers)).body).toEqual(ACTIVE);
   const at = "2026-03-01T10:00:00.000Z";
   await service.database.sql("INSERT INTO identities VALUES ($1, true, $2, $2, NULL)", [person.id, at]);
@@ -26,7 +26,7 @@ test("the identity of a user is its status and reason, and what is known from Ke
 });
 
 describe("a suspension", () => {
-  test("by an admin answers the identity, and publishes one user.suspended with the reason", async () => {
+  test("by an admin returns the identity, and publishes one user.suspended with the reason", async () => {
     expect((await suspend()).body).toEqual(SUSPENDED);
     expect((await succeed("GET", "/identity")).body).toEqual(SUSPENDED);
     const [, event] = await events.of(person.id, 2);
@@ -36,30 +36,30 @@ describe("a suspension", () => {
   test("by an internal service ends with one user.activated {}", async () => {
     await suspend("Sent spam", service.internal);
     expect((await succeed("POST", "/activate", undefined, service.internal)).body).toEqual(ACTIVE);
-    const heard = await events.of(person.id, 3);
-    expect(heard.map(({ eventType, data }) => [eventType, data]).slice(1)).toEqual([
+    const received = await events.of(person.id, 3);
+    expect(received.map(({ eventType, data }) => [eventType, data]).slice(1)).toEqual([
       ["user.suspended", { reason: "Sent spam" }],
       ["user.activated", {}],
     ]);
     await succeed("GET", "", undefined, person.headers);
   });
 
-  test("writes one entry of the history for each change of status or reason, with its event", async () => {
+  test("writes one history entry for each change of status or reason, with its event", async () => {
     await suspend();
     await suspend("Sent more spam");
     await activate();
-    const heard = await events.of(person.id, 4);
+    const received = await events.of(person.id, 4);
     const entries = (await entriesOf(service, person.id)).slice(1);
     expect(entries.map(({ changes }) => changes)).toEqual([
       { status: { from: "active", to: "suspended" }, statusReason: { from: null, to: "Sent spam" } },
       { statusReason: { from: "Sent spam", to: "Sent more spam" } },
       { status: { from: "suspended", to: "active" }, statusReason: { from: "Sent more spam", to: null } },
     ]);
-    expect(entries.map(({ eventId }) => eventId)).toEqual(heard.slice(1).map(({ eventId }) => eventId));
+    expect(entries.map(({ eventId }) => eventId)).toEqual(received.slice(1).map(({ eventId }) => eventId));
     expect(entries.map(({ by }) => by)).toEqual(Array(3).fill({ kind: "admin", id: "an-admin" }));
   });
 
-  test("with the same reason changes nothing the second time, and neither does activating an active user", async () => {
+  test("with the same reason changes nothing if it is repeated, and neither does activating an active user", async () => {
     await activate();
     await suspend();
     const before = [await rowOf(service, person.id), await entriesOf(service, person.id)];
@@ -88,7 +88,7 @@ describe("a suspension", () => {
     }
   });
 
-  test("is not changed by a revert, and shows in no version of the user", async () => {
+  test("is not changed by a revert, and is not part of the versions of the user", async () => {
     await suspend();
     await succeed("PATCH", "", { profile: { bio: "new" } });
     await succeed("POST", "/revert", { version: 1 });
@@ -101,7 +101,7 @@ describe("a suspension", () => {
     }
   });
 
-  test("is there again after the user was deleted and restored", async () => {
+  test("is kept if the user is deleted and restored", async () => {
     await suspend();
     await succeed("DELETE");
     await succeed("POST", "/restore");
@@ -110,7 +110,7 @@ describe("a suspension", () => {
   });
 });
 
-test("a new user with the keycloakId of a suspended one that was deleted is active", async () => {
+test("a new user is active, although a deleted user with the same keycloakId was suspended", async () => {
   await suspend();
   await succeed("DELETE");
   const { keycloakId, email } = person;

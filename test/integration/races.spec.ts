@@ -15,7 +15,7 @@ afterAll(() => service.stop());
 const send = async (method: string, rest: string, body?: object): Promise<number> =>
   (await requestAs(service.url, service.internal, { method, path: `/api/v1/users${rest}`, body })).status;
 
-/** How often each status was answered. */
+/** The number of answers by status. */
 const tally = (statuses: number[]) =>
   Object.fromEntries(
     [...Map.groupBy(statuses, (status) => status)].map(([status, all]) => [status, all.length]),
@@ -25,19 +25,19 @@ async function expectOne(where: string, value: string): Promise<void> {
   const rows = await service.database.sql<{ id: string }>(`SELECT id FROM users WHERE ${where}`, [value]);
   expect(rows).toHaveLength(1);
   await outboxEmpty(service.database);
-  expect(events.heard.filter(({ userId }) => userId === rows[0]?.id)).toHaveLength(1);
+  expect(events.received.filter(({ userId }) => userId === rows[0]?.id)).toHaveLength(1);
 }
 
-test("of 200 simultaneous creates of one keycloakId one wins: one row, one event", async () => {
+test("of 200 concurrent creates with one keycloakId one succeeds, with one row and one event", async () => {
   const { keycloakId } = newUser();
-  const heard = events.heard.length;
+  const received = events.received.length;
   const creates = Array.from({ length: 200 }, () => send("POST", "", { ...newUser(), keycloakId }));
   expect(tally(await Promise.all(creates))).toEqual({ 201: 1, 409: 199 });
   await expectOne("keycloak_id = $1", keycloakId);
-  expect(events.heard).toHaveLength(heard + 1);
+  expect(events.received).toHaveLength(received + 1);
 });
 
-test("of 200 simultaneous creates of one e-mail in different case one wins: one row, one event", async () => {
+test("of 200 concurrent creates with one e-mail in different letter case one succeeds, with one row and one event", async () => {
   const inCase = (n: number) =>
     [..."race@example.com"]
       .map((letter, at) => ((n >> (at % 8)) & 1 ? letter.toUpperCase() : letter))
@@ -88,14 +88,14 @@ test("50 concurrent PATCHes of different fields lose no change and no event", as
     expect(body).toMatchObject({ language, notifications });
   }
   await outboxEmpty(service.database);
-  const published = events.heard.filter(
+  const published = events.received.filter(
     ({ userId, eventType }) => userId === user.id && eventType !== "user.created",
   );
   // 4 of the profile, the e-mail, 5 switches and the language, new each round; quotas are no event
   expect(published).toHaveLength(4 * 11);
 });
 
-test("100 increments, 50 of them concurrent, count 100", async () => {
+test("100 increments, 50 of them concurrent, are all counted", async () => {
   const user = await createUser(service);
   const path = `/${user.id}/stats/increment-interviews`;
   const at50 = pLimit(50);
@@ -103,7 +103,7 @@ test("100 increments, 50 of them concurrent, count 100", async () => {
   expect(tally(await Promise.all(sent))).toEqual({ 200: 100 });
   expect(await rowOf(service, user.id)).toMatchObject({ interviews_created: 100, interviews_active: 100 });
   await outboxEmpty(service.database);
-  const marks = events.heard.filter(
+  const marks = events.received.filter(
     ({ userId, eventType }) => userId === user.id && eventType.startsWith("user.quota"),
   );
   expect(marks.map(({ data }) => (data as { percent: number }).percent)).toEqual([90, 100]);
@@ -118,19 +118,21 @@ test("of concurrent updates and a delete, each is done completely or gets 404", 
   expect(deleted).toBe(200);
   for (const status of rest) expect([200, 404]).toContain(status);
   await outboxEmpty(service.database);
-  const published = events.heard.filter(({ userId }) => userId === user.id).map(({ eventType }) => eventType);
+  const published = events.received
+    .filter(({ userId }) => userId === user.id)
+    .map(({ eventType }) => eventType);
   expect(published.filter((type) => type === "user.updated")).toHaveLength(
     rest.filter((status) => status === 200).length,
   );
   expect(published.at(-1)).toBe("user.deleted");
 });
 
-test("of concurrent deletes one deletes, and publishes one event", async () => {
+test("of concurrent deletes one succeeds, and publishes one event", async () => {
   const user = await createUser(service);
   const statuses = await Promise.all(Array.from({ length: 20 }, () => send("DELETE", `/${user.id}`)));
   expect(tally(statuses)).toEqual({ 200: 1, 404: 19 });
   await outboxEmpty(service.database);
-  const published = events.heard.filter(
+  const published = events.received.filter(
     ({ userId, eventType }) => userId === user.id && eventType === "user.deleted",
   );
   expect(published).toHaveLength(1);

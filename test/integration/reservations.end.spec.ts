@@ -51,7 +51,7 @@ describe("POST …/reservations/:reservationId/commit", () => {
     });
   });
 
-  test("may be repeated, also 20 times at once: it counts once", async () => {
+  test("is counted once if it is repeated, also 20 times concurrently", async () => {
     const id = await userWith(10);
     const { reservationId } = await reserved(id, { resource: "interviews", amount: 2 });
     const answers = await Promise.all(Array.from({ length: 20 }, () => commit(id, reservationId)));
@@ -61,17 +61,17 @@ describe("POST …/reservations/:reservationId/commit", () => {
     expect(await rowOf(service, id)).toMatchObject({ interviews_created: 2 });
   });
 
-  test("publishes the quota events of the counter, and none on reserving", async () => {
+  test("publishes the quota events of the counter; a reservation alone publishes none", async () => {
     const id = await userWith(10);
     const { reservationId } = await reserved(id, { resource: "interviews", amount: 9 });
     const rest = await reserved(id, { resource: "interviews", amount: 1 });
     await commit(id, reservationId).expect(200);
     await commit(id, rest.reservationId).expect(200);
     await outboxEmpty(service.database);
-    const heard = events.heard.filter(
+    const received = events.received.filter(
       ({ userId, eventType }) => userId === id && eventType !== "user.created",
     );
-    expect(heard.map(({ eventType, data }) => [eventType, data])).toEqual([
+    expect(received.map(({ eventType, data }) => [eventType, data])).toEqual([
       ["user.quota_warning", { resource: "interviews", used: 9, limit: 10, percent: 90 }],
       ["user.quota_exceeded", { resource: "interviews", used: 10, limit: 10, percent: 100 }],
     ]);
@@ -79,7 +79,7 @@ describe("POST …/reservations/:reservationId/commit", () => {
 });
 
 describe("DELETE …/reservations/:reservationId", () => {
-  test("releases it: its part is free again, and nothing was counted", async () => {
+  test("releases the reservation: its amount is available again, and nothing was counted", async () => {
     const id = await userWith(10);
     const { reservationId } = await reserved(id, { resource: "interviews", amount: 10 });
     await reserve(id, { resource: "interviews" }).expect(409);
@@ -89,7 +89,7 @@ describe("DELETE …/reservations/:reservationId", () => {
     await reserve(id, { resource: "interviews", amount: 10 }).expect(201);
   });
 
-  test("may be repeated, also after its ttl", async () => {
+  test("succeeds if it is repeated, also after the ttl", async () => {
     const id = await userWith();
     const { reservationId } = await reserved(id, { resource: "interviews" });
     await release(id, reservationId).expect(200);
@@ -99,7 +99,7 @@ describe("DELETE …/reservations/:reservationId", () => {
   });
 });
 
-describe("a reservation that ended in another way, with nothing changed", () => {
+describe("a commit or release of a reservation that ended in another way is 409 and changes nothing", () => {
   type Call = (id: string, reservationId: string) => ReturnType<typeof commit>;
   test.each<[string, Call[], Call, number, string, string]>([
     ["commit after release", [release], commit, 409, "RESERVATION_RELEASED", "has been released"],
@@ -174,7 +174,7 @@ describe("a reservation that ended in another way, with nothing changed", () => 
     expect([await rowOf(service, id), await stateOf(reservationId)]).toEqual([before, "open"]);
   });
 
-  test("of a commit and a release at once, one wins and the other is 409", async () => {
+  test("of a concurrent commit and release, one succeeds and the other is 409", async () => {
     for (let round = 0; round < 20; round++) {
       const id = await userWith();
       const { reservationId } = await reserved(id, { resource: "interviews" });
@@ -191,7 +191,7 @@ describe("a reservation that ended in another way, with nothing changed", () => 
 });
 
 describe("an expired reservation", () => {
-  test("counts no longer from the second it expires, with no sweeper", async () => {
+  test("no longer counts from the second in which it expires, without a sweeper", async () => {
     const id = await userWith(1);
     const { expiresAt } = await reserved(id, { resource: "interviews", ttl: 1 });
     await reserve(id, { resource: "interviews" }).expect(409);
@@ -200,7 +200,7 @@ describe("an expired reservation", () => {
     expect(Date.now() - Date.parse(expiresAt)).toBeLessThan(1000);
   });
 
-  test("is not among the reserved ones", async () => {
+  test("is not included in reserved", async () => {
     const id = await userWith(10);
     const { reservationId } = await reserved(id, { resource: "interviews", amount: 4 });
     await reserved(id, { resource: "interviews", amount: 2 });
@@ -208,7 +208,7 @@ describe("an expired reservation", () => {
     expect((await quotasOf(id)).interviews).toMatchObject({ reserved: 2, remaining: 8 });
   });
 
-  test("is judged by the time after the lock, not by the time when the request began", async () => {
+  test("is determined by the time after the lock, not at the start of the request", async () => {
     const id = await userWith(1);
     const { reservationId } = await reserved(id, { resource: "interviews" });
     const holder = await lockUser(id);
@@ -219,7 +219,7 @@ describe("an expired reservation", () => {
     expect((await waits).headers["x-error-code"]).toBe("RESERVATION_EXPIRED");
   });
 
-  test("is purged 30 days later, in slices, and no other is", async () => {
+  test("is purged after 30 days, in slices, and others are kept", async () => {
     const id = await userWith();
     const old = [
       await reserved(id, { resource: "interviews" }),

@@ -18,7 +18,7 @@ const remove = async () =>
 const restore = (id = person.id) => ask({ method: "POST", path: `${USERS}/${id}/restore` });
 const eventsOf = async (type: string) => {
   await outboxEmpty(service.database);
-  return events.heard.filter(({ userId, eventType }) => userId === person.id && eventType === type);
+  return events.received.filter(({ userId, eventType }) => userId === person.id && eventType === type);
 };
 const deletedDaysAgo = (days: number) =>
   service.database.sql("UPDATE users SET deleted_at = now() - $2 * interval '1 day' WHERE id = $1", [
@@ -35,7 +35,7 @@ async function refuses(status: number, message: string, code: string): Promise<v
   expect(await eventsOf("user.restored")).toEqual([]);
 }
 
-test("a restored user is as before the deletion, and is found, changed and deleted like any other", async () => {
+test("a restored user equals the user before the deletion, and can be found, changed and deleted", async () => {
   await ask({ method: "PATCH", path: `${USERS}/${person.id}/preferences`, body: { language: "de" } });
   await ask({ method: "PATCH", path: `${USERS}/${person.id}/quotas`, body: { maxInterviews: 3 } });
   const before = [(await get()).body, (await get("/preferences")).body, (await get("/quotas")).body];
@@ -100,7 +100,7 @@ test("a restored user has no avatar, and its storage no longer counts", async ()
   expect((await get("/avatar")).status).toBe(200);
 });
 
-test("a user that is not deleted is answered with 200, unchanged and without an event", async () => {
+test("a restore of a user who is not deleted is 200, without a change or an event", async () => {
   const before = await rowOf(service, person.id);
   const { status, body } = await restore();
   expect([status, body.id]).toEqual([200, person.id]);
@@ -108,7 +108,7 @@ test("a user that is not deleted is answered with 200, unchanged and without an 
   expect(await eventsOf("user.restored")).toEqual([]);
 });
 
-test("10 restores at the same moment publish one user.restored, and all are 200", async () => {
+test("10 concurrent restores are all 200, and publish one user.restored", async () => {
   await remove();
   const answers = await Promise.all(Array.from({ length: 10 }, () => restore()));
   expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
@@ -128,19 +128,19 @@ test("a restore more than 30 days after the deletion is 410, and nothing changes
   await refuses(410, `User with ID ${person.id} was deleted more than 30 days ago`, "RESTORE_TOO_LATE");
 });
 
-test("a restore of a user whose e-mail was taken, in any case, is 409, and nothing changes", async () => {
+test("a restore is 409 and changes nothing if another user has the e-mail, in any letter case", async () => {
   await remove();
   await createUser(service, { email: person.email.toUpperCase() });
   await refuses(409, `User with email ${person.email} already exists`, "EMAIL_TAKEN");
 });
 
-test("a restore of a user whose keycloakId was taken is 409, and nothing changes", async () => {
+test("a restore is 409 and changes nothing if another user has the keycloakId", async () => {
   await remove();
   await createUser(service, { keycloakId: person.keycloakId });
   await refuses(409, `User with Keycloak ID ${person.keycloakId} already exists`, "KEYCLOAK_ID_TAKEN");
 });
 
-test("a sign-up and a restore at the same moment make one user, whichever is first", async () => {
+test("of a concurrent sign-up and restore, one succeeds and the other is 409", async () => {
   const { keycloakId, email } = person;
   for (let round = 0; round < 5; round++) {
     await remove();
@@ -153,7 +153,7 @@ test("a sign-up and a restore at the same moment make one user, whichever is fir
   }
 });
 
-test("a restore of a user that never was is 404, and one with a body 400", async () => {
+test("a restore of an unknown user is 404, and one with a body 400", async () => {
   expect((await restore(crypto.randomUUID())).status).toBe(404);
   const path = `${USERS}/${person.id}/restore`;
   expect((await ask({ method: "POST", path, body: { deletedAt: null } })).status).toBe(400);

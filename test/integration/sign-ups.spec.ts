@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-test("a sign-up waits alone for an uncommitted one: others of the same moment are created", async () => {
+test("a sign-up that waits for an uncommitted one waits alone: other concurrent sign-ups are created", async () => {
   const [taken, free] = ["taken", "free"].map((name) =>
     newUser(
       { keycloakId: name, email: `${name}@example.com`, profile: { fullName: "Ada" } },
@@ -40,14 +40,14 @@ test("a sign-up waits alone for an uncommitted one: others of the same moment ar
   expect(await waiting).toMatchObject({ email: taken.user.email });
 });
 
-/** A name that PostgreSQL's column does not hold fails the whole statement that it is part of. */
+/** A name that is too long for its column, which fails the whole statement. */
 const fullName = fc.oneof(
   { arbitrary: fc.constant("Anna Example"), weight: 20 },
   { arbitrary: fc.constant("x".repeat(300)), weight: 1 },
 );
 const choice = fc.record({ email: fc.nat(15), keycloakId: fc.nat(15), fullName });
 
-test("each of many sign-ups of the same moment is created with its event, or learns what is taken", async () => {
+test("each of many concurrent sign-ups is created with its event, or gets the field that is in use", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(choice, { minLength: 1, maxLength: 40 }), async (choices) => {
       const run = crypto.randomUUID();
@@ -84,8 +84,8 @@ test("each of many sign-ups of the same moment is created with its event, or lea
       );
       expect(rows.map(({ id }) => id)).toEqual(created.map(({ user }) => user.id).sort());
       await outboxEmpty(service.database);
-      const heard = events.heard.filter(({ metadata }) => metadata.correlationId === run);
-      expect(heard.map(({ userId }) => userId).sort()).toEqual(created.map(({ user }) => user.id).sort());
+      const received = events.received.filter(({ metadata }) => metadata.correlationId === run);
+      expect(received.map(({ userId }) => userId).sort()).toEqual(created.map(({ user }) => user.id).sort());
     }),
     { numRuns: 30 },
   );
@@ -102,7 +102,7 @@ describe("PUT /users/by-keycloak/:keycloakId", () => {
 
   const eventsOf = async (id: string) => {
     await outboxEmpty(service.database);
-    return events.heard.filter(({ userId }) => userId === id).map(({ eventType }) => eventType);
+    return events.received.filter(({ userId }) => userId === id).map(({ eventType }) => eventType);
   };
 
   test("a new keycloakId is 201 with the new User, its Location and one user.created", async () => {
@@ -125,7 +125,7 @@ describe("PUT /users/by-keycloak/:keycloakId", () => {
     expect(await eventsOf(user.id)).toEqual(["user.created"]);
   });
 
-  test("100 parallel calls make one row and one event: one 201, all others 200, all with the same User", async () => {
+  test("100 concurrent calls create one row and one event: one 201, all others 200, all with the same User", async () => {
     const wish = sample();
     const answers = await Promise.all(Array.from({ length: 100 }, () => ensure(wish)));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
@@ -137,15 +137,15 @@ describe("PUT /users/by-keycloak/:keycloakId", () => {
     expect(await eventsOf(user.id)).toEqual(["user.created"]);
   });
 
-  test("of 50 parallel calls with one e-mail and different keycloakIds one is 201 and all others are 409", async () => {
+  test("of 50 concurrent calls with one e-mail and different keycloakIds, one is 201 and all others are 409", async () => {
     const { email } = sample();
     const answers = await Promise.all(Array.from({ length: 50 }, () => ensure(sample({ email }))));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 409)).toHaveLength(49);
   });
 
-  describe("an e-mail that belongs to another user is 409 and never links the two", () => {
-    test.each(["a new", "an existing"])("for %s keycloakId, in any case of letters", async (which) => {
+  describe("an e-mail that belongs to another user is 409, and does not change that user", () => {
+    test.each(["a new", "an existing"])("for %s keycloakId, in any letter case", async (which) => {
       const other = await createUser(service);
       const keycloakId = which === "a new" ? "unlinked" : (await createUser(service)).keycloakId;
       const before = await allRows(service);
@@ -155,7 +155,7 @@ describe("PUT /users/by-keycloak/:keycloakId", () => {
     });
   });
 
-  test("after a user was deleted, the same keycloakId is a new user", async () => {
+  test("after a user was deleted, the same keycloakId creates a new user", async () => {
     const wish = sample();
     const { body: first } = await ensure(wish).expect(201);
     await service.http.delete(`/api/v1/users/${first.id}`).set(service.internal).expect(200);
@@ -163,7 +163,7 @@ describe("PUT /users/by-keycloak/:keycloakId", () => {
     expect(second.id).not.toBe(first.id);
   });
 
-  test("for the owner, admins and internal services only", async () => {
+  test("only the owner, admins and internal services have access", async () => {
     const wish = sample();
     await ensure(wish, {}).expect(401);
     await ensure(wish, await service.user("a-stranger")).expect(403);

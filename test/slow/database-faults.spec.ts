@@ -55,7 +55,7 @@ async function expectWritten(answers: Answer[]): Promise<void> {
   const rows = await service.database.sql("SELECT id FROM users WHERE id = ANY($1::uuid[])", [ids]);
   expect(rows).toHaveLength(ids.length);
   const published = new Set(
-    events.heard.flatMap(({ eventType, userId }) => (eventType === "user.created" ? [userId] : [])),
+    events.received.flatMap(({ eventType, userId }) => (eventType === "user.created" ? [userId] : [])),
   );
   expect(ids.filter((id) => !published.has(id))).toEqual([]);
 }
