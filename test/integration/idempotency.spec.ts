@@ -229,7 +229,7 @@ describe("POST /users/:id/stats/increment-interviews with an Idempotency-Key", (
     expect(second.headers["idempotency-replayed"]).toBe("true");
   });
 
-  test("50 concurrent requests with each of 10 keys are counted 10 times", async () => {
+  test("20 concurrent requests with each of 5 keys are counted 5 times", async () => {
     const user = await createUser(service);
     const keys = Array.from({ length: 5 }, key);
     const send = async (headers: Headers): Promise<void> => {
