@@ -43,7 +43,7 @@ const insertStatement = (name: string, rest: string) => ({
 });
 const INSERT = insertStatement("insert-user", "");
 /** How long all sign-ups of a moment wait if the user of one is in a transaction that has not committed yet, in ms. */
-const PATIENCE = 200;
+const PATIENCE = 500;
 const INSERT_FREE = insertStatement(
   "insert-users",
   `CROSS JOIN set_config('lock_timeout', '${PATIENCE}', true) ON CONFLICT DO NOTHING`,
