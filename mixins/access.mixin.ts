@@ -34,7 +34,7 @@ export async function userWithKeycloakId({
 type Checked = Context<{ id: string; keycloakId: string }, Meta, { user?: UserRow }>;
 
 /**
- * Enforces the access that each action declares, inside the action and on its validated params, whoever calls it
+ * Enforces the access that each action declares, inside the action and on its validated params, for every caller
  * (contract 12). Order: caller, suspension (403), existence (404), ownership (403).
  */
 async function checkAccess(ctx: Checked): Promise<void> {

@@ -49,7 +49,7 @@ async function answerOnce(
   fingerprint: Buffer,
   run: (tx: Transaction) => Promise<Success>,
 ): Promise<{ answer: Answer; replayed: boolean }> {
-  // lock first: whoever gets the lock sees the answer of the request that had it before
+  // lock first: the request that gets the lock sees the answer of the previous one
   const locked = await tryLock(tx, id);
   const stored = await find(tx, id);
   if (stored && !stored.fingerprint.equals(fingerprint)) throw new IdempotencyKeyReused();

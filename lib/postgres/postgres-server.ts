@@ -83,7 +83,7 @@ export class PostgresServer {
     return server?.isReady ?? false;
   }
 
-  /** Finds the server that runs on the data folder, whoever launched it. */
+  /** Finds the server that runs on the data folder, also if another process launched it. */
   #find(): { isReady: boolean } | undefined {
     const { data } = this.#options;
     const lines = readIfThere(path.join(data, "postmaster.pid"))?.split("\n");

@@ -178,7 +178,7 @@ export const erasureActions = {
 export const erasureEvents = {
   "user.erased": event({
     summary:
-      "All personal data of a user was erased; whoever has some erases it and answers `erasure.completed`",
+      "All personal data of a user was erased; services that have some erase it and answer `erasure.completed`",
     data: { erasureId: uuid() },
     example: { erasureId: ERASURE_ID },
   }),

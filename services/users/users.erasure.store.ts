@@ -3,7 +3,7 @@ import { query } from "../../models/database.ts";
 import type { UserRow } from "../../models/user.ts";
 import type { ErasureRow } from "./users.erasure.rules.ts";
 
-/** The statements of erasures (contract 25). Whoever calls them in a transaction has locked the user's row. */
+/** The statements of erasures (contract 25). A transaction that calls them has locked the user's row. */
 
 const FIND = {
   name: "find-erasure",

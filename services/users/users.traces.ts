@@ -19,7 +19,7 @@ const containsAny = (text: string, ids: string) =>
 /**
  * Where a user's id is $1. Of the outbox, $2 are the types that it keeps, and $3 the ids that name the user in events;
  * dead letters contain one of the ids $1, and are found by the UUIDs in it; only those of nodes of an older version have
- * no `uuids`. Stored answers contain one of the texts $1, in the spelling of whoever asked.
+ * no `uuids`. Stored answers contain one of the texts $1, in the spelling of the caller.
  */
 const OF_USER = {
   outbox: `outbox WHERE (topic = 'user-events' AND key = $1 AND value ->> 'eventType' <> ALL($2::text[]))

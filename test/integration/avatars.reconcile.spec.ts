@@ -39,23 +39,23 @@ const upload = async ({ id, headers }: Person, file: Buffer) => {
 const remove = ({ id, headers }: Person) =>
   request(service.url, { method: "DELETE", path: `/api/v1/users/${id}`, headers });
 
-test("objects that no user refers to are removed once they are an hour old, and no others", async () => {
+test("only objects that no user refers to and that are over an hour old are removed", async () => {
   const [anna, ben] = [await createUser(service), await createUser(service)];
   await upload(anna, image);
-  const pictures = await namesOf(anna.id);
-  expect(pictures).toHaveLength(8);
+  const objects = await namesOf(anna.id);
+  expect(objects).toHaveLength(8);
   const orphans = [`${anna.id}/0123.jpeg/64.webp`, `${ben.id}/4567.png/64.png`];
   const ofNobody = `${crypto.randomUUID()}/89ab.jpeg/64.webp`;
   await put(...orphans, ofNobody, "not-ours/64.webp");
 
   expect(await reconcile()).toEqual({ removed: 0, broken: [] });
   expect(await reconcile(inTwoHours())).toEqual({ removed: 3, broken: [] });
-  expect(await namesOf(anna.id)).toEqual(pictures);
+  expect(await namesOf(anna.id)).toEqual(objects);
   expect(await namesOf(ben.id)).toEqual([]);
   expect(await namesOf("not-ours")).toEqual(["not-ours/64.webp"]);
 });
 
-test("a user whose pictures are gone is reported", async () => {
+test("a user whose avatar objects are missing is reported", async () => {
   const anna = await createUser(service);
   await upload(anna, image);
   await store.remove((await namesOf(anna.id)).slice(0, 1));
@@ -66,21 +66,21 @@ test("a user whose pictures are gone is reported", async () => {
   expect((await reconcile())?.broken).toEqual([]);
 });
 
-test("a deleted user's pictures are orphans, should the event that erases them be lost", async () => {
+test("a deleted user's avatar objects are removed as orphans if the event that deletes them was lost", async () => {
   const anna = await createUser(service);
   await upload(anna, image);
   await service.database.sql("UPDATE users SET deleted_at = now() WHERE id = $1", [anna.id]);
   expect(await reconcile(inTwoHours())).toEqual({ removed: 8, broken: [] });
 });
 
-test("one node at a time reconciles", async () => {
-  await service.database.sql("SELECT pg_advisory_lock(8300201)"); // as another node holds it
+test("only one node reconciles at a time", async () => {
+  await service.database.sql("SELECT pg_advisory_lock(8300201)"); // the lock that another node would hold
   expect(await reconcile()).toBeUndefined();
   await service.database.sql("SELECT pg_advisory_unlock(8300201)");
   expect(await reconcile()).toBeDefined();
 });
 
-test("two pictures uploaded in turn, many at once: the last one is whole, and nothing else is left", async () => {
+test("after many concurrent uploads of two images in turn, only one complete avatar is left", async () => {
   const anna = await createUser(service);
   const files = [image, await jpeg({ left: "#00ff00" })];
   const uploads = Array.from({ length: 6 }, (_, n) => upload(anna, files[n % 2] ?? Buffer.alloc(0)));
@@ -94,15 +94,15 @@ test("two pictures uploaded in turn, many at once: the last one is whole, and no
   expect(names.every((name) => name.startsWith(`${row?.avatar_key}/`))).toBe(true);
 });
 
-test("a native user.deleted for a living user removes no object of the avatar", async () => {
+test("a native user.deleted for a user who is not deleted removes no avatar objects", async () => {
   const anna = await createUser(service);
   await upload(anna, image);
   const objects = await namesOf(anna.id);
-  await service.broker.emit("user.deleted", { userId: anna.id }); // resolves after the listeners of this node
+  await service.broker.emit("user.deleted", { userId: anna.id }); // resolves after the listeners of this node have run
   expect(await namesOf(anna.id)).toEqual(objects);
 });
 
-test("an upload whose user is deleted before its objects are stored leaves none behind", async () => {
+test("an upload leaves no objects if its user is deleted before they are stored", async () => {
   const anna = await createUser(service);
   const put = store.put.bind(store);
   let deleted: Promise<{ status: number }> | undefined;
@@ -117,7 +117,7 @@ test("an upload whose user is deleted before its objects are stored leaves none 
   expect(await namesOf(anna.id)).toEqual([]);
 });
 
-test("an upload whose user is deleted while the image is decoded leaves no object behind", async () => {
+test("an upload leaves no objects if its user is deleted while the image is decoded", async () => {
   const anna = await createUser(service);
   const [begun, deleted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const run = jest.spyOn(WorkQueue.prototype, "run");
@@ -138,7 +138,7 @@ test("an upload whose user is deleted while the image is decoded leaves no objec
   expect(await namesOf(anna.id)).toEqual([]);
 });
 
-test("an object store that fails while nobody reads an avatar any more does not end the process", async () => {
+test("the process survives an object store that fails after a call has timed out", async () => {
   const person = await createUser(service);
   await upload(person, await jpeg());
 
@@ -146,7 +146,7 @@ test("an object store that fails while nobody reads an avatar any more does not 
   const get = jest.spyOn(store, "get").mockResolvedValue({ body, length: 1 });
   expect(await service.broker.call("avatars.get", { id: person.id })).toBe(body);
   get.mockRestore();
-  body.destroy(new Error("The object store does not answer")); // the call took too long: its result is not used
+  body.destroy(new Error("The object store does not answer")); // the call timed out, so its result is not used
   await new Promise((resolve) => body.once("close", resolve));
   expect((await service.http.get("/health/live")).status).toBe(200);
 });

@@ -5,7 +5,7 @@ import { allRows, createUser, newUser, type Person } from "../helpers/people.ts"
 import { type Asked, request } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Input that no client means well with: a 4xx each, and no row changes. */
+/** Malicious and malformed input: each request gets a 4xx, and no row changes. */
 let service: TestService;
 let person: Person;
 let victim: Person;
@@ -19,19 +19,19 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 const own = (rest = "") => `/api/v1/users/${person.id}${rest}`;
-/** Sends a request as the owner, who may call all these routes. */
+/** Sends a request as the owner, who has access to all these routes. */
 const ask = ({ headers, ...asked }: Asked) =>
   request(service.url, { ...asked, headers: { ...person.headers, ...headers } });
 const unchanged = async () => expect(await allRows(service)).toEqual(rows);
 
-describe("a body that can't be taken", () => {
+describe("a body that is not acceptable", () => {
   const deep = (depth: number) => `{"profile":${'{"a":'.repeat(depth)}1${"}".repeat(depth)}}`;
   const lists = (depth: number) => `{"profile":{"bio":${"[".repeat(depth)}${"]".repeat(depth)}}}`;
   const gzip = { "content-encoding": "gzip" };
   const type = (value: string) => ({ "content-type": value });
   test.each<[string, Asked["body"], number, Asked["headers"]?]>([
     ["broken JSON", "{", 400],
-    ["JSON with something behind it", "{} {}", 400],
+    ["JSON with something after it", "{} {}", 400],
     ["a list", "[]", 400],
     ["a list of profiles", '[{"profile":{"bio":"x"}}]', 400],
     ["null", "null", 400],
@@ -44,20 +44,15 @@ describe("a body that can't be taken", () => {
     ["a form", "profile[bio]=x", 400, type("application/x-www-form-urlencoded")],
     ["multipart", "--b--", 400, type("multipart/form-data; boundary=b")],
     ["no content type", '{"profile":{"bio":"x"}}', 400, type("")],
-    ["a type that only begins like JSON", '{"profile":{"bio":"x"}}', 400, type("application/jsonx")],
-    [
-      "a charset that there is not",
-      '{"profile":{"bio":"x"}}',
-      400,
-      type("application/json; charset=klingon"),
-    ],
-    ["bytes that are no UTF-8", Buffer.from('{"profile":{"bi\xff":"x"}}', "latin1"), 400],
+    ["a type that only starts like JSON", '{"profile":{"bio":"x"}}', 400, type("application/jsonx")],
+    ["an unknown charset", '{"profile":{"bio":"x"}}', 400, type("application/json; charset=klingon")],
+    ["bytes that are not UTF-8", Buffer.from('{"profile":{"bi\xff":"x"}}', "latin1"), 400],
     ["2 MB", JSON.stringify({ profile: { bio: "x".repeat(2 ** 21) } }), 413],
     ["one byte over 1 MB", `{"profile":{}}${" ".repeat(2 ** 20 - 13)}`, 413],
     ["2 MB in gzip", gzipSync(JSON.stringify({ profile: { bio: "x".repeat(2 ** 21) } })), 413, gzip],
-    ["gzip that is none", '{"profile":{"bio":"x"}}', 400, gzip],
+    ["invalid gzip", '{"profile":{"bio":"x"}}', 400, gzip],
     ["gzip that is cut off", gzipSync('{"profile":{"bio":"x"}}').subarray(0, -9), 400, gzip],
-    ["an encoding that there is not", '{"profile":{"bio":"x"}}', 400, { "content-encoding": "x-nothing" }],
+    ["an unknown encoding", '{"profile":{"bio":"x"}}', 400, { "content-encoding": "x-nothing" }],
     ["JSON 100 deep", deep(100), 400],
     ["JSON 100,000 deep", deep(100_000), 400],
     ["lists 100,000 deep", lists(100_000), 400],
@@ -91,7 +86,7 @@ describe("a body that can't be taken", () => {
     await unchanged();
   });
 
-  test("1e400 for a limit is 400 and changes nothing", async () => {
+  test("a limit of 1e400 is 400 and changes nothing", async () => {
     const asked = {
       method: "PATCH",
       path: own("/quotas"),
@@ -151,28 +146,28 @@ test.each<[string, Asked["body"]]>([
   await unchanged();
 });
 
-test("an answer has 100 details at most", async () => {
+test("an answer has at most 100 details", async () => {
   const fields = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`f${i}`, 1]));
   for (const body of [fields, { profile: fields }])
     expect(fieldsOf((await ask({ method: "PATCH", path: own(), body })).body)).toHaveLength(100);
 });
 
-describe("what is said twice", () => {
+describe("input in an unexpected place:", () => {
   test.each<[string, () => Asked, number, string[]?]>([
     [
-      "a query beside a body",
+      "a query in addition to a body",
       () => ({ method: "PATCH", path: own("?profile=x"), body: {} }),
       400,
       ["profile"],
     ],
     [
-      "a query that would turn a PATCH to another",
+      "a query that would redirect a PATCH to another user",
       () => ({ method: "PATCH", path: own(`?id=${victim.id}`), body: { profile: { bio: "x" } } }),
       400,
       ["id"],
     ],
     [
-      "a body that would turn a PATCH to another",
+      "a body that would redirect a PATCH to another user",
       () => ({ method: "PATCH", path: own(), body: { id: victim.id, profile: { bio: "x" } } }),
       400,
       ["id"],
@@ -183,7 +178,12 @@ describe("what is said twice", () => {
       400,
       ["id"],
     ],
-    ["a query that would turn a GET to another", () => ({ path: own(`?id=${victim.id}`) }), 400, ["id"]],
+    [
+      "a query that would redirect a GET to another user",
+      () => ({ path: own(`?id=${victim.id}`) }),
+      400,
+      ["id"],
+    ],
     [
       "a query that would turn a DELETE to another",
       () => ({ method: "DELETE", path: own(`?id=${victim.id}`) }),
@@ -205,13 +205,13 @@ describe("what is said twice", () => {
       ["__proto__[admin]"],
     ],
     [
-      "whose me is",
+      "a query that would choose another user for me",
       () => ({ path: `/api/v1/users/me?keycloakId=${victim.keycloakId}` }),
       400,
       ["keycloakId"],
     ],
     [
-      "a query that would turn an upload to another",
+      "a query that would redirect an upload to another user",
       () => ({
         method: "POST",
         path: own(`/avatar?id=${victim.id}`),
@@ -229,7 +229,7 @@ describe("what is said twice", () => {
     await unchanged();
   });
 
-  test("a sign-up with a query or a path's field is 400, and signs nobody up", async () => {
+  test("a sign-up with a query or with a field of the path is 400, and creates no user", async () => {
     const asked = { method: "POST", path: "/api/v1/users?keycloakId=other", body: newUser() };
     const { status } = await request(service.url, { ...asked, headers: { ...service.internal } });
     expect(status).toBe(400);
@@ -266,8 +266,8 @@ test.each<[string, number]>([
   await unchanged();
 });
 
-describe("what is not the client's fault", () => {
-  test("500 says nothing of the cause", async () => {
+describe("a failure that is not the client's fault", () => {
+  test("is 500 without its cause", async () => {
     await service.database.sql("ALTER TABLE users RENAME COLUMN bio TO story");
     const path = `/api/v1/users/by-keycloak/${person.keycloakId}`;
     const answer = await ask({ path });
@@ -275,7 +275,7 @@ describe("what is not the client's fault", () => {
     expect(answer.body).toEqual(errorBody(500, "Internal server error", path));
   });
 
-  test("503 comes with Retry-After where a service is away", async () => {
+  test("is 503 with Retry-After if a service is unavailable", async () => {
     const stats = service.broker.getLocalService("stats");
     await service.broker.destroyService(stats);
     const answer = await ask({ path: own("/stats") });

@@ -17,7 +17,7 @@ const ask = (query: Query | string = {}) => service.http.get("/api/v1/users").qu
 const list = async (query: Query = {}): Promise<UserPage> => (await ask(query).expect(200)).body;
 const idsOf = ({ items }: UserPage) => items.map(({ id }) => id);
 
-/** Every page from the first to the last; between pages, `meanwhile` happens. */
+/** Reads every page from the first to the last, and calls `meanwhile` between pages. */
 async function walk(query: Query, meanwhile = async () => {}): Promise<User[]> {
   const users: User[] = [];
   for (let cursor: string | null = ""; cursor !== null; ) {
@@ -32,7 +32,7 @@ async function walk(query: Query, meanwhile = async () => {}): Promise<User[]> {
 describe("pages", () => {
   const EVERYBODY = "Everybody Ltd";
   const ROWS = 230;
-  /** What each sort compares. */
+  /** The SQL expression of each sort. */
   const COMPARED = {
     createdAt: "created_at",
     updatedAt: "updated_at",
@@ -40,7 +40,7 @@ describe("pages", () => {
     fullName: "lower(full_name)",
   };
 
-  // names and times repeat, so that ties run over the edges of pages
+  // names and times repeat, so that pages end between equal values
   beforeAll(() =>
     service.database.sql(
       `INSERT INTO users (keycloak_id, email, full_name, company_name, created_at, updated_at)
@@ -53,28 +53,31 @@ describe("pages", () => {
   );
 
   const directions = Object.keys(COMPARED).flatMap((field) => [field, `-${field}`]);
-  test.each(directions)("sorted by %s have every row once and in order, for each page size", async (sort) => {
-    const compared = COMPARED[sort.replace("-", "") as keyof typeof COMPARED];
-    const direction = sort.startsWith("-") ? "DESC" : "ASC";
-    const rows = await service.database.sql<{ id: string }>(
-      `SELECT id FROM users WHERE company_name = $1 ORDER BY ${compared} ${direction}, id ${direction}`,
-      [EVERYBODY],
-    );
-    const expected = rows.map(({ id }) => id);
-    for (const limit of [37, 100])
-      expect((await walk({ sort, limit, companyName: EVERYBODY })).map(({ id }) => id)).toEqual(expected);
-  });
+  test.each(directions)(
+    "sorted by %s contain every row once and in order, for each page size",
+    async (sort) => {
+      const compared = COMPARED[sort.replace("-", "") as keyof typeof COMPARED];
+      const direction = sort.startsWith("-") ? "DESC" : "ASC";
+      const rows = await service.database.sql<{ id: string }>(
+        `SELECT id FROM users WHERE company_name = $1 ORDER BY ${compared} ${direction}, id ${direction}`,
+        [EVERYBODY],
+      );
+      const expected = rows.map(({ id }) => id);
+      for (const limit of [37, 100])
+        expect((await walk({ sort, limit, companyName: EVERYBODY })).map(({ id }) => id)).toEqual(expected);
+    },
+  );
 
   test("a page that ends at the last row has no cursor", async () => {
     expect((await list({ companyName: EVERYBODY, limit: 46 })).nextCursor).toEqual(expect.any(String));
-    const users = await walk({ companyName: EVERYBODY, limit: 46 }); // 5 pages to the row
+    const users = await walk({ companyName: EVERYBODY, limit: 46 }); // exactly 5 full pages
     expect(users).toHaveLength(ROWS);
     const [{ id = "" } = {}] = users;
     const only = await list({ companyName: EVERYBODY, search: users[0]?.email ?? "" });
     expect([idsOf(only), only.nextCursor]).toEqual([[id], null]);
   });
 
-  test("rows that come and go while one walks neither repeat nor hide another", async () => {
+  test("rows that are added or removed between two pages neither repeat nor hide others", async () => {
     const companyName = "Coming And Going";
     const people: Person[] = [];
     for (let i = 0; i < 9; i++) people.push(await createUser(service, { profile: { companyName } }));
@@ -89,7 +92,7 @@ describe("pages", () => {
     expect(users.map(({ id }) => id)).toEqual(stayed.reverse());
   });
 
-  test("hold 20 users, newest first, where nothing is asked for", async () => {
+  test("contain 20 users, newest first, if the query is empty", async () => {
     const page = await list();
     expect(page.items).toHaveLength(20);
     expect(page).toEqual(await list({ limit: 20, sort: "-createdAt" }));
@@ -101,18 +104,18 @@ describe("pages", () => {
     const { body } = await ask({ limit }).expect(400);
     expect(body).toEqual(errorBody(400, "Validation failed", "/api/v1/users", ["limit"]));
   });
-  test.each([1, 100])("limit %d is taken", async (limit) => {
+  test.each([1, 100])("limit %d is accepted", async (limit) => {
     expect((await list({ limit })).items).toHaveLength(limit);
   });
 });
 
 describe("filters", () => {
   test.each<[string, (person: Person) => Query]>([
-    ["email, in any case", ({ email }) => ({ email: email.toUpperCase() })],
+    ["email, in any letter case", ({ email }) => ({ email: email.toUpperCase() })],
     ["keycloakId", ({ keycloakId }) => ({ keycloakId })],
     ["companyName", ({ profile }) => ({ companyName: profile.companyName ?? "" })],
     ["two filters", ({ keycloakId, email }) => ({ keycloakId, email })],
-  ])("%s finds the one user, and nobody by a value of nobody", async (_, queryOf) => {
+  ])("%s finds exactly the matching user, and nobody if the value does not match", async (_, queryOf) => {
     const person = await createUser(service, { profile: { companyName: `Co ${crypto.randomUUID()}` } });
     const query = queryOf(person);
     expect(idsOf(await list(query))).toEqual([person.id]);
@@ -120,7 +123,7 @@ describe("filters", () => {
     expect((await list({ ...query, [field]: `x${value}` })).items).toEqual([]);
   });
 
-  test("createdFrom and createdTo are both inclusive, take an offset, and a date for its midnight", async () => {
+  test("createdFrom and createdTo are inclusive, accept an offset, and treat a date as its midnight", async () => {
     const companyName = "Of Their Time";
     const days = ["2019-05-01T00:00:00.000Z", "2019-05-01T12:00:00.000Z", "2019-05-02T00:00:00.000Z"];
     for (const day of days) {
@@ -143,7 +146,7 @@ describe("filters", () => {
     },
   );
 
-  test.each(["0000-01-01", "0001-01-01", "9999-12-31"])("createdTo %j is no failure", async (createdTo) => {
+  test.each(["0000-01-01", "0001-01-01", "9999-12-31"])("createdTo %j is accepted", async (createdTo) => {
     expect([200, 400]).toContain((await ask({ createdTo })).status);
   });
 });
@@ -170,11 +173,11 @@ describe("search", () => {
     ["o'h", ["O'Hara"]],
     ["' OR 1=1 --", []],
     ["$1 :replacement ?", []],
-  ])("for %j finds what holds it as a part, in any case", async (search, expected) => {
+  ])("for %j finds texts that contain it, in any letter case", async (search, expected) => {
     expect(await found(search)).toEqual(expected);
   });
 
-  test("looks in full name, e-mail and company, and pages as a list does", async () => {
+  test("searches full name, e-mail and company, and has pages like a list", async () => {
     const word = `w${crypto.randomUUID()}`;
     const inName = await createUser(service, { profile: { fullName: `A ${word} B` } });
     const inEmail = await createUser(service, { email: `${word}@example.com` });
@@ -185,7 +188,7 @@ describe("search", () => {
   });
 });
 
-test("a cursor that a client made itself shows nothing that the filters exclude", async () => {
+test("a cursor that a client made itself does not bypass the filters", async () => {
   const companyName = "Only These";
   const { id } = await createUser(service, { profile: { companyName } });
   await createUser(service, { profile: { companyName: "Not These" } });
@@ -194,7 +197,7 @@ test("a cursor that a client made itself shows nothing that the filters exclude"
   expect(idsOf(await list({ companyName, sort: "-createdAt", cursor }))).toEqual([id]);
 });
 
-test("a cursor with quotes and backslashes in its value is a value and not SQL", async () => {
+test("quotes and backslashes in the value of a cursor are not interpreted as SQL", async () => {
   for (const value of ["'", "\\'", "'); DROP TABLE users; --", "\\", "$1", ":a", "?"]) {
     const content = ["fullName", value, crypto.randomUUID()];
     await list({ sort: "fullName", cursor: Buffer.from(JSON.stringify(content)).toString("base64url") });
@@ -210,13 +213,13 @@ describe("400", () => {
     ["an empty text", () => ""],
     ["a text of 3000", () => "c".repeat(3000)],
     ["a cut-off cursor", (cursor) => cursor.slice(0, -1)],
-    ["a cursor with something behind it", (cursor) => `${cursor}.x`],
-    ["a cursor whose place was changed", (cursor) => `x${cursor.slice(1)}`],
+    ["a cursor with extra characters", (cursor) => `${cursor}.x`],
+    ["a cursor whose position was changed", (cursor) => `x${cursor.slice(1)}`],
     ["a signed cursor of an older version", (cursor) => `${cursor}.${"A".repeat(43)}`],
     ["a cursor of an older version with letters of two bytes", (cursor) => `${cursor}.${"é".repeat(43)}`],
     ["JSON with SQL in it", () => encode(["-createdAt", "2020-01-01T00:00:00.000Z", "x') OR ('1'='1"])],
     ["a time that PostgreSQL cannot read", () => encode(["-createdAt", "infinity", crypto.randomUUID()])],
-    ["JSON of one's own", () => encode(["-createdAt", "2020-01-01", "x"])],
+    ["self-made JSON", () => encode(["-createdAt", "2020-01-01", "x"])],
   ])("for a cursor that is %s", async (_, forge) => {
     const { body } = await ask({ sort: "-createdAt", cursor: forge(await cursorOf("-createdAt")) });
     expect(body).toEqual(errorBody(400, "Validation failed", "/api/v1/users", ["cursor"]));

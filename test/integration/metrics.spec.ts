@@ -9,7 +9,7 @@ import { samplesAt } from "../helpers/samples.ts";
 import { INTERNAL_TOKEN, startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Holds the relay up, as it waits for a listener of its own process. */
+/** Delays the relay, which waits for a listener of its own process. */
 const listener = { hears: Promise.withResolvers<void>() };
 const slowListener: ServiceSchema = {
   name: "slow-listener",
@@ -31,7 +31,7 @@ let ahead = 0;
 jest.spyOn(performance, "now").mockImplementation(() => realNow() + ahead);
 afterAll(() => void jest.restoreAllMocks());
 
-/** Scrapes when the shared figures of the scrape before are no longer valid. */
+/** Scrapes after the shared figures of the previous scrape have expired. */
 const scrape = (url = service.nodeUrl) => {
   ahead += 5_000;
   return samplesAt(url);
@@ -46,7 +46,7 @@ async function grown(sample: string): Promise<number> {
 const calls = (action: string, result: string) =>
   `user_service_action_duration_seconds_count{action="${action}",result="${result}"}`;
 
-test("the calls of an action are counted by result, and an error of the caller is no error of the server", async () => {
+test("calls of an action are counted by result, and errors of the caller are not counted as errors of the server", async () => {
   const { id, headers } = await createUser(service);
   await service.http.get(`/api/v1/users/${id}`).set(headers).expect(200);
   await service.http
@@ -64,7 +64,7 @@ test("the calls of an action are counted by result, and an error of the caller i
   expect(await grown(calls("users.get", "server_error"))).toBe(1);
 });
 
-test("the gateway counts its answers by status, also those that no action heard of", async () => {
+test("the gateway counts its answers by status, also those without a call of an action", async () => {
   const counted = (status: number) => grown(`user_service_http_responses_total{status="${status}"}`);
   await service.http.get("/health").expect(200);
   await service.http.get("/api/v1/users/me").expect(401);
@@ -102,14 +102,14 @@ test("the connections of the pool that are open and in use, the waiting queries 
   await waitFor(async () => (await pool("used_connections")) === 10);
   expect(await pool("open_connections")).toBe(10);
   expect(await pool("max_connections")).toBe(10);
-  expect(await pool("waiting_requests")).toBeGreaterThanOrEqual(2); // the relay and the like may wait too
+  expect(await pool("waiting_requests")).toBeGreaterThanOrEqual(2); // background work such as the relay may wait too
   held.resolve();
   await twelve;
   await waitFor(async () => (await pool("used_connections")) === 1); // the lease of the relay
   expect(await pool("waiting_requests")).toBe(0);
 });
 
-test("the outbox gauges show how many records wait and for how long", async () => {
+test("the outbox gauges contain the number of waiting records and their age", async () => {
   const { id, headers } = await createUser(service);
   const records = async () => (await scrape()).user_service_outbox_lag_records;
   await waitFor(async () => (await records()) === 0);
@@ -124,7 +124,7 @@ test("the outbox gauges show how many records wait and for how long", async () =
   expect((await samplesAt(service.nodeUrl)).user_service_outbox_lag_seconds).toBe(0);
 });
 
-test("dead letters are counted by what becomes of them", async () => {
+test("dead letters are counted by state and by code", async () => {
   const lost = { eventType: "interview.created", userId: crypto.randomUUID(), data: { interviewId: "lost" } };
   await service.broker.emit("interview.created", { ...lost, userId: "no UUID" });
   await service.broker.emit("interview.created", lost);
@@ -134,15 +134,15 @@ test("dead letters are counted by what becomes of them", async () => {
   expect(await grown(poisoned)).toBe(1);
 });
 
-test("a gauge whose source is away says so, and the rest of the page still comes", async () => {
-  await service.database.sql("ALTER TABLE dead_letters RENAME TO away");
+test("a gauge is NaN if its source is unavailable, and the other metrics are still returned", async () => {
+  await service.database.sql("ALTER TABLE dead_letters RENAME TO missing");
   const samples = await scrape(service.url);
-  await service.database.sql("ALTER TABLE away RENAME TO dead_letters");
+  await service.database.sql("ALTER TABLE missing RENAME TO dead_letters");
   expect(samples.user_service_dead_letters_given_up).toBeNaN();
   expect(samples.user_service_outbox_lag_records).toBe(0);
 });
 
-test("scrapes within 5 seconds share one reading of the figures that take a query", async () => {
+test("scrapes within 5 seconds share the figures that cost a query", async () => {
   const { id, headers } = await createUser(service);
   const records = (samples: Record<string, number>) => samples.user_service_outbox_lag_records;
   await waitFor(async () => records(await scrape()) === 0);

@@ -23,7 +23,7 @@ const printed: unknown[] = [];
 for (const method of ["log", "dir", "table", "error"] as const)
   jest.spyOn(console, method).mockImplementation((first: unknown) => void printed.push(first));
 
-/** Types a line, and returns what it printed. */
+/** Types a line. Returns its output. */
 async function type(rawCommand: string, args: Record<string, string> = {}): Promise<unknown[]> {
   printed.length = 0;
   const [word] = rawCommand.split(" ");
@@ -32,7 +32,7 @@ async function type(rawCommand: string, args: Record<string, string> = {}): Prom
   return [...printed];
 }
 
-test("user shows a user by id and by e-mail, and says in a line who is unknown", async () => {
+test("user shows a user by id and by e-mail, and prints one line for an unknown user", async () => {
   const { id, email } = await createUser(service);
   const [byId] = await type("user", { who: id });
   expect(byId).toMatchObject({ id, email });
@@ -40,7 +40,7 @@ test("user shows a user by id and by e-mail, and says in a line who is unknown",
   expect(await type("user", { who: "nobody@example.com" })).toEqual([expect.stringContaining("not found")]);
 });
 
-test("history shows the latest changes of a user by id and by e-mail, and says in a line who is unknown", async () => {
+test("history shows the latest changes of a user by id and by e-mail, and prints one line for an unknown user", async () => {
   const { id, email, headers } = await createUser(service);
   await service.http
     .patch(`/api/v1/users/${id}`)
@@ -56,14 +56,14 @@ test("history shows the latest changes of a user by id and by e-mail, and says i
   expect(await type("history", { who: crypto.randomUUID() })).toEqual([expect.stringContaining("not found")]);
 });
 
-test("erasure shows what is stored of a user, also of a deleted one", async () => {
+test("erasure shows the stored data of a user, also of a deleted one", async () => {
   const { id } = await createUser(service);
   await service.http.delete(`/api/v1/users/${id}`).set(service.internal).expect(200);
   const [inventory] = await type("erasure", { id });
   expect(inventory).toMatchObject({ erasure: null, hold: null, fields: ["keycloakId", "email", "fullName"] });
 });
 
-test("watch shows the whole envelope of each event as it comes", async () => {
+test("watch shows the whole envelope of each event when it arrives", async () => {
   await type("watch", { event: "user.created" });
   await service.broker.waitForServices("watch");
   const { id } = await createUser(service);
@@ -71,13 +71,13 @@ test("watch shows the whole envelope of each event as it comes", async () => {
   expect(envelope).toMatchObject({ eventType: "user.created", data: { fullName: expect.any(String) } });
 });
 
-test("outbox says how many records wait and how many are set aside", async () => {
+test("outbox shows the number of waiting records and of those set aside", async () => {
   expect(await type("outbox")).toEqual([
     expect.stringMatching(/^\d+ wait, the oldest for [\d.]+ s; 0 are set aside$/),
   ]);
 });
 
-test("outbox lists records that are set aside, retries and discards them, and names those that are not set aside", async () => {
+test("outbox lists, retries and discards records that are set aside, and names ids that are not", async () => {
   expect(await type("outbox list")).toEqual(["No record is set aside"]);
   const { id: userId } = await createUser(service);
   const value = { eventType: "user.updated", userId, metadata: { correlationId: "c" } };
@@ -102,7 +102,7 @@ test("outbox lists records that are set aside, retries and discards them, and na
     expect(await type(`outbox ${words}`)).toEqual([expect.stringMatching(/^Usage: outbox list/)]);
 });
 
-test("dlq lists dead letters, shows, replays and discards them, and names those that there are not", async () => {
+test("dlq lists, shows, replays and discards dead letters, and names unknown ids", async () => {
   expect(await type("dlq list")).toEqual(["There is no dead letter"]);
   await service.broker.emit("media.uploaded", { eventType: "media.uploaded", userId: "nobody" });
   const letters = async () => service.database.sql<{ id: string; retry_count: number }>("TABLE dead_letters");

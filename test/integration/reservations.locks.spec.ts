@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { MISSING, type Reserved, reservationsOf } from "../helpers/reservations.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Contract 26: what a reservation locks, and whom it waits for. */
+/** Contract 26: the locks that reservations take and wait for. */
 
 let service: TestService;
 beforeAll(async () => {
@@ -13,7 +13,7 @@ afterAll(() => service.stop());
 const { reserve, commit, reserved, quotasOf, setQuotas, userWith, lockUser } = reservationsOf(() => service);
 
 describe("a limit of null", () => {
-  test("is unlimited: the largest amounts are reserved, and remaining is null", async () => {
+  test("means unlimited: the largest amounts are reserved, and remaining is null", async () => {
     const id = await userWith(null);
     for (const amount of [1, 2 ** 53 - 1, 2 ** 53 - 1]) {
       const { body } = await reserve(id, { resource: "interviews", amount }).expect(201);
@@ -29,7 +29,7 @@ describe("a limit of null", () => {
     });
   });
 
-  test("is reserved without waiting for whoever has locked the user", async () => {
+  test("allows reservations without waiting for a lock on the user", async () => {
     const id = await userWith(null);
     const holder = await lockUser(id);
     const { body } = await reserve(id, { resource: "interviews" }).expect(201);
@@ -38,7 +38,7 @@ describe("a limit of null", () => {
     expect((await quotasOf(id)).interviews).toMatchObject({ used: 1, reserved: 0 });
   });
 
-  test("locks nothing: the user's row has the same last lock after a reservation", async () => {
+  test("causes no locks: a reservation does not lock the user's row", async () => {
     const id = await userWith(null);
     const lastLock = () => service.database.sql("SELECT xmax FROM users WHERE id = $1", [id]);
     const before = await lastLock();
@@ -48,7 +48,7 @@ describe("a limit of null", () => {
     expect(await lastLock()).not.toEqual(before);
   });
 
-  test("that becomes a number counts what was reserved before", async () => {
+  test("that becomes a number includes earlier reservations", async () => {
     const id = await userWith(null);
     await reserved(id, { resource: "interviews", amount: 5 });
     await setQuotas(id, { maxInterviews: 6 });
@@ -57,7 +57,7 @@ describe("a limit of null", () => {
   });
 });
 
-test("users whose rows are locked wait alone: other reservations of the same moment are made at once", async () => {
+test("only users whose rows are locked wait: other concurrent reservations succeed at once", async () => {
   const [locked = "", other = "", another = "", unlimited = ""] = await Promise.all(
     [1, 1, 10, null].map((limit) => userWith(limit)),
   );

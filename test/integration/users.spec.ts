@@ -31,7 +31,7 @@ async function moves(id: string, work: () => PromiseLike<unknown>): Promise<bool
 }
 
 describe("POST /api/v1/users", () => {
-  test("answers 201 with exactly the User, nulls included, and publishes user.created", async () => {
+  test("returns 201 with exactly the User, including nulls, and publishes user.created", async () => {
     const body = { ...newUser({ email: "Ada@Example.com" }), profile: { fullName: "Ada Lovelace" } };
     const answer = await send("post", "/api/v1/users", body).expect(201);
     const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -53,7 +53,7 @@ describe("POST /api/v1/users", () => {
     ]);
   });
 
-  test("trims texts, stores a phone in E.164, and takes an empty optional text for null", async () => {
+  test("trims texts, stores a phone in E.164, and stores an empty optional text as null", async () => {
     const profile = { fullName: "  Grace Hopper ", companyName: " \t", phone: " +49 (30) 901820 ", bio: "" };
     const body = { ...newUser(), email: " grace@example.com ", profile };
     const answer = await send("post", "/api/v1/users", body).expect(201);
@@ -80,7 +80,7 @@ describe("POST /api/v1/users", () => {
     ["a phone of 51", { phone: "0".repeat(51) }, ["profile.phone"]],
     ["a bio of 2000", { bio: smile.repeat(2000) }, []],
     ["a bio of 2001", { bio: smile.repeat(2001) }, ["profile.bio"]],
-    ["a profile field that it does not know", { avatarUrl: "https://x" }, ["profile.avatarUrl"]],
+    ["an unknown profile field", { avatarUrl: "https://x" }, ["profile.avatarUrl"]],
   ])("of %s names the invalid fields, if there are any", async (_, profile, fields) => {
     const body = { ...newUser(), profile: { fullName: "Somebody", ...profile } };
     const answer = await send("post", "/api/v1/users", body);
@@ -91,11 +91,11 @@ describe("POST /api/v1/users", () => {
     ["no keycloakId", { keycloakId: undefined }, ["keycloakId"]],
     ["an empty keycloakId", { keycloakId: " " }, ["keycloakId"]],
     ["a keycloakId of 256", { keycloakId: "k".repeat(256) }, ["keycloakId"]],
-    ["an e-mail that is none", { email: "ada.example.com" }, ["email"]],
+    ["an invalid e-mail", { email: "ada.example.com" }, ["email"]],
     ["an e-mail of 256", { email: `${"a".repeat(244)}@example.com` }, ["email"]],
     ["no profile", { profile: undefined }, ["profile"]],
     ["a profile that is a list", { profile: [] }, ["profile"]],
-    ["a field that it does not know", { role: "admin" }, ["role"]],
+    ["an unknown field", { role: "admin" }, ["role"]],
     [
       "several faults",
       { keycloakId: 1, email: null, profile: {} },
@@ -107,7 +107,7 @@ describe("POST /api/v1/users", () => {
     expect(fieldsOf(answer.body).sort()).toEqual(fields);
   });
 
-  test("refuses an e-mail that is taken, in any case, and a keycloakId that is taken", async () => {
+  test("refuses an e-mail in use, in any letter case, and a keycloakId in use", async () => {
     const { email, keycloakId } = await createUser(service, { email: "Taken@Example.com" });
     const shouted = email.toUpperCase();
     const byEmail = await send("post", "/api/v1/users", newUser({ email: shouted })).expect(409);
@@ -116,7 +116,7 @@ describe("POST /api/v1/users", () => {
     expect(byId.body).toEqual(errorBody(409, `User with Keycloak ID ${keycloakId} already exists`));
   });
 
-  test("lets exactly one of many at once sign up", async () => {
+  test("creates exactly one of many concurrent sign-ups", async () => {
     const body = newUser();
     const answers = await Promise.all(Array.from({ length: 10 }, () => send("post", "/api/v1/users", body)));
     const statuses = answers.map(({ status }) => status).sort();
@@ -128,7 +128,7 @@ describe("POST /api/v1/users", () => {
     ["030 901820", "030 901820"],
     ["+49 what?", "+49 what?"],
     ["call me", "call me"],
-  ])("keeps the phone %j as %j", async (phone, stored) => {
+  ])("stores the phone %j as %j", async (phone, stored) => {
     expect((await createUser(service, { profile: { phone } })).profile.phone).toBe(stored);
   });
 });
@@ -136,10 +136,13 @@ describe("POST /api/v1/users", () => {
 describe("reading", () => {
   test.each<[string, (person: Person) => string]>([
     ["by id", ({ id }) => urlOf(id)],
-    ["by id in capitals", ({ id }) => urlOf(id.toUpperCase())],
+    ["by id in upper case", ({ id }) => urlOf(id.toUpperCase())],
     ["by keycloakId", ({ keycloakId }) => urlOf(`by-keycloak/${encodeURIComponent(keycloakId)}`)],
-    ["by e-mail in any case", ({ email }) => urlOf(`by-email/${encodeURIComponent(email.toUpperCase())}`)],
-  ])("%s answers the User, and HEAD as GET does", async (_, pathOf) => {
+    [
+      "by e-mail in any letter case",
+      ({ email }) => urlOf(`by-email/${encodeURIComponent(email.toUpperCase())}`),
+    ],
+  ])("%s returns the User, and HEAD has the headers of GET", async (_, pathOf) => {
     const keycloakId = `with /?# & ü ${crypto.randomUUID()}`;
     const person = await createUser(service, {
       keycloakId,
@@ -152,7 +155,7 @@ describe("reading", () => {
     for (const name of ["content-type", "content-length"]) expect(head.headers[name]).toBe(got.headers[name]);
   });
 
-  test("GET /users/me answers the token's own user, and 404 if there is none", async () => {
+  test("GET /users/me returns the token's own user, and 404 if there is none", async () => {
     const person = await createUser(service);
     const me = await service.http.get(urlOf("me")).set(person.headers).expect(200);
     expect(me.body).toStrictEqual(withoutHeaders(person));
@@ -179,7 +182,7 @@ describe("PATCH /api/v1/users/:id", () => {
     ]);
   });
 
-  test("that changes nothing is 200 without an event, and updatedAt stays", async () => {
+  test("that changes nothing is 200 without an event, and keeps updatedAt", async () => {
     const { id } = await createUser(service, { profile: { fullName: "Same Name", phone: "+12024561111" } });
     await listener.eventsOf(service, id);
     const wishes = [
@@ -205,7 +208,7 @@ describe("PATCH /api/v1/users/:id", () => {
 });
 
 describe("PUT /api/v1/users/:id/profile", () => {
-  test("replaces the whole profile: what is omitted is cleared", async () => {
+  test("replaces the whole profile, and clears omitted fields", async () => {
     const { id } = await createUser(service, { profile: { companyName: "Co", phone: "1", bio: "B" } });
     await listener.eventsOf(service, id);
     const put = await send("put", urlOf(id, "/profile"), { fullName: "New Name", bio: "B" }).expect(200);
@@ -222,7 +225,7 @@ describe("PUT /api/v1/users/:id/profile", () => {
 });
 
 describe("PUT /api/v1/users/:id/email", () => {
-  test("changes the address, also to the same one in another case, and publishes user.updated", async () => {
+  test("changes the address, also to the same one in another letter case, and publishes user.updated", async () => {
     const { id } = await createUser(service, { email: "old@example.com" });
     await listener.eventsOf(service, id);
     for (const email of ["OLD@example.com", "new@example.com", "new@example.com"]) {
@@ -235,7 +238,7 @@ describe("PUT /api/v1/users/:id/email", () => {
     ]);
   });
 
-  test("refuses another user's address in any case, and changes nothing", async () => {
+  test("refuses another user's address in any letter case, and changes nothing", async () => {
     const [person, other] = [await createUser(service), await createUser(service)];
     const email = other.email.toUpperCase();
     const answer = await send("put", urlOf(person.id, "/email"), { email }).expect(409);

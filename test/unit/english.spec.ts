@@ -13,6 +13,8 @@ const PHRASES: [phrase: RegExp, instead: string][] = [
   [/\bwhere (there (is|are)|nobody|none|no one|nothing|it (is|was) not|they are not)\b/i, "if"],
   [/\b(yet to be|is to be had|can't be had|can be had|is of no use|to no avail|in vain)\b/i, "not … yet"],
   [/\bpictures?\b/i, "avatar, image"],
+  [/\bwhoever\b/i, "every caller, the one that"],
+  [/\bthat (is|are) none\b|\bthat there (is|are) not\b/i, "invalid, unknown"],
 ];
 
 /** Documents outside of this repository. */
@@ -22,8 +24,7 @@ const files = globSync(
   [
     "*.{md,ts,js,json,yml}",
     "{bench,cli,contracts,docs,examples,lib,migrations,mixins,models,ops,services}/**/*.{md,ts,js,json,yml,html,css}",
-    "test/{clients,consumer,e2e,faults,fuzz,slow,unit}/**/*.{ts,sh,toml}",
-    "test/servers.sh",
+    "test/**/*.{ts,cjs,sh,py,toml}",
     "{.ci,.github}/**/*",
     "{Dockerfile,.env.example}",
   ],

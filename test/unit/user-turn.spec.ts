@@ -24,7 +24,7 @@ test("work on one user runs one after another, also after a failure; work on oth
   expect(await results).toMatchObject([{ reason: { message: "failed" } }, { value: "second" }]);
 });
 
-test("work whose turn comes later than a statement may take is not begun", async () => {
+test("work is not started if its turn comes after the time limit of a statement", async () => {
   const first = Promise.withResolvers<void>();
   const begun = inTurn("ada", () => first.promise);
   const late = jest.fn(async () => {});
