@@ -12,7 +12,7 @@ import { connections } from "./request.ts";
 
 export const INTERNAL_TOKEN = "an-internal-token-of-at-least-32-characters";
 
-/** Loads the client of `http` for the files that use it: that takes a third of the time of starting the service. */
+/** Loads the client of `http` when a file uses it first, because half of the files do not. */
 const loadSupertest = () => createRequire(import.meta.url)("supertest") as typeof supertest;
 
 export type TestService = {
