@@ -41,7 +41,7 @@ describe.each(TABLE)(
         );
       };
       const own = await createUser(service);
-      const another = await createUser(service); // a new one, as it may delete itself
+      const another = await createUser(service); // a new person, because the call may delete it
       await askAs("nobody", own, {}); // neither this caller nor the next changes the user, all others do
       await askAs("other", own, another.headers);
       await askAs("self", own, own.headers);
@@ -82,7 +82,7 @@ describe.each(TABLE)(
   },
 );
 
-describe("WWW-Authenticate names the check that a refused token failed, and nothing more", () => {
+describe("WWW-Authenticate names only the check that a refused token failed", () => {
   const MALFORMED = "it is malformed, or not signed with a key of the realm";
   test.each([
     { title: "expired", message: "Token expired", reason: "it expired (exp)" },
@@ -113,7 +113,7 @@ describe("WWW-Authenticate names the check that a refused token failed, and noth
   });
 
   test.each(["Basic", "Bearer alone", "no scheme"])(
-    "%s is no token, so there is nothing to explain",
+    "WWW-Authenticate gives no reason for %s, which is not a token",
     async (title) => {
       const headers = { authorization: bad[title] ?? "" };
       const answer = await service.http.get(`${users}/me`).set(headers).expect(401);
@@ -127,19 +127,34 @@ describe("WWW-Authenticate names the check that a refused token failed, and noth
   });
 });
 
-describe("access: sign-up by", () => {
+describe("access: the status of a sign-up by", () => {
   const signUp = (body: object, headers: object) =>
     request(service.url, { method: "POST", path: users, body, headers: { ...headers } });
 
   type Claims = { sub: string; email?: string; roles?: string[] };
   test.each<[string, Claims, [keycloakId: string, email: string], number]>([
-    ["oneself, with a token without e-mail", { sub: "a" }, ["a", "a@x.org"], 201],
-    ["oneself, with the token's e-mail in any case", { sub: "b", email: "B@X.org" }, ["b", "b@x.org"], 201],
-    ["oneself, with another e-mail than the token's", { sub: "c", email: "c@x.org" }, ["c", "d@x.org"], 403],
-    ["another, with the token's e-mail", { sub: "d", email: "d@x.org" }, ["e", "d@x.org"], 403],
-    ["another, as an admin", { sub: "f", email: "f@x.org", roles: ["admin"] }, ["g", "g@x.org"], 201],
+    ["a user, with a token without e-mail", { sub: "a" }, ["a", "a@x.org"], 201],
     [
-      "another, with roles that sound like admin",
+      "a user, with the token's e-mail in another letter case",
+      { sub: "b", email: "B@X.org" },
+      ["b", "b@x.org"],
+      201,
+    ],
+    ["a user, with another e-mail than the token's", { sub: "c", email: "c@x.org" }, ["c", "d@x.org"], 403],
+    [
+      "a user for another keycloakId, with the token's e-mail",
+      { sub: "d", email: "d@x.org" },
+      ["e", "d@x.org"],
+      403,
+    ],
+    [
+      "an admin for another keycloakId",
+      { sub: "f", email: "f@x.org", roles: ["admin"] },
+      ["g", "g@x.org"],
+      201,
+    ],
+    [
+      "a user with roles that only resemble admin, for another keycloakId",
       { sub: "h", roles: ["Admin", "admins"] },
       ["i", "i@x.org"],
       403,
@@ -161,7 +176,7 @@ function setClockForward(ms: number): void {
   jest.spyOn(performance, "now").mockReturnValue(monotonic + ms);
 }
 
-test("a token is accepted until 5 s after its exp and no longer, also if it was accepted just before", async () => {
+test("a token is accepted until exactly 5 s after its exp, also if it was accepted just before", async () => {
   const headers = await tokenUntil(-3);
   const ask = async () => (await request(service.url, { path: users, headers })).status;
   expect(await ask()).toBe(200);
@@ -174,7 +189,7 @@ test("a token is accepted until 5 s after its exp and no longer, also if it was 
   }
 });
 
-test("access: another user gets 403 right after the owner got 200, and an owner whose user was deleted gets 403", async () => {
+test("access: another user gets 403 directly after the owner got 200, and an owner whose user was deleted gets 403", async () => {
   const person = await createUser(service);
   const ask = (headers: object, rest = "") =>
     request(service.url, { path: `${users}/${person.id}${rest}`, headers: { ...headers } });

@@ -10,7 +10,7 @@ import { allRows, createUser, type Person } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Uploads at the level of the socket: errors are reported at once, and nothing is left behind. */
+/** Uploads at the level of the socket: errors are reported at once, and no resources leak. */
 let service: TestService;
 let person: Person;
 let file: Part;
@@ -26,7 +26,7 @@ const MB = 2 ** 20;
 type Sent = { headers?: Record<string, string | number>; body: Buffer | string; thenEnd?: boolean };
 type Came = { status: number; body: unknown; text: string; closed: boolean };
 
-/** Sends these very bytes, and waits for the answer; `headers` may lie about them. */
+/** Sends exactly these bytes, and waits for the answer. `headers` may contradict the bytes. */
 async function send({ headers = {}, body, thenEnd = false }: Sent): Promise<Came> {
   const bytes = Buffer.from(body as string, "latin1");
   const length = "Transfer-Encoding" in headers ? {} : { "Content-Length": bytes.length };
@@ -83,7 +83,7 @@ test.each<[string, number, () => Sent]>([
   ["10,000 boundaries", 400, () => ({ body: many("--a-boundary\r\n") })],
   ["a part that is an attachment", 400, () => ({ body: form(file).replace("form-data", "attachment") })],
   ["a name that ends in NUL", 400, () => ({ body: form({ ...file, field: "file\0" }) })],
-  ["lines that end in LF alone", 400, () => ({ body: form(file).replaceAll("\r\n", "\n") })],
+  ["lines that end in LF only", 400, () => ({ body: form(file).replaceAll("\r\n", "\n") })],
   ["a boundary that never ends", 400, () => ({ body: `--a-boundary${"x".repeat(100_000)}` })],
   ["a compressed form", 400, () => ({ body: gzipSync(form(file)), headers: { "Content-Encoding": "gzip" } })],
   ["a length that is too short", 400, () => ({ body: form(file), headers: { "Content-Length": 300 } })],
@@ -93,7 +93,7 @@ test.each<[string, number, () => Sent]>([
     () => ({ body: form(file).slice(0, 300), headers: { "Content-Length": 900 }, thenEnd: true }),
   ],
   [
-    "chunks that end in the file",
+    "chunks that end within the file",
     400,
     () => ({ body: inChunks(form(file).slice(0, 400), 99), headers: { "Transfer-Encoding": "chunked" } }),
   ],
@@ -130,7 +130,7 @@ test.each<[string, () => Sent]>([
   ["a name of 10 kB", () => ({ body: form({ ...file, filename: "x".repeat(10_000) }) })],
   ["a name with NUL", () => ({ body: form({ ...file, filename: "a\0.php" }) })],
   ["a name with quotes and markup", () => ({ body: form({ ...file, filename: '\\"><script>' }) })],
-  ["a part that calls itself HTML", () => ({ body: form({ ...file, type: "text/html" }) })],
+  ["a part that claims to be HTML", () => ({ body: form({ ...file, type: "text/html" }) })],
   ["a part with 2,000 headers", () => ({ body: form({ ...file, type: `x${"\r\nX: y".repeat(2_000)}` }) })],
   [
     "a part with a header of 60 kB",
@@ -184,7 +184,7 @@ test("after an invalid form, the connection accepts further requests", async () 
   socket.destroy();
 });
 
-describe("a client that disconnects during an upload leaves nothing behind:", () => {
+describe("a client that disconnects during an upload leaves no resources:", () => {
   test("at any byte of the request", async () => {
     const rows = await allRows(service);
     const whole = formOf(file);

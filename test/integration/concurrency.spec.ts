@@ -15,7 +15,7 @@ const events = collectEvents();
 let service: TestService;
 let admin: Headers;
 let image: Buffer;
-/** A user with an avatar, whom no test changes: for all that is refused. */
+/** A user with an avatar whom no test changes, for requests that are refused. */
 let owner: Person;
 beforeAll(async () => {
   service = await startService({ services: [events.schema] });

@@ -24,7 +24,7 @@ afterAll(() => service.stop());
 
 const JSON_TYPE = { "content-type": "application/json" };
 
-describe("a client that goes away in the middle leaves nothing running:", () => {
+describe("a client that disconnects early leaves no call running:", () => {
   const form = () => formOf({ filename: "a.jpg", type: "image/jpeg", content: image });
   test.each<[string, () => [head: string, sent: Buffer | string]]>([
     [
@@ -36,7 +36,7 @@ describe("a client that goes away in the middle leaves nothing running:", () => 
       () => [headOf(person, "POST", "/avatar", form().length, FORM), form().subarray(0, 60)],
     ],
     [
-      "of an upload, right after its head",
+      "of an upload, directly after its headers",
       () => [headOf(person, "POST", "/avatar", form().length, FORM), ""],
     ],
     [
@@ -62,13 +62,13 @@ describe("a client that goes away in the middle leaves nothing running:", () => 
     expect(await allRows(service)).toEqual(before);
   });
 
-  test("and the service goes on", async () => {
+  test("and the service still answers", async () => {
     await service.http.get(`/api/v1/users/${person.id}`).set(person.headers).expect(200);
   });
 });
 
 test.each<[string, string | Buffer]>([
-  ["no HTTP at all", "hello\r\n\r\n"],
+  ["something else than HTTP", "hello\r\n\r\n"],
   ["TLS", Buffer.from("160301020001", "hex")],
   ["a header without end", `GET / HTTP/1.1\r\nX: ${"x".repeat(100_000)}`],
   [
@@ -80,7 +80,7 @@ test.each<[string, string | Buffer]>([
     "POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
   ],
   ["no host", "GET /health HTTP/1.1\r\n\r\n"],
-])("what speaks %s is refused with a 4xx, and the service goes on", async (_, bytes) => {
+])("a client that sends %s gets a 4xx, and the service still answers", async (_, bytes) => {
   const connection = connect(service);
   connection.socket.write(bytes);
   await waitFor(() => connection.closedAfter > 0 || connection.answer !== "", 8_000);
@@ -89,7 +89,7 @@ test.each<[string, string | Buffer]>([
   await service.http.get("/health").expect(200);
 });
 
-test("requests on one connection are answered in turn, an early error not being the end of it", async () => {
+test("requests on one connection are answered in order, also after an error", async () => {
   const connection = connect(service);
   const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
   connection.socket.write(ask("/nothing") + ask("/api/v1/users/me") + ask("/health/live"));
@@ -121,7 +121,7 @@ describe("a body that is refused, or asked for (RFC 9110, 10.1.1 and 15.5.14)", 
       () => head(patch(), TOKEN, "Content-Type: text/csv\r\nContent-Length: 9\r\n"),
       400,
     ],
-    ["a request of a stranger", () => head(patch(), JSON_LINE, "Content-Length: 9\r\n"), 401],
+    ["a request of another user", () => head(patch(), JSON_LINE, "Content-Length: 9\r\n"), 401],
     ["an unknown route", () => head("PATCH /nothing", TOKEN, "Content-Length: 9\r\n"), 404],
   ];
 
@@ -129,7 +129,7 @@ describe("a body that is refused, or asked for (RFC 9110, 10.1.1 and 15.5.14)", 
     expect(await statuses(`${request()}\r\n`)).toEqual([status]);
   });
 
-  test("a client that sends its whole body before it reads can still read why the body was refused", async () => {
+  test("a client that sends its whole body before it reads can still read the refusal", async () => {
     const socket = net.connect(Number(new URL(service.url).port), "127.0.0.1").pause();
     socket.write(`${head(post(), TOKEN, FORM_LINE, "Content-Length: 8000000\r\n")}\r\n`);
     await new Promise<void>((resolve, reject) =>
@@ -138,23 +138,23 @@ describe("a body that is refused, or asked for (RFC 9110, 10.1.1 and 15.5.14)", 
     expect(await text(socket)).toMatch(/^HTTP\/1.1 413 /);
   });
 
-  describe("a client that waits to be asked for the body", () => {
+  describe("a client that sends Expect: 100-continue", () => {
     const EXPECT = "Expect: 100-continue\r\n";
 
-    test.concurrent.each(REFUSED)("is not asked: %s", async (_, request, status) => {
+    test.concurrent.each(REFUSED)("gets no 100 Continue: %s", async (_, request, status) => {
       expect(await statuses(`${request()}${EXPECT}\r\n`)).toEqual([status]);
     });
 
     test.each([
       ["with a length", "Content-Length: 2\r\n", "{}"],
       ["in chunks", "Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"],
-    ])("is asked, and answered: JSON %s", async (_, header, body) => {
+    ])("gets 100 Continue and its answer: JSON %s", async (_, header, body) => {
       expect(await statuses(`${head(patch(), TOKEN, JSON_LINE, header, EXPECT)}\r\n`, body)).toEqual([
         100, 200,
       ]);
     });
 
-    test("is asked, and answered: an avatar", async () => {
+    test("gets 100 Continue and its answer: an avatar", async () => {
       const part = 'Content-Disposition: form-data; name="file"; filename="a.jpg"';
       const form = Buffer.concat([
         Buffer.from(`--b\r\n${part}\r\n\r\n`),
@@ -167,7 +167,7 @@ describe("a body that is refused, or asked for (RFC 9110, 10.1.1 and 15.5.14)", 
       ]);
     });
 
-    test("is not asked in HTTP/1.0, which has no such answer", async () => {
+    test("gets no 100 Continue in HTTP/1.0, which does not have it", async () => {
       const request = head(patch(), TOKEN, JSON_LINE, "Content-Length: 2\r\n", EXPECT).replace(
         "HTTP/1.1",
         "HTTP/1.0",
@@ -188,7 +188,7 @@ test.each([
   expect((await createMany()).map(({ status }) => status)).toEqual(Array(30).fill(201));
 });
 
-test("a column that is widened under a running node fails no transaction", async () => {
+test("no transaction fails if a column is widened while a node runs", async () => {
   const people = await Promise.all(Array.from({ length: 10 }, () => createUser(service)));
   const post = (path: string) => service.http.post(path).set(service.internal);
   const all = () =>

@@ -4,7 +4,7 @@ import { postUser } from "../helpers/process.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** The defaults of a database are not those that we develop on, or change while we run. */
+/** The session defaults of a database differ from ours, or change while the service runs. */
 let service: TestService;
 beforeAll(async () => {
   service = await startService();
@@ -17,7 +17,7 @@ const alter = (setting: string) =>
   );
 const isReady = async () => (await fetch(`${service.url}/health/ready`)).status === 200;
 
-test("a database with other defaults of its sessions gives the same answers", async () => {
+test("the answers are the same with other session defaults of the database", async () => {
   const before = await createUser(service);
   for (const setting of [
     "DateStyle TO ''German''",
@@ -32,7 +32,7 @@ test("a database with other defaults of its sessions gives the same answers", as
   const get = () => service.http.get(`/api/v1/users/${before.id}`).set(service.internal);
   const { body } = (await waitFor(async () => {
     const answer = await get();
-    return answer.status === 200 && answer; // until then a connection that was cut may be in use
+    return answer.status === 200 && answer; // before that, the pool may still use a cut connection
   })) as { body: { createdAt: string } };
   expect(new Date(body.createdAt).toISOString()).toBe(body.createdAt);
   const created = await createUser(service);
@@ -42,7 +42,7 @@ test("a database with other defaults of its sessions gives the same answers", as
   expect(answer.body.profile.bio).toBe(bio);
 });
 
-test("writes to a read-only database are 503 and the node is not ready; writes succeed within 2 s after it", async () => {
+test("while the database is read-only, writes are 503 and the node is not ready; 2 s later writes succeed", async () => {
   await createUser(service);
   await alter("default_transaction_read_only TO on");
   await service.database.cutConnections();
@@ -69,7 +69,7 @@ test("a purge deletes old processed events in slices, and keeps the others", asy
     );
   await insert("old", 25, "31 days");
   await insert("new", 3, "29 days");
-  await purgeProcessed({ slice: 10, within: 0 }); // no time: nothing
+  await purgeProcessed({ slice: 10, within: 0 }); // no time left: deletes nothing
   expect(await service.database.sql("SELECT FROM processed_events")).toHaveLength(28);
   await purgeProcessed({ slice: 10, within: 20_000 });
   const rows = await service.database.sql<{ event_id: string }>("SELECT event_id FROM processed_events");

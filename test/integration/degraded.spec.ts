@@ -5,7 +5,7 @@ import { freePort } from "../helpers/free-port.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** A node that runs all services, while parts of it do not work. */
+/** A node that runs all services while some of its dependencies are unavailable. */
 
 let service: TestService;
 let port: number;
@@ -18,13 +18,13 @@ afterAll(() => service.stop());
 
 const json = async (path: string) => (await service.http.get(path).expect(200)).body;
 
-/** What the metric says of a part. */
+/** The value of the metric for a part. */
 const metricOf = async (part: string) => {
   const text = await (await fetch(`${service.nodeUrl}/metrics`)).text();
   return new RegExp(`^user_service_node_degraded\\{part="${part}"\\} (.*)$`, "m").exec(text)?.[1];
 };
 
-test("without the object store the node is ready and serves users; it is shown as degraded until the store is there", async () => {
+test("without the object store a node is ready and serves users; it is degraded until the store is available", async () => {
   expect(await json("/health/ready")).toEqual({ status: "ok", degraded: ["object store"] });
   expect(await json("/health")).toMatchObject({ status: "ok", degraded: ["object store"] });
   expect(await metricOf("object store")).toBe("1");
@@ -42,7 +42,7 @@ test("without the object store the node is ready and serves users; it is shown a
   }
 });
 
-test("a node that runs all services is ready while it hears nothing of the cluster and of consumed topics", async () => {
+test("a node that runs all services is ready, but degraded, while nothing arrives from the cluster and the consumed topics", async () => {
   heard("cluster");
   heard("topics");
   const now = performance.now() + 31_000;

@@ -19,7 +19,7 @@ describe("erasing removes the dead letters that contain the user's id", () => {
   const NAMED: [how: string, event: (id: string) => Buffer][] = [
     ["in upper case", (id) => bytes(`{"userId": "${id.toUpperCase()}"`)],
     ["beside other ids", (id) => bytes(`${crypto.randomUUID()}-${id}-${crypto.randomUUID()}`)],
-    ["between bytes that are no text", (id) => Buffer.concat([Buffer.of(0, 255), bytes(id), Buffer.of(0)])],
+    ["between bytes that are not text", (id) => Buffer.concat([Buffer.of(0, 255), bytes(id), Buffer.of(0)])],
     ["at the end of a long message", (id) => bytes("0123456789abcdef-".repeat(50_000) + id)],
   ];
   const others = () => service.database.sql("SELECT key FROM dead_letters ORDER BY id");
@@ -35,8 +35,8 @@ describe("erasing removes the dead letters that contain the user's id", () => {
     expect(await others()).toEqual(before);
   });
 
-  test("or the keycloakId if a UUID is in it, such as that of a federated user", async () => {
-    const component = crypto.randomUUID(); // of the users that Keycloak finds elsewhere
+  test("that contain the keycloakId, if it contains a UUID like that of a federated user", async () => {
+    const component = crypto.randomUUID(); // the form for users of a federated directory
     const ada = `f:${component}:Ada`;
     await store(bytes(`{"userId": "f:${component}:Bob"}`), "NULL");
     await store(bytes(`{"userId": "f:${component}:Bob"}`), "uuids_in(encode($2, 'escape'))");
@@ -48,7 +48,7 @@ describe("erasing removes the dead letters that contain the user's id", () => {
     expect(await others()).toEqual(before);
   });
 
-  test("as ingest stores them, and after it has filled those of an older version", async () => {
+  test("of this version, and of an older version after their index was filled", async () => {
     const before = await others();
     await store(bytes(person.id), "NULL");
     const { fillUuids } = await import("../../services/ingest/dead-letter.fill.ts");

@@ -21,7 +21,7 @@ describe("erasure.completed", () => {
       ({ message }) => message,
     );
 
-  test("is recorded once, however often it is sent, also of a service that is not asked to answer", async () => {
+  test("is recorded once if it is repeated, also from a service that is not required to answer", async () => {
     const { erasureId } = (await send("POST", "/erasure")).body;
     await operatorOf(service).eraseNow(person.id);
     for (const name of ["media-service", "media-service", "a-guest"])
@@ -44,7 +44,7 @@ describe("erasure.completed", () => {
     expect((await receipts()).map(({ service }) => service).sort()).toEqual(["one", "two"]);
   });
 
-  test("of an unknown erasure, or without its fields, is a dead letter that says so", async () => {
+  test("becomes a dead letter with the reason if the erasure is unknown or fields are missing", async () => {
     await service.database.sql("DELETE FROM dead_letters");
     const erasureId = crypto.randomUUID();
     await emit({ erasureId, service: "media-service" });
@@ -58,7 +58,7 @@ describe("erasure.completed", () => {
     expect(await receipts()).toEqual([]);
   });
 
-  test("of an unknown erasure counts once after a replay, as soon as there is the erasure", async () => {
+  test("of an unknown erasure is recorded by a replay once the erasure exists", async () => {
     const { sql } = service.database;
     await sql("DELETE FROM dead_letters");
     const erasureId = crypto.randomUUID();
@@ -84,7 +84,7 @@ describe("erasure.completed", () => {
   });
 });
 
-test("the metric of overdue erasures counts them by reason, from a day late on until each is done", async () => {
+test("the metric of overdue erasures counts them by reason, from a day after the due time until they are done", async () => {
   const { sql } = service.database;
   const { observeOverdue } = await import("../../services/users/users.overdue.ts");
   const overdue = async () => {

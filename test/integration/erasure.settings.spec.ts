@@ -3,20 +3,20 @@ import { operatorOf, refuses, send } from "../helpers/erasure.ts";
 import { person, service, withOneUser } from "../helpers/one-user.ts";
 import { rowOf } from "../helpers/people.ts";
 
-/** Contract 25 with other periods than the default ones. */
+/** Contract 25 with other periods than the defaults. */
 
 withOneUser({ ERASE_AFTER_DAYS: "0", RESTORE_WITHIN_DAYS: "1" });
 
 const emailOf = async () => (await rowOf(service, person.id)).email;
 
-test("ERASE_AFTER_DAYS=0: who requests an erasure is erased at once", async () => {
+test("ERASE_AFTER_DAYS=0: a request for an erasure erases the user at once", async () => {
   const { status, body } = await send("POST", "/erasure", {}, person.headers);
   expect([status, body.status]).toEqual([202, "scheduled"]);
   expect(await emailOf()).toBe("");
   expect((await send("GET", "/erasure")).body.status).toBe("complete");
 });
 
-test("ERASE_AFTER_DAYS=0: an erasure that fails at once stays scheduled, and the purge erases", async () => {
+test("ERASE_AFTER_DAYS=0: an erasure that fails stays scheduled, and the purge repeats it", async () => {
   const { sql } = service.database;
   await sql(
     "ALTER TABLE user_history ADD CONSTRAINT refused CHECK (changes #>> '{email,to}' <> '') NOT VALID",
@@ -31,7 +31,7 @@ test("ERASE_AFTER_DAYS=0: an erasure that fails at once stays scheduled, and the
   expect(await emailOf()).toBe("");
 });
 
-test("RESTORE_WITHIN_DAYS=1: a restore two days after the deletion is 410, which names the period", async () => {
+test("RESTORE_WITHIN_DAYS=1: a restore two days after the deletion is 410, and the message names the period", async () => {
   await send("DELETE");
   await service.database.sql("UPDATE users SET deleted_at = now() - interval '2 days' WHERE id = $1", [
     person.id,

@@ -156,7 +156,7 @@ describe("DELETE /users/:id/erasure", () => {
     expect((await send("POST", "/erasure")).status).toBe(202); // a new one
   });
 
-  test("is 404 without a scheduled erasure, 410 after the erasure, and 409 if the e-mail or the keycloakId was taken", async () => {
+  test("is 404 without a scheduled erasure, 410 after the erasure, and 409 if another user has the e-mail or the keycloakId", async () => {
     const { id, email } = person;
     const none = `No erasure of the user with ID ${id} was requested`;
     await refuses(send("DELETE", "/erasure"), 404, none, "ERASURE_NOT_FOUND");

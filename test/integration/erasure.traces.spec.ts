@@ -8,7 +8,7 @@ import { events, person, service, turnTo, USERS, withOneUser } from "../helpers/
 import { createUser, newUser, type Person, rowOf } from "../helpers/people.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Contract 25: what an erasure removes, and what it leaves. */
+/** Contract 25: what an erasure removes, and what it keeps. */
 
 withOneUser();
 

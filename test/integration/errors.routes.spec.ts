@@ -4,7 +4,7 @@ import { createUser, type Person } from "../helpers/people.ts";
 import { request } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Errors that are raised before anybody is asked who they are. */
+/** Errors that occur before the caller is authenticated. */
 let service: TestService;
 let owner: Person;
 beforeAll(async () => {
@@ -48,7 +48,7 @@ describe("405 names the methods that the path has:", () => {
     if (method !== "HEAD") expect(answer.body).toEqual(errorBody(405, expect.any(String), path()));
   });
 
-  test("404 is for a trailing slash, other capitals, and what only looks like a route", async () => {
+  test("404 is the answer to a trailing slash, other letter case, and paths that only resemble a route", async () => {
     const paths = [
       `${users}/`,
       `${own()}/`,
@@ -74,7 +74,7 @@ describe("traceId", () => {
     `00-${trace}-b7ad6b7169203331-01`,
     `00-${trace}-b7ad6b7169203331-00`,
     `01-${trace}-b7ad6b7169203331-01-x`,
-  ])("is the caller's own with traceparent %s", async (traceparent) => {
+  ])("is the caller's trace id with traceparent %s", async (traceparent) => {
     for (const path of [own(), "/nothing", `${users}/%zz`, "/health/nothing"])
       expect((await request(service.url, { path, headers: { traceparent } })).body.traceId).toBe(trace);
   });
@@ -87,7 +87,7 @@ describe("traceId", () => {
     `00-${trace.toUpperCase()}-b7ad6b7169203331-01`,
     `00-${trace}-${"0".repeat(16)}-01`,
     `00-${trace}-b7ad6b7169203331-01-x`,
-  ])("is a new one with traceparent %j", async (traceparent) => {
+  ])("is a new trace id with traceparent %j", async (traceparent) => {
     const { body } = await request(service.url, { path: own(), headers: { traceparent } });
     expect(body).toEqual(errorBody(401, expect.any(String)));
     expect([trace, "0".repeat(32)]).not.toContain(body.traceId);

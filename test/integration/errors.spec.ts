@@ -55,7 +55,7 @@ const UNAUTHORIZED = [401, "Authentication required"] as const;
 
 describe("every error has the body of contract 3:", () => {
   test.each<[...Case, number, () => unknown, string[]?]>([
-    ["an id that is no UUID", "owner", () => get(`${users}/42`), 400, () => "Validation failed", ["id"]],
+    ["an id that is not a UUID", "owner", () => get(`${users}/42`), 400, () => "Validation failed", ["id"]],
     [
       "an unknown field",
       "owner",
@@ -120,21 +120,21 @@ describe("every error has the body of contract 3:", () => {
       () => "Avatar not found",
     ],
     [
-      "an e-mail taken",
+      "an e-mail in use",
       "internal",
       () => send("POST", users, newUser({ email: other.email })),
       409,
       () => `User with email ${other.email} already exists`,
     ],
     [
-      "an e-mail taken",
+      "an e-mail in use",
       "admin",
       () => send("PUT", own("/email"), { email: other.email }),
       409,
       () => `User with email ${other.email} already exists`,
     ],
     [
-      "a keycloakId taken",
+      "a keycloakId in use",
       "internal",
       () => send("POST", users, newUser({ keycloakId: owner.keycloakId })),
       409,
@@ -155,7 +155,7 @@ describe("every error has the body of contract 3:", () => {
       () => expect.stringMatching(/./),
     ],
     [
-      "what is no image",
+      "a file that is not an image",
       "owner",
       () => form(own("/avatar"), "text"),
       415,
@@ -179,12 +179,12 @@ describe("every error has the body of contract 3:", () => {
     ]);
   });
 
-  test("path is without the query", async () => {
+  test("the path of an error has no query", async () => {
     const { body } = await ask("owner", get(`${own()}?secret=1`));
     expect(body).toEqual(errorBody(400, "Validation failed", own(), ["secret"]));
   });
 
-  test("a 401 says nothing that an attacker could use, and names the scheme", async () => {
+  test("a 401 names the scheme, and gives no details that would help an attacker", async () => {
     const answer = await ask("nobody", { path: own(), headers: { "x-internal-token": "wrong" } });
     expect(answer.body).toEqual(errorBody(401, "Invalid internal token", own()));
     expect(answer.headers["www-authenticate"]).toBe("Bearer");
@@ -200,13 +200,13 @@ describe("the order of the checks", () => {
     ["caller before validation", "nobody", () => get(`${users}/42`), ...UNAUTHORIZED],
     ["caller before the form", "nobody", () => form(own("/avatar"), MB5), ...UNAUTHORIZED],
     [
-      "where no user may before syntax",
+      "no user has access before syntax",
       "owner",
       () => send("POST", own("/stats/increment-interviews"), "{"),
       403,
     ],
-    ["where no user may before validation", "owner", () => get(`${users}?limit=0`), 403],
-    ["where no user may before existence", "owner", () => send("PATCH", missing("/quotas"), {}), 403],
+    ["no user has access before validation", "owner", () => get(`${users}?limit=0`), 403],
+    ["no user has access before existence", "owner", () => send("PATCH", missing("/quotas"), {}), 403],
     ["syntax before existence", "owner", () => send("PATCH", missing(), "{"), 400],
     ["the size before existence", "owner", () => send("PATCH", missing(), BIG), 413],
     ["validation before existence", "owner", () => send("PATCH", missing(), { a: 1 }), 400],
@@ -220,13 +220,13 @@ describe("the order of the checks", () => {
     ],
     ["existence before ownership", "stranger", () => get(missing()), 404],
     [
-      "ownership before the e-mail taken",
+      "ownership before an e-mail in use",
       "stranger",
       () => send("POST", users, newUser({ email: owner.email })),
       403,
     ],
     [
-      "existence before the e-mail taken",
+      "existence before an e-mail in use",
       "admin",
       () => send("PUT", missing("/email"), { email: owner.email }),
       404,
@@ -238,7 +238,7 @@ describe("the order of the checks", () => {
     ["ownership before the image", "stranger", () => form(own("/avatar"), "text"), 403, NOT_YOURS],
     ["existence before the image", "owner", () => form(missing("/avatar"), "text"), 404],
     [
-      "ownership before an avatar that is not there",
+      "ownership before a missing avatar",
       "stranger",
       () => ({ method: "DELETE", path: own("/avatar") }),
       403,

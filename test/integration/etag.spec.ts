@@ -75,7 +75,7 @@ describe("ETag", () => {
     expect([answer.status, answer.headers.etag]).toEqual([201, await etagOf(answer.body.id)]);
   });
 
-  test("is in no other answer", async () => {
+  test("is missing in all other answers", async () => {
     const { id } = await createUser(service);
     await ask(uploadOf(id, await jpeg()));
     const others: Asked[] = [
@@ -90,7 +90,7 @@ describe("ETag", () => {
       expect([asked.path, (await ask(asked)).headers.etag]).toEqual([asked.path, undefined]);
   });
 
-  test("changes with each change of the user, counters included, and with nothing else", async () => {
+  test("changes with each change of the user, including counters, and only then", async () => {
     const { id } = await createUser(service);
     const etag = async () => (await ask({ path: `${users}/${id}` })).headers.etag;
     const seen = [await etag()];
@@ -148,7 +148,7 @@ describe("If-None-Match", () => {
     expect(answer.body.stats).toMatchObject({ interviewsCreated: 1 });
   });
 
-  test("a stranger gets 403 and nobody 401, whatever they name", async () => {
+  test("another user gets 403 and a caller without a token gets 401, with any ETag", async () => {
     const person = await createUser(service);
     const stranger = await createUser(service);
     const path = `${users}/${person.id}`;

@@ -20,7 +20,7 @@ withOneUser();
 const { ask } = requestsOf();
 const get = (rest: string, headers?: Headers) => ask({ path: `${USERS}/${person.id}${rest}` }, headers);
 const remove = () => ask({ method: "DELETE", path: `${USERS}/${person.id}` });
-/** Writes many entries of the history at once. */
+/** Writes many entries of the history in one statement. */
 const addEntries = (count: number) =>
   service.database.sql(
     `WITH changed AS (UPDATE users SET version = version + $2 WHERE id = $1)
@@ -69,7 +69,7 @@ test("/users/me/export is the export of the token's user", async () => {
   expect([status, (body as unknown as { user: Person }).user.id]).toEqual([200, person.id]);
 });
 
-test("a deleted user is exported too, to admins and to its own token, and to no other", async () => {
+test("a deleted user can be exported only by admins and by the user's own token", async () => {
   await remove();
   const known = await entriesOf(service, person.id);
   for (const headers of [admin, person.headers]) {
@@ -86,7 +86,7 @@ test("a deleted user is exported too, to admins and to its own token, and to no 
   expect((await get("/export", service.internal)).status).toBe(403);
 });
 
-test("an export of a user that never was is 404, and of a malformed id 400", async () => {
+test("an export is 404 for an unknown user, and 400 for a malformed id", async () => {
   expect((await ask({ path: `${USERS}/${crypto.randomUUID()}/export` })).status).toBe(404);
   expect((await ask({ path: `${USERS}/no-id/export` })).status).toBe(400);
 });
@@ -110,7 +110,7 @@ test("an export has all of 1,234 entries, newest first, and the id of each event
   expect(eventIds).toEqual(history.map(({ eventId }) => eventId));
 });
 
-test("an export reads the history only as fast as the document is read, so it takes constant memory", async () => {
+test("an export reads the history only as fast as the client reads, so that its memory is constant", async () => {
   await addEntries(5_000);
   const sent = jest.spyOn(pg.Client.prototype, "query");
   const pages = () =>
@@ -126,7 +126,7 @@ test("an export reads the history only as fast as the document is read, so it ta
   sent.mockRestore();
 });
 
-test("what changes during an export is not in it", async () => {
+test("an export does not contain changes that are made while it runs", async () => {
   await addEntries(2_000);
   const meta = { caller: { internal: false, user: { sub: "an-admin", admin: true } } };
   const document = await call(service.broker, "users.export", { id: person.id }, { meta });
@@ -154,13 +154,13 @@ test("an export that is not read within 5 minutes is cut off", async () => {
   const path = `${USERS}/${person.id}/export`;
   const asking = http.get(service.url + path, { headers: admin, agent: false });
   const [answer] = (await once(asking, "response")) as [http.IncomingMessage];
-  await sleep(600); // nobody reads
+  await sleep(600); // the client does not read
   await expect(buffer(answer)).rejects.toThrow("aborted");
   expect(limits).toHaveBeenCalledWith(300_000);
   limits.mockRestore();
 });
 
-test("an export that fails midway closes the connection: what was sent is not taken for a whole document", async () => {
+test("an export that fails midway closes the connection, so that the client notices that it is incomplete", async () => {
   await addEntries(500);
   type Query = (this: pg.Client, statement: { name?: string }, ...rest: unknown[]) => unknown;
   const query = pg.Client.prototype.query as unknown as Query;

@@ -10,12 +10,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describeObjectStore(() => folderStore(folder));
 
-test("nothing but the place for drafts is left in the folder", () => {
+test("after all tests, the folder contains only the place for drafts", () => {
   expect(readdirSync(folder)).toEqual([".drafts"]);
   expect(readdirSync(join(folder, ".drafts"))).toEqual([]);
 });
 
-test("a folder that is gone is a store out of reach", async () => {
+test("the store is unavailable if its folder is gone", async () => {
   const gone = folderStore(join(folder, "never-prepared"));
   await expect(gone.check()).rejects.toMatchObject({ type: "DEPENDENCY_UNAVAILABLE" });
   await expect(gone.put("a/b", Buffer.from("x"), "image/png")).rejects.toMatchObject({ code: 503 });

@@ -25,7 +25,7 @@ test("GET /health/live and /health/ready answer 200 on PORT and on METRICS_PORT"
     }
 });
 
-test("GET /metrics is Prometheus text with the metrics of contract 6, on PORT and on METRICS_PORT", async () => {
+test("GET /metrics returns the metrics of contract 6 as Prometheus text, on PORT and on METRICS_PORT", async () => {
   for (const url of [service.url, service.nodeUrl]) {
     const text = await (await fetch(`${url}/metrics`)).text();
     for (const name of [

@@ -5,7 +5,7 @@ import { admin, person, requestsOf, service, USERS, withOneUser } from "../helpe
 import type { Headers } from "../helpers/request.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Contract 24: the list of a user's history, and how long it goes back. */
+/** Contract 24: the list of a user's history, and how long it is kept. */
 
 withOneUser({ HISTORY_KEEP_DAYS: "30" });
 
@@ -32,7 +32,7 @@ describe("GET /users/:id/history", () => {
     expect(pages).toEqual([all.slice(0, 3), all.slice(3, 6), all.slice(6)]);
   });
 
-  test("has 20 entries at most, or limit, which is at most 100; a page is shorter if it would not fit one message", async () => {
+  test("returns at most 20 entries, or limit, which is at most 100, and fewer if they would not fit into one message", async () => {
     await service.database.sql(
       `INSERT INTO user_history (user_id, version, at, by_kind, changes)
        SELECT $1, n, now(), 'user', jsonb_build_object('bio', jsonb_build_object('from', repeat('ä', 4000), 'to', repeat('ö', 4000)))
@@ -47,7 +47,7 @@ describe("GET /users/:id/history", () => {
     expect((await listed(`?limit=100&cursor=${nextCursor}`)).items[0]?.version).toBe(Number(nextCursor) - 1);
   });
 
-  test("shows admins and services by kind only to the owner, and with their ids to admins and services", async () => {
+  test("shows admins and services to the owner without ids, and to admins and services with ids", async () => {
     await succeed("PATCH", "", { profile: { bio: "by an admin" } }, admin);
     await succeed("PATCH", "", { profile: { bio: "for an admin" } }, { ...service.internal, ...admin });
     const seenBy = async (headers: Headers) => (await listed("", headers)).items.map(({ by }) => by);
@@ -86,7 +86,7 @@ describe("GET /users/:id/history", () => {
 
 let purgeHistory: typeof import("../../services/users/users.history.ts").purgeHistory;
 beforeAll(async () => {
-  ({ purgeHistory } = await import("../../services/users/users.history.ts")); // reads the configuration
+  ({ purgeHistory } = await import("../../services/users/users.history.ts")); // after the variables are set, because the import reads the configuration
 });
 
 const change = (bio: string) => succeed("PATCH", "", { profile: { bio } });
@@ -100,13 +100,13 @@ const versionsOf = async () => (await entriesOf(service, person.id)).map(({ vers
 test("a purge of the history deletes older entries in slices, and keeps the others", async () => {
   for (const n of Array(9).keys()) await change(String(n));
   await ageBy31Days(1, 2, 3, 4, 5, 6);
-  await purgeHistory(30, { slice: 2, within: 0 }); // no time: nothing
+  await purgeHistory(30, { slice: 2, within: 0 }); // no time left: deletes nothing
   expect(await versionsOf()).toHaveLength(10);
   await purgeHistory(30, { slice: 2, within: 20_000 });
   expect(await versionsOf()).toEqual([7, 8, 9, 10]);
 });
 
-test("after a purge of the history, a user is known from the version before the oldest entry on", async () => {
+test("after a purge of the history, versions are available from the one before the oldest entry", async () => {
   for (const bio of ["a", "b", "c"]) await change(bio);
   await ageBy31Days(1, 2, 3);
   await purgeHistory(30);

@@ -7,7 +7,7 @@ import { admin, person, requestsOf, service, USERS, withOneUser } from "../helpe
 import { createUser, rowOf } from "../helpers/people.ts";
 import type { Headers } from "../helpers/request.ts";
 
-/** Contract 24: a user as it was. */
+/** Contract 24: earlier versions of a user. */
 
 withOneUser();
 
@@ -18,7 +18,7 @@ const increment = () =>
   ask({ method: "POST", path: `${USERS}/${person.id}/stats/increment-interviews` }, service.internal);
 
 describe("GET /users/:id?version=n", () => {
-  test("shows profile, e-mail, preferences and quotas as they were, and counters as they are", async () => {
+  test("returns profile, e-mail, preferences and quotas of that version, and the current counters", async () => {
     const first = (await get()).body;
     const preferences = (await succeed("GET", "/preferences")).body;
     await changeAll(requests, person.id);
@@ -28,7 +28,7 @@ describe("GET /users/:id?version=n", () => {
     expect(stats).toMatchObject({ interviewsCreated: 1, storageUsed: expect.any(Number) });
   });
 
-  test("shows each version on the way, also one that only a counter made, and the current one with its preferences", async () => {
+  test("returns every version, also one of a counter only, and the current one, each with its preferences", async () => {
     await succeed("PATCH", "", { profile: { bio: "first" } });
     await increment();
     await succeed("PATCH", "", { profile: { bio: "second" } });
@@ -41,7 +41,7 @@ describe("GET /users/:id?version=n", () => {
     expect((await get("?version=4")).body).toEqual({ ...(await get()).body, preferences });
   });
 
-  test("shows the URL of an earlier avatar, whose image is gone", async () => {
+  test("returns the URL of the earlier avatar, which serves the current image", async () => {
     const upload = async (left: string) => (await ask(uploadOf(person.id, await jpeg({ left })))).body;
     const { avatarUrl } = await upload("#00ff00");
     await upload("#0000ff");
@@ -53,14 +53,14 @@ describe("GET /users/:id?version=n", () => {
     expect(avatarUrl).not.toContain(String(etag).slice(1, 33));
   });
 
-  test("has the current ETag, as its counters are the current ones, and is 304 to who has it", async () => {
+  test("has the current ETag, because its counters are current, and is 304 if If-None-Match names it", async () => {
     await succeed("PATCH", "", { profile: { bio: "new" } });
     const etag = `"${(await rowOf(service, person.id)).version}"`;
     expect((await get("?version=1")).headers.etag).toBe(etag);
     expect((await get("?version=1", { ...admin, "if-none-match": etag })).status).toBe(304);
   });
 
-  test("is 403 for the owner and for a stranger, and 401 for nobody", async () => {
+  test("is 403 for the owner and other users, and 401 without a token", async () => {
     const stranger = await createUser(service);
     for (const query of ["?version=1", "?at=2025-01-01", "?version=99"])
       for (const [headers, status] of [
@@ -72,7 +72,7 @@ describe("GET /users/:id?version=n", () => {
     expect((await get("?version=1", service.internal)).status).toBe(200);
   });
 
-  test("of a version that the user never had is 404, which names it", async () => {
+  test("is 404 for a version that the user never had, and the message names it", async () => {
     for (const version of [2, 99, Number.MAX_SAFE_INTEGER]) {
       const { body, headers } = await get(`?version=${version}`);
       expect(body).toEqual(errorBody(404, `User with ID ${person.id} has no known version ${version}`));
@@ -80,12 +80,12 @@ describe("GET /users/:id?version=n", () => {
     }
   });
 
-  test("of a deleted user, or of none, is 404 as without a version", async () => {
+  test("of a deleted or unknown user is 404, as without a version", async () => {
     await succeed("DELETE", "");
     expect((await get("?version=1")).body.message).toBe(`User with ID ${person.id} not found`);
   });
 
-  test("works by keycloakId and as /users/me too", async () => {
+  test("works for /users/by-keycloak/:keycloakId and /users/me too", async () => {
     await succeed("PATCH", "", { profile: { bio: "new" } });
     const { body } = await get("?version=1");
     expect((await ask({ path: `${USERS}/by-keycloak/${person.keycloakId}?version=1` })).body).toEqual(body);
@@ -116,7 +116,7 @@ describe("GET /users/:id?version=n", () => {
 });
 
 describe("GET /users/:id?at=time", () => {
-  test("shows the user as of that time, the time of a change included", async () => {
+  test("returns the user at that time, including a change at exactly that time", async () => {
     await succeed("PATCH", "", { profile: { bio: "first" } });
     await succeed("PATCH", "", { profile: { bio: "second" } });
     const { sql } = service.database;
@@ -137,25 +137,25 @@ describe("GET /users/:id?at=time", () => {
     expect(await bioAt("2999-01-01")).toBe("second");
   });
 
-  test("before the creation is 404, which names the time", async () => {
+  test("is 404 before the creation, and the message names the time", async () => {
     const { body, headers } = await get("?at=2020-01-01T12:00");
     const message = `User with ID ${person.id} has no known version of 2020-01-01T12:00:00.000Z`;
     expect(body).toEqual(errorBody(404, message));
     expect(headers["x-error-code"]).toBe("VERSION_NOT_FOUND");
   });
 
-  test("of the creation itself is the user as created", async () => {
+  test("returns the created user at the time of the creation", async () => {
     const created = (await get()).body;
     await succeed("PATCH", "", { profile: { bio: "new" } });
     expect((await get(`?at=${created.createdAt}`)).body.profile).toEqual(created.profile);
   });
 });
 
-describe("a user from before the history", () => {
+describe("a user who was created before the history existed", () => {
   const forgetHistory = () =>
     service.database.sql("DELETE FROM user_history WHERE user_id = $1", [person.id]);
 
-  test("is known as it is until it changes", async () => {
+  test("has only the current version until it changes", async () => {
     await succeed("PATCH", "", { profile: { bio: "old" } });
     await forgetHistory();
     expect((await get("?version=2")).body.profile).toMatchObject({ bio: "old" });
@@ -164,7 +164,7 @@ describe("a user from before the history", () => {
     expect((await get(`?at=${person.createdAt}`)).status).toBe(404);
   });
 
-  test("is known from the version before its first recorded change on", async () => {
+  test("has versions from the one before its first recorded change", async () => {
     await succeed("PATCH", "", { profile: { bio: "old" } });
     await forgetHistory();
     await succeed("PATCH", "", { profile: { bio: "new" } });
@@ -175,7 +175,7 @@ describe("a user from before the history", () => {
   });
 });
 
-test("a change by a node of the version before the history is missing in it, and the next change of the field shows its value", async () => {
+test("a change by a node without the history is not recorded, and the next change of the field has its value as `from`", async () => {
   await succeed("PATCH", "", { profile: { bio: "new" } });
   const asOldNode =
     "UPDATE users SET bio = 'old node', version = version + 1, updated_at = now() WHERE id = $1";
@@ -198,7 +198,7 @@ test("a change by a node of the version before the history is missing in it, and
   expect(await biosOf([1, 2, 3, 4, 5])).toEqual([null, "old node", "old node", "newer", "newest"]);
 });
 
-test("users.history and users.revert are actions, and users.get takes version and at", async () => {
+test("other services can call users.history and users.revert, and users.get with version and at", async () => {
   const { broker } = service;
   const { id } = person;
   await broker.call("users.update", { id, profile: { bio: "new" } });

@@ -11,7 +11,7 @@ import { samplesAt } from "../helpers/samples.ts";
 import { INTERNAL_TOKEN, startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Requests as clients, proxies and attackers write them on the wire (RFC 9112). */
+/** Raw HTTP requests of clients, proxies and attackers (RFC 9112). */
 let service: TestService;
 let person: Person;
 beforeAll(async () => {
@@ -31,7 +31,7 @@ const counted = async (status: number) =>
   (await samplesAt(service.nodeUrl))[`user_service_http_responses_total{status="${status}"}`] ?? 0;
 const api = () => service.broker.getLocalService("api");
 
-describe("a request without a body in chunked encoding is answered as one without a body:", () => {
+describe("an empty body in chunked encoding is treated as no body:", () => {
   test.each([
     ["GET", ""],
     ["POST", "/stats/increment-interviews"],
@@ -44,7 +44,7 @@ describe("a request without a body in chunked encoding is answered as one withou
     expect((await send(head, "0\r", "\n\r\n")).status).toBe(200);
   });
 
-  test("and a chunk that is not empty is a body", async () => {
+  test("but a non-empty chunk is a body", async () => {
     const head = `GET ${own()} HTTP/1.1\r\n${LAST}Transfer-Encoding: chunked\r\n\r\n`;
     const { status, body } = await send(`${head}2\r\n{}\r\n0\r\n\r\n`);
     expect([status, JSON.parse(body)]).toEqual([400, errorBody(400, "A GET request takes no body", own())]);
@@ -54,7 +54,7 @@ describe("a request without a body in chunked encoding is answered as one withou
   });
 });
 
-describe("the absolute form of a target is the same as its path:", () => {
+describe("a target in absolute form is treated like its path:", () => {
   test.each(["http://x", "HTTP://x:3003", "https://user@x"])("%s", async (origin) => {
     const { status, body } = await send(`GET ${origin}${own()} HTTP/1.1\r\n${LAST}\r\n`);
     expect([status, JSON.parse(body).id]).toEqual([200, person.id]);
@@ -68,7 +68,7 @@ describe("the absolute form of a target is the same as its path:", () => {
 const long = (length: number) => "a".repeat(length);
 const GET = "GET /health/live HTTP/1.1\r\n";
 
-describe("what Node refuses is answered in the form of contract 3, counted and logged:", () => {
+describe("a request that Node refuses is answered in the format of contract 3, counted and logged:", () => {
   test.each<[string, string, number, string?]>([
     ["text that is not HTTP", "hello\r\n\r\n", 400],
     ["a TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400],
@@ -90,7 +90,7 @@ describe("what Node refuses is answered in the form of contract 3, counted and l
     ],
     ["a negative length", `PATCH /a HTTP/1.1\r\n${LAST}Content-Length: -1\r\n\r\n`, 400, "/a"],
     [
-      "a length beside chunks",
+      "a length and chunks",
       `PATCH /a HTTP/1.1\r\n${LAST}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
       400,
       "/a",
@@ -136,7 +136,7 @@ describe("what Node refuses is answered in the form of contract 3, counted and l
     ["with a length", "Content-Length: 100\r\n\r\n{"],
     ["in chunks", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"],
     ["in chunks, before the first one", "Transfer-Encoding: chunked\r\n\r\n"],
-    ["after it was asked for", "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n{"],
+    ["after 100 Continue", "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n{"],
   ])("a body that stalls, %s", async (_, rest) => {
     const usual = ARRIVE_WITHIN.body;
     ARRIVE_WITHIN.body = 100;
@@ -157,18 +157,18 @@ describe("what Node refuses is answered in the form of contract 3, counted and l
     logged.mockRestore();
   });
 
-  test("METRICS_PORT answers them in the same form", async () => {
+  test("METRICS_PORT answers them in the same format", async () => {
     const [bad] = await sendRaw(service.nodeUrl, "hello\r\n\r\n");
     expect(JSON.parse(bad?.body ?? "")).toEqual(errorBody(400, expect.any(String), ""));
   });
 
-  test("the answers to earlier requests of a connection come first", async () => {
+  test("earlier requests on the connection are answered first", async () => {
     const ask = `GET ${own()} HTTP/1.1\r\nHost: x\r\nx-internal-token: ${INTERNAL_TOKEN}\r\n\r\n`;
     const answers = await sendRaw(service.url, `${ask}${ask}nonsense\r\n\r\n`);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 400]);
   });
 
-  test("a connection on which nothing was sent is closed without a word", async () => {
+  test("a connection on which nothing was sent is closed without an answer", async () => {
     const socket = connect(Number(new URL(service.url).port), "127.0.0.1");
     const closed = new Promise((resolve) => socket.once("close", resolve));
     socket.end();
@@ -186,12 +186,12 @@ test.each([
   "xn--bcher-kva.example.",
   "user_service:3003",
   "",
-])("the Host header %p is taken", async (host) => {
+])("the Host header %p is accepted", async (host) => {
   const { status } = await send(`GET /health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
   expect(status).toBe(200);
 });
 
-test("pipelined requests are answered in their order", async () => {
+test("pipelined requests are answered in order", async () => {
   const ask = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
   const answers = await sendRaw(
     service.url,
@@ -200,7 +200,7 @@ test("pipelined requests are answered in their order", async () => {
   expect(answers.map(({ status }) => status)).toEqual([200, 404, 200]);
 });
 
-test("a header of 30 kB is read: a token with 300 roles is that long", async () => {
+test("a header of 30 kB is accepted, the size of a token with 300 roles", async () => {
   const token = "a".repeat(30_000);
   const { status } = await send(
     `GET ${own()} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`,
@@ -208,7 +208,7 @@ test("a header of 30 kB is read: a token with 300 roles is that long", async () 
   expect(status).toBe(401);
 });
 
-test("an idle connection stays open for 65 seconds, longer than a load balancer keeps it", async () => {
+test("an idle connection stays open for 65 seconds, longer than load balancers keep it", async () => {
   const { headers } = await request(service.url, {
     path: "/health/live",
     headers: { connection: "keep-alive" },
@@ -231,7 +231,7 @@ describe("METRICS_PORT", () => {
     expect(Number(headers["content-length"])).toBeGreaterThan(0);
   });
 
-  test("an unknown path is 404, another method 405, in the form of contract 3", async () => {
+  test("an unknown path is 404 and another method 405, in the format of contract 3", async () => {
     for (const path of ["/METRICS", "/Health/live", "/metrics/", "//metrics", "/", "/toString"])
       expect((await request(service.nodeUrl, { path })).body).toEqual(
         errorBody(404, "Route not found", path),
@@ -241,7 +241,7 @@ describe("METRICS_PORT", () => {
   });
 });
 
-describe("unusual paths are answered in the form of contract 3:", () => {
+describe("unusual paths are answered in the format of contract 3:", () => {
   test.each([
     ["/METRICS", 404],
     ["/HEALTH", 404],
@@ -275,7 +275,7 @@ describe("unusual paths are answered in the form of contract 3:", () => {
   });
 });
 
-test("If-None-Match of an avatar may be empty, long or nonsense", async () => {
+test("If-None-Match of an avatar may be empty, long or malformed", async () => {
   await request(service.url, {
     ...uploadOf(person.id, await png()),
     headers: { ...uploadOf(person.id, await png()).headers, ...person.headers },

@@ -5,7 +5,7 @@ import { createUser, newUser, rowOf } from "../helpers/people.ts";
 import { sendRaw } from "../helpers/raw-http.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Contract 21: what an Idempotency-Key stores if something fails, and keys of a bad form. */
+/** Contract 21: which answers an Idempotency-Key stores after failures, and malformed keys. */
 
 let service: TestService;
 beforeAll(async () => {
@@ -71,7 +71,7 @@ describe("of the answers of an action", () => {
 });
 
 describe("a 503", () => {
-  test("of the first request is not stored: the repeat counts", async () => {
+  test("of the first request is not stored: the repeat is counted", async () => {
     const { id } = await createUser(service);
     const headers = key();
     await without("users", () => increment(id, headers).expect(503));
@@ -80,7 +80,7 @@ describe("a 503", () => {
     expect(await rowOf(service, id)).toMatchObject({ interviews_created: 1 });
   });
 
-  test("of a repeat leaves the stored answer as it is: the next repeat gets it", async () => {
+  test("of a repeat does not change the stored answer: the next repeat gets it", async () => {
     const { id } = await createUser(service);
     const headers = key();
     const first = await increment(id, headers).expect(200);
@@ -96,7 +96,7 @@ describe("a 503", () => {
   });
 });
 
-test("if the answer cannot be stored, the effect and its event are undone, and a repeat does the work", async () => {
+test("if the answer cannot be stored, the change and its event are rolled back, and a repeat does the work", async () => {
   const [headers, body] = [key(), newUser()];
   await sql("ALTER TABLE idempotent_answers ADD CONSTRAINT refuse_all CHECK (false) NOT VALID");
   await create(headers, body).expect(500);
@@ -109,7 +109,7 @@ test("if the answer cannot be stored, the effect and its event are undone, and a
   await create(headers, body).expect(201);
 });
 
-test("spaces around a text make no other request, other text does", async () => {
+test("a repeat may differ in white space around a text, but not in the text", async () => {
   const [headers, body] = [key(), newUser()];
   const { text } = await create(headers, body).expect(201);
   const spaced = { ...body, profile: { fullName: `  ${body.profile.fullName} ` } };
@@ -117,7 +117,7 @@ test("spaces around a text make no other request, other text does", async () => 
   await create(headers, { ...body, profile: { fullName: `${body.profile.fullName}x` } }).expect(422);
 });
 
-test("a stored error keeps its code, and comes as a problem to a repeat that asks for one", async () => {
+test("a stored error keeps its code, and is returned as application/problem+json to a repeat that accepts it", async () => {
   const headers = key();
   const id = crypto.randomUUID();
   const first = await increment(id, headers).expect(404);
@@ -127,7 +127,7 @@ test("a stored error keeps its code, and comes as a problem to a repeat that ask
   expect(second.headers["idempotency-replayed"]).toBe("true");
 });
 
-test("30 equal increments with one key count 1; each answer is the same 200, or 409 with Retry-After: 1", async () => {
+test("30 equal increments with one key are counted once; each answer is the same 200, or 409 with Retry-After: 1", async () => {
   const { id } = await createUser(service);
   const headers = key();
   const all = await Promise.all(Array.from({ length: 30 }, () => increment(id, headers)));
@@ -139,7 +139,7 @@ test("30 equal increments with one key count 1; each answer is the same 200, or 
   expect(await rowOf(service, id)).toMatchObject({ interviews_created: 1 });
 });
 
-describe("a key of a bad form on the wire", () => {
+describe("a malformed Idempotency-Key", () => {
   const send = async (...lines: string[]) => {
     const body = JSON.stringify(newUser());
     const head = [
@@ -168,7 +168,7 @@ describe("a key of a bad form on the wire", () => {
   test.each([
     ["of 256 characters", "k".repeat(256)],
     ["of 10,000 characters", "k".repeat(10_000)],
-    ["of one byte beyond ASCII", "\x80"],
+    ["of one byte outside ASCII", "\x80"],
     ["of spaces", "   "],
   ])("%s is 400 and names the header", async (_which, value) => {
     const { status, body } = await send(`Idempotency-Key: ${value}`);
@@ -204,7 +204,7 @@ test("a repeat that another service makes does not mark its next call as replaye
   expect(await service.broker.call(`${name}.signUp`)).toEqual([true, false]);
 });
 
-test("a creation is logged once as user_create: not for a repeat, nor for a PUT that finds the user", async () => {
+test("user_create is logged once per creation: not for a repeat, and not for a PUT of an existing user", async () => {
   const info = jest.spyOn(service.broker.getLocalService("users").logger, "info");
   const [headers, body] = [key(), newUser()];
   const { body: user } = await create(headers, body).expect(201);

@@ -3,7 +3,7 @@ import { type Mirrored, startMirrored } from "../helpers/mirrored.ts";
 import { createUser } from "../helpers/people.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Contract 27: people who cannot be mirrored, and hints that meet. */
+/** Contract 27: people who cannot be mirrored, and concurrent hints. */
 
 let mirror: Mirrored;
 beforeAll(async () => {
@@ -23,7 +23,7 @@ const waiting = (keycloakId: string) =>
 const readsOf = (keycloakId: string) =>
   mirror.keycloak.requests.filter((path) => path === `users/${keycloakId}`).length;
 
-test("Many people whom Keycloak cannot show do not stop a person who comes after them", async () => {
+test("Many people whom Keycloak cannot return do not block a later person", async () => {
   const broken = Array.from({ length: 6 }, () => mirror.keycloak.add({}));
   mirror.keycloak.fault = (path, res) => {
     if (!broken.some(({ id }) => path === `users/${id}`)) return false;
@@ -38,7 +38,7 @@ test("Many people whom Keycloak cannot show do not stop a person who comes after
   for (const one of broken) await waitFor(() => mirror.userOf(one));
 });
 
-test("The hints of a person who stays a difference do not pile up", async () => {
+test("The hints of a person who remains a difference do not accumulate", async () => {
   const account = mirror.keycloak.add({ email: undefined });
   for (let n = 1; n <= 3; n++) {
     await mirror.hint(...Array(5).fill({ keycloakId: account.id, kind: "signed-in" }));
@@ -52,7 +52,7 @@ test("The hints of a person who stays a difference do not pile up", async () => 
   await waitFor(async () => (await waiting(account.id)).length === 0);
 });
 
-test("Hundreds of hints of one person take one read, and one more after 2 s", async () => {
+test("Hundreds of hints of one person cause one read, and one more after 2 s", async () => {
   const { account } = await mirror.mirrored();
   await mirror.settled();
   const before = readsOf(account.id);
@@ -61,7 +61,7 @@ test("Hundreds of hints of one person take one read, and one more after 2 s", as
   expect(readsOf(account.id)).toBe(before + 2);
 });
 
-test("A user who is gone although no event reports it stays, as a difference, until Keycloak shows the person", async () => {
+test("A user whose account is gone without an event is kept, as a difference, until Keycloak returns the account again", async () => {
   const { account, user } = await mirror.mirrored();
   mirror.keycloak.add({});
   mirror.keycloak.accounts.delete(account.id);
@@ -72,7 +72,7 @@ test("A user who is gone although no event reports it stays, as a difference, un
   await waitFor(async () => (await waiting(account.id)).length === 0);
 });
 
-test("A user with the account of a client, or with a name like one, follows Keycloak and is not taken for gone", async () => {
+test("A user whose user name resembles a service account is mirrored, and is not reported as gone", async () => {
   const account = mirror.keycloak.add({ username: "service-account-evil" });
   await createUser(mirror.service, { keycloakId: account.id, email: account.email });
   const { differences } = await mirror.sync({ dryRun: true });
@@ -82,7 +82,7 @@ test("A user with the account of a client, or with a name like one, follows Keyc
   await waitFor(async () => (await mirror.userOf(account))?.status === "suspended");
 });
 
-test("A person whose hint one node is following is followed by no other until that ends", async () => {
+test("While one node processes a hint, other nodes do not read the person", async () => {
   const { account } = await mirror.mirrored();
   await mirror.settled();
   await sql(
@@ -99,7 +99,7 @@ test("A person whose hint one node is following is followed by no other until th
   await waitFor(() => readsOf(account.id) > before);
 });
 
-test("Edits after a change of Keycloak stay, and nothing is doubled, if a node dies before it notes that change", async () => {
+test("If a node dies before it records a change of Keycloak, later edits of the user are kept and nothing is doubled", async () => {
   const { account, user } = await mirror.mirrored({ firstName: "Ada", lastName: "Old" });
   await mirror.settled();
   await sql("ALTER TABLE identities ADD CONSTRAINT refused CHECK (false) NOT VALID", []); // as if the node dies there
@@ -122,7 +122,7 @@ test("Edits after a change of Keycloak stay, and nothing is doubled, if a node d
   expect(await mirror.userOf(account)).toMatchObject({ full_name: "Ada Newest", status: "active" });
 });
 
-test("A sign-in while the user is erased leaves nothing of the user", async () => {
+test("A sign-in during an erasure leaves no data of the user", async () => {
   const { account, user } = await mirror.mirrored();
   await mirror.settled();
   const erasing = await mirror.service.database.begin();
@@ -137,7 +137,7 @@ test("A sign-in while the user is erased leaves nothing of the user", async () =
   expect(await sql("SELECT 1 FROM identities WHERE user_id = $1", [user.id])).toEqual([]);
 });
 
-test("A hint of a person who was erased before is deleted by the next purge", async () => {
+test("A hint of an erased person is deleted by the next purge", async () => {
   const { purgeHints } = await import("../../services/identities/identities.hints.store.ts");
   const { account } = await mirror.mirrored();
   const erased = crypto.randomUUID();

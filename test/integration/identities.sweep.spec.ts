@@ -5,7 +5,7 @@ import { type Mirrored, startMirrored } from "../helpers/mirrored.ts";
 import { createUser } from "../helpers/people.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Contract 27: the sweep of everybody, and whom no sweep deletes. */
+/** Contract 27: the full sweep, and which users it never deletes. */
 
 let mirror: Mirrored;
 beforeAll(async () => {
@@ -44,7 +44,7 @@ const refusals = async () => {
   return Number(/user_service_identity_sweep_refused_total (\d+)/.exec(metrics)?.[1]);
 };
 
-test("A sweep of everybody creates, renames, changes e-mails, suspends, activates and deletes; then nobody differs", async () => {
+test("A full sweep creates, renames, changes e-mails, suspends and deletes; then there is no difference", async () => {
   const [renamed, moved, disabled, ...rest] = [...mirror.keycloak.accounts.values()];
   Object.assign(renamed ?? {}, { firstName: "New" });
   Object.assign(moved ?? {}, { email: "moved@example.com" });
@@ -58,7 +58,7 @@ test("A sweep of everybody creates, renames, changes e-mails, suspends, activate
   expect((await mirror.sync({ dryRun: true })).differences).toEqual([]);
 });
 
-test("A dry run reports the same, and changes no user", async () => {
+test("A dry run reports the differences, and changes no user", async () => {
   removeFromKeycloak(3);
   mirror.keycloak.add({});
   const report = await mirror.sync({ dryRun: true });
@@ -69,7 +69,7 @@ test("A dry run reports the same, and changes no user", async () => {
   expect(await mirror.differences()).toEqual([]);
 });
 
-test("One sweep deletes at most 10 or 1 %: with 11 gone it deletes nobody, and the counter grows; a person can allow it", async () => {
+test("A sweep that would delete more than 10 users or 1 % deletes nobody and is counted, unless a person allows it", async () => {
   const before = await refusals();
   removeFromKeycloak(11);
   expect(await mirror.sync()).toMatchObject({ refused: 11, left: { gone: 11 } });
@@ -79,7 +79,7 @@ test("One sweep deletes at most 10 or 1 %: with 11 gone it deletes nobody, and t
   expect(await users()).toBe(19);
 });
 
-test("More deletions in the saved events than one sweep may do delete nobody", async () => {
+test("If the saved events contain more deletions than one sweep may make, nobody is deleted", async () => {
   const before = await refusals();
   const gone = ids().slice(0, 11);
   removeFromKeycloak(11);
@@ -93,7 +93,7 @@ test("More deletions in the saved events than one sweep may do delete nobody", a
   expect(await users()).toBe(30);
 });
 
-test("A user whom Keycloak shows again is no difference any more", async () => {
+test("A user whose account Keycloak returns again is no longer a difference", async () => {
   const accounts = [...mirror.keycloak.accounts.values()];
   removeFromKeycloak(11);
   await mirror.sync();
@@ -102,7 +102,7 @@ test("A user whom Keycloak shows again is no difference any more", async () => {
   expect((await mirror.sync()).left).toMatchObject({ gone: 0 });
 });
 
-test("A user whom a list leaves out but Keycloak still shows is not deleted", async () => {
+test("A user who is missing in the list, but whom Keycloak returns by id, is not deleted", async () => {
   const [hidden = ""] = ids();
   mirror.keycloak.fault = (path, res) => {
     if (path !== "users") return false;
@@ -114,7 +114,7 @@ test("A user whom a list leaves out but Keycloak still shows is not deleted", as
   expect(await mirror.userOf({ id: hidden })).toMatchObject({ deleted_at: null });
 });
 
-test("A list that shows somebody twice is compared all the same", async () => {
+test("A list that contains people twice is compared correctly", async () => {
   mirror.keycloak.fault = (path, res) => {
     if (path !== "users") return false;
     const accounts = [...mirror.keycloak.accounts.values()];
@@ -124,7 +124,7 @@ test("A list that shows somebody twice is compared all the same", async () => {
   expect((await mirror.sync()).differences).toEqual([]);
 });
 
-describe("Nobody is deleted by a realm that", () => {
+describe("No user is deleted if the realm", () => {
   const answer = (res: ServerResponse, status: number, body = "") => {
     res.writeHead(status, { "content-type": "application/json" }).end(body);
     return true;
@@ -174,7 +174,7 @@ describe("Nobody is deleted by a realm that", () => {
     expect(await users()).toBe(110);
   });
 
-  test("answers with its first page for ever", async () => {
+  test("always answers with its first page", async () => {
     for (let n = 0; n < 80; n++) mirror.keycloak.add({});
     await mirror.sync();
     const first = JSON.stringify([...mirror.keycloak.accounts.values()].slice(0, 100));
@@ -184,7 +184,7 @@ describe("Nobody is deleted by a realm that", () => {
   });
 });
 
-test("A user who signs up while the list is read is not taken for gone", async () => {
+test("A user who signs up while the list is read is not reported as gone", async () => {
   let created: Promise<unknown> | undefined;
   mirror.keycloak.fault = () => {
     created ??= createUser(mirror.service, { keycloakId: crypto.randomUUID() });
@@ -212,11 +212,11 @@ test("Two nodes never sweep at the same time, and a sweep that failed is due aga
   expect(await claimSweep(kind, 60_000, 30_000)).toBeDefined(); // the interval was made shorter
 });
 
-test("Only an administrator's call may sync", async () => {
+test("A call of identities.sync is refused unless it is from an administrator", async () => {
   await expect(call(mirror.service.broker, "identities.sync", {})).rejects.toMatchObject({ code: 403 });
 });
 
-test("The metrics show who differs by kind, and how long a change may wait", async () => {
+test("The metrics contain the number of differences by kind, and the longest time that a change may wait", async () => {
   removeFromKeycloak(11);
   await mirror.sync();
   await waitFor(async () => {

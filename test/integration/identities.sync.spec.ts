@@ -41,7 +41,7 @@ test("sync leaves nothing that can end: an e-mail is handed on through a chain o
     expect(await mirror.userOf(account)).toMatchObject({ email: account.email });
 });
 
-test("sync ends although a difference stays, and reports it", async () => {
+test("sync ends although a difference remains, and reports it", async () => {
   const [one, other] = [await mirror.mirrored(), await mirror.mirrored()];
   [one.account.email, other.account.email] = [other.account.email, one.account.email];
   expect((await mirror.sync()).left).toEqual({ ...NONE, email: 2 });

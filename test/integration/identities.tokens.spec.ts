@@ -17,7 +17,7 @@ const { ask, succeed } = requestsOf();
 const suspend = (reason = "Sent spam", headers?: Headers) => succeed("POST", "/suspend", { reason }, headers);
 const activate = () => succeed("POST", "/activate");
 
-test("the token of a suspended user is refused too for an earlier, deleted user of the same keycloakId", async () => {
+test("the token of a suspended user is also refused for an earlier, deleted user with the same keycloakId", async () => {
   const earlier = person;
   await succeed("DELETE");
   turnTo(await createUser(service, { keycloakId: earlier.keycloakId, email: earlier.email }));
@@ -132,14 +132,14 @@ describe("a suspended user's own token", () => {
     expect((await repeat()).headers["idempotency-replayed"]).toBe("true");
   });
 
-  test("is 403 beside an internal token, which alone still has access", async () => {
+  test("is 403 together with an internal token, which has access alone", async () => {
     await suspend();
     const path = `${USERS}/${person.id}`;
     expect((await ask({ path }, { ...person.headers, ...service.internal })).body).toEqual(SUSPENDED_ERROR);
     expect((await ask({ path }, service.internal)).status).toBe(200);
   });
 
-  test("is 400 before it is 403, as any other", async () => {
+  test("is 400 for invalid input before it is 403, like any other token", async () => {
     await suspend();
     const asked = { method: "PATCH", path: `${USERS}/me/preferences`, body: { language: 1 } };
     expect((await ask(asked, person.headers)).status).toBe(400);
@@ -167,7 +167,7 @@ describe("a suspended user's own token", () => {
   });
 });
 
-test("admins and services read, list and change a suspended user as before", async () => {
+test("admins and services can still read, list and change a suspended user", async () => {
   await suspend();
   await succeed("PATCH", "", { profile: { bio: "changed by an admin" } });
   await succeed("GET", "/export");
@@ -176,7 +176,7 @@ test("admins and services read, list and change a suspended user as before", asy
   expect(lookup.body.items).toHaveLength(1);
 });
 
-test("routes outside the base path read no token, also of a suspended user", async () => {
+test("routes outside the base path ignore tokens, also of a suspended user", async () => {
   await suspend();
   for (const path of ["/health", "/health/live", "/openapi.json", "/docs"])
     expect([path, (await ask({ path }, person.headers)).status]).toEqual([path, 200]);
@@ -198,7 +198,7 @@ describe("the check for suspended users", () => {
     return [...names];
   };
 
-  test("takes no query for the owner, whose row is read anyway", async () => {
+  test("costs no query for the owner, whose row is read anyway", async () => {
     expect(await queriesOf(`/${person.id}`, person.headers)).toEqual(["find-users"]);
     expect(await queriesOf("/me", person.headers)).toEqual(["find-users-by-keycloak-id"]);
     expect(await queriesOf("/me/identity", person.headers)).toEqual([
@@ -207,7 +207,7 @@ describe("the check for suspended users", () => {
     ]);
   });
 
-  test("takes no query for a service and for an avatar without a token, and one for an admin", async () => {
+  test("costs no query for a service or for an avatar without a token, and one for an admin", async () => {
     expect(await queriesOf(`/${person.id}/stats`, service.internal)).not.toContain("find-suspended");
     await ask(uploadOf(person.id, await jpeg()));
     expect(await queriesOf(`/${person.id}/avatar`, {})).not.toContain("find-suspended");

@@ -41,7 +41,7 @@ const letters = () =>
     "SELECT id, topic, code, message FROM dead_letters ORDER BY id",
   );
 
-test("Keycloak's user and admin events and user.authenticated are hints: read back, and the user follows", async () => {
+test("Keycloak's user and admin events and user.authenticated cause a read of the account, and its user is updated", async () => {
   const [byAdmin, registered, signedIn] = [{}, {}, {}].map(mirror.keycloak.add);
   const event = { id: crypto.randomUUID(), time: Date.now(), type: "REGISTER", userId: registered?.id };
   const authenticated = {
@@ -58,7 +58,7 @@ test("Keycloak's user and admin events and user.authenticated are hints: read ba
     await waitFor(() => mirror.userOf({ id: account?.id ?? "" }));
 });
 
-test("An event that comes again has no second effect", async () => {
+test("A repeated event has no second effect", async () => {
   const account = mirror.keycloak.add({});
   const event = created(account.id);
   await ingest(record("keycloak-admin-events", event));
@@ -69,7 +69,7 @@ test("An event that comes again has no second effect", async () => {
   expect(mirror.keycloak.requests).toHaveLength(reads);
 });
 
-test("A message that cannot be read is a dead letter, and can be replayed; types that say nothing are skipped", async () => {
+test("An unreadable message becomes a dead letter that can be replayed; types without meaning for users are skipped", async () => {
   await ingest(
     record("keycloak-events", "{"),
     record("keycloak-events", { type: "REGISTER" }),
@@ -81,7 +81,7 @@ test("A message that cannot be read is a dead letter, and can be replayed; types
     { topic: "keycloak-events", code: "INVALID_JSON", message: "The message is not JSON" },
     { topic: "keycloak-events", code: "VALIDATION_ERROR", message: "userId must be a text" },
   ]);
-  await outboxEmpty(mirror.service.database); // their topics have a relay, as all dead-letter topics
+  await outboxEmpty(mirror.service.database); // a relay publishes their topics, like all dead-letter topics
 
   const account = mirror.keycloak.add({});
   const { replayDeadLetters } = await import("../../services/ingest/dead-letter.store.ts");
@@ -96,14 +96,14 @@ test("A message that cannot be read is a dead letter, and can be replayed; types
   await waitFor(async () => (await letters()).length === 1);
 });
 
-test("Only the configured topics are read as Keycloak's", async () => {
+test("Keycloak's events are read only from the configured topics", async () => {
   const account = mirror.keycloak.add({});
   await ingest(record("media-events", { ...created(account.id), eventType: "other" }));
   await mirror.settled();
   expect(await mirror.userOf(account)).toBeUndefined();
 });
 
-test("The service stops at once while Keycloak does not answer, and what it was asked is asked again later", async () => {
+test("The service stops at once while Keycloak does not answer, and the read is repeated after the next start", async () => {
   mirror.keycloak.fault = () => true;
   const account = mirror.keycloak.add({});
   const before = mirror.keycloak.requests.length;

@@ -6,7 +6,7 @@ import { createUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** What cannot be processed is dead-lettered and does not block the rest, on arrival and while events wait for their user. */
+/** Events that cannot be processed become dead letters and do not block others, on arrival and while they wait for their user. */
 
 let service: TestService;
 let ingest: (messages: Message[]) => Promise<void>;
@@ -59,7 +59,7 @@ const letters = (): Promise<Letter[]> =>
   service.database.sql(
     'SELECT code, "offset"::text, retry_at, retry_count FROM dead_letters ORDER BY dead_letters."offset"',
   );
-/** Makes waiting events due now, except those that are due or claimed already. */
+/** Makes waiting events due now, except those that are already due or claimed. */
 const makeDue = () =>
   service.database.sql(`
     UPDATE dead_letters SET retry_at = now() WHERE id IN (
@@ -68,12 +68,12 @@ const makeDue = () =>
 const retriesOver = (ms = 20_000) =>
   waitFor(async () => {
     await makeDue();
-    await retry(); // sooner than the service does
+    await retry(); // earlier than the service would
     const waiting = "SELECT 1 FROM dead_letters WHERE retry_at IS NOT NULL LIMIT 1";
     return (await service.database.sql(waiting)).length === 0;
   }, ms);
 
-test("ingest: of random records, redelivered and in any order, each good one counts once and each bad one is dead-lettered once", async () => {
+test("ingest: of redelivered records in random order, each valid one is counted once and each invalid one is one dead letter", async () => {
   const kinds = [
     "good",
     "refused",
@@ -102,7 +102,7 @@ test("ingest: of random records, redelivered and in any order, each good one cou
         if (kind === "never") return deep(crypto.randomUUID(), id, 20_000);
         return message(`no JSON ${id}`);
       });
-      await ingest(messages.slice(0, cut)); // the node dies here: all records are read again
+      await ingest(messages.slice(0, cut)); // as if the node died here: all records are read again
       await ingest(messages);
       await insertUser(late);
       await retriesOver();
@@ -121,7 +121,7 @@ test("ingest: of random records, redelivered and in any order, each good one cou
   await outboxEmpty(service.database);
 }, 120_000);
 
-test("ingest: a record whose dead letter cannot be stored is skipped, and the other records count", async () => {
+test("ingest: a record whose dead letter cannot be stored is skipped, and the other records are counted", async () => {
   const { id } = await createUser(service);
   const run = crypto.randomUUID();
   await ingest([upload(id, `${run}-1`), message("unstorable"), upload(id, `${run}-2`), message("no JSON")]);
@@ -129,7 +129,7 @@ test("ingest: a record whose dead letter cannot be stored is skipped, and the ot
   expect(await letters()).toMatchObject([{ code: "INVALID_JSON" }]);
 });
 
-test("ingest: an event that is sent again after it was given up is retried, and counts if its user exists by then", async () => {
+test("ingest: an event that is sent again after it was given up is retried, and counted if its user exists by then", async () => {
   const id = crypto.randomUUID();
   const event = upload(id, `again-${id}`);
   await ingest([event]);
@@ -155,7 +155,7 @@ test("ingest: events that a dead node had claimed are retried after their lease"
   await waitFor(async () => (await letters()).length === 0);
 });
 
-test("1,200 events of unknown users and 6 of 1 MB, more than a round takes, are given up, and an event of a known user counts at once", async () => {
+test("while 1,200 events of unknown users and 6 of 1 MB, more than a round takes, are given up, an event of a known user is counted at once", async () => {
   const pad = "x".repeat(1_000_000);
   const large = Array.from({ length: 6 }, () => upload(crypto.randomUUID(), crypto.randomUUID(), { pad }));
   const small = Array.from({ length: 1_200 }, () => upload(crypto.randomUUID(), crypto.randomUUID()));
@@ -168,7 +168,7 @@ test("1,200 events of unknown users and 6 of 1 MB, more than a round takes, are 
   expect(await service.database.sql(given)).toEqual([{ count: 1_206 }]);
 });
 
-test("ingest: events count after more than 2^31 processed events", async () => {
+test("ingest: events are counted after more than 2^31 processed events", async () => {
   const { id } = await createUser(service);
   await service.database.sql("SELECT setval('processed_events_id_seq', 2147483645)");
   await ingest(Array.from({ length: 5 }, () => upload(id, crypto.randomUUID())));
@@ -201,7 +201,7 @@ test("ingest: 1,500 events with ids of 900 characters are counted in calls that 
   expect(Math.max(...sizes)).toBeLessThan(600_000);
 });
 
-test("ingest: an event whose give-up cannot be published is given up unpublished, and does not block the others of its round", async () => {
+test("ingest: an event whose dead letter cannot be published is given up without it, and does not block others", async () => {
   const unpublishable = "CHECK (topic <> 'media-events-dlq' OR position('unpublishable' in value::text) = 0)";
   await service.database.sql(`ALTER TABLE outbox ADD CONSTRAINT unpublishable ${unpublishable}`);
   const nobody = crypto.randomUUID();
@@ -218,7 +218,7 @@ test("ingest: an event whose give-up cannot be published is given up unpublished
   await service.database.sql("ALTER TABLE outbox DROP CONSTRAINT unpublishable");
 });
 
-test("ingest: a retry counts once if its round is settled twice", async () => {
+test("ingest: a retry is counted once if its round is settled twice", async () => {
   const { claimDue, settle } = await import("../../services/ingest/ingest.store.ts");
   await ingest([upload(crypto.randomUUID(), "twice-1")]);
   await service.database.sql("UPDATE dead_letters SET retry_at = now() + interval '1 hour', retry_count = 1");

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => close());
 
-/** A node that always takes a new lease, until it is stopped. */
+/** A node that takes a new lease whenever one ends, until it is stopped. */
 function startNode() {
   const stopped = Promise.withResolvers<void>();
   let [isStopped, lease]: [boolean, Lease | undefined] = [false, undefined];
@@ -43,7 +43,7 @@ function startNode() {
 
 type Node = ReturnType<typeof startNode>;
 
-/** Waits until the nodes have so many shards, in any order, and all of them together each once. */
+/** Waits until the nodes have these numbers of shards, in any order; each shard must have one node. */
 const haveSplit = (nodes: Node[], counts: number[]) =>
   waitFor(() => {
     const found = nodes.map((node) => node.shards().length).sort((a, b) => b - a);
@@ -53,7 +53,7 @@ const haveSplit = (nodes: Node[], counts: number[]) =>
     expect(all).toEqual(Array.from({ length: 32 }, (_, shard) => shard));
   });
 
-test("nodes share the shards fairly as they come and go", async () => {
+test("nodes share the shards equally whenever a node starts or stops", async () => {
   const first = startNode();
   await haveSplit([first], [32]);
   const second = startNode();
@@ -76,7 +76,7 @@ test("a lease whose connection is lost ends, and the node takes a new one", asyn
   await node.stop();
 });
 
-test("what is settled stays behind an open transaction that wrote to the outbox, and no other one", async () => {
+test("the settled id stays below an open transaction that wrote to the outbox, and ignores other transactions", async () => {
   const node = startNode();
   await haveSplit([node], [32]);
   const insert = "INSERT INTO outbox (topic, value) VALUES ('t', '{}') RETURNING id";
@@ -96,7 +96,7 @@ test("what is settled stays behind an open transaction that wrote to the outbox,
   await node.stop();
 }, 20_000);
 
-test("a relay of 1.0.0 finds its topics locked while a lease is held, and a lease waits for its batch", async () => {
+test("a lease waits for the batch of a relay of 1.0.0, which finds its topics locked while the lease is held", async () => {
   const old = await database.begin();
   const lock = "SELECT pg_try_advisory_xact_lock(8300302) AS locked";
   expect((await old.query(lock)).rows).toEqual([{ locked: true }]);

@@ -37,7 +37,7 @@ async function queriesOf(query: Query): Promise<string[]> {
 }
 
 describe("count=true", () => {
-  test("adds the total of all pages, and no totalIsLowerBound, to each page", async () => {
+  test("adds the exact total to each page, without totalIsLowerBound", async () => {
     const companyName = "Counted Ltd";
     await createMany(5, companyName);
     const query = { companyName, limit: 2, count: true };
@@ -47,7 +47,7 @@ describe("count=true", () => {
     expect([second.items.length, second.total]).toEqual([2, 5]);
   });
 
-  test("counts with search and with filters", async () => {
+  test("counts only users that match the search and the filters", async () => {
     const [one] = await createMany(3, "Searched Ltd");
     expect((await list({ search: "searched", count: true })).total).toBe(3);
     expect((await list({ email: one?.email ?? "", count: true })).total).toBe(1);
@@ -71,7 +71,7 @@ describe("count=true", () => {
   });
 
   test("reads at most 10,001 rows to count", async () => {
-    await service.database.sql("ANALYZE users"); // as autovacuum does
+    await service.database.sql("ANALYZE users"); // like autovacuum
     const [, count = ""] = await queriesOf({ count: true });
     const [{ "QUERY PLAN": plan } = {}] = await service.database.sql<Record<string, [{ Plan: Plan }]>>(
       `EXPLAIN (ANALYZE, FORMAT JSON) ${count.replaceAll('"users"', "user_service.users")}`,
@@ -80,7 +80,7 @@ describe("count=true", () => {
     expect(Math.max(...rows(plan?.[0].Plan as Plan))).toBe(10_001);
   });
 
-  test("is one query more, which is not sent without it", async () => {
+  test("costs one more query, which is not sent without it", async () => {
     expect(await queriesOf({})).toHaveLength(1);
     expect(await queriesOf({ count: false })).toHaveLength(1);
     expect(await queriesOf({ count: true })).toHaveLength(2);
@@ -103,7 +103,7 @@ describe("deleted=true", () => {
     for (const person of left) await remove(person);
   });
 
-  test("lists deleted users, with the time of deletion, and no others", async () => {
+  test("lists only deleted users, with the time of their deletion", async () => {
     const { items } = await list({ companyName, deleted: true });
     expect(items.map(({ id }) => id)).toEqual(left.map(({ id }) => id).reverse());
     const [row] = await service.database.sql<{ deleted_at: Date }>(
@@ -146,7 +146,7 @@ describe("deleted=true", () => {
     expect([...seen].sort()).toEqual(left.map(({ id }) => id).sort());
   });
 
-  test("takes every filter and search, and is counted", async () => {
+  test("accepts every filter and search, and can be counted", async () => {
     const [person] = left;
     const { email = "", keycloakId = "", createdAt = "" } = person ?? {};
     const ids = async (query: Query) => (await list({ deleted: true, ...query })).items.map(({ id }) => id);
@@ -156,7 +156,7 @@ describe("deleted=true", () => {
     expect((await list({ deleted: true, companyName, count: true })).total).toBe(5);
   });
 
-  test("shows each deletion of a person who signed up again", async () => {
+  test("lists each deleted user of a person who signed up again", async () => {
     const { keycloakId, email } = await createUser(service);
     for (let i = 0; i < 2; i++) {
       const { items } = await list({ keycloakId });
@@ -167,7 +167,7 @@ describe("deleted=true", () => {
     expect((await list({ keycloakId })).items).toEqual([]);
   });
 
-  test("reads an index of deleted users, whatever the order", async () => {
+  test("reads an index of deleted users, for any sort", async () => {
     for (const sort of ["createdAt", "-updatedAt", "email", "-fullName"]) {
       const [text = ""] = await queriesOf({ deleted: true, sort });
       const plan = await service.database.sql(
@@ -191,7 +191,7 @@ describe("is refused", () => {
     expect(fieldsOf(answer.body)).toEqual([field]);
   });
 
-  test("with 403 to users who are no admins", async () => {
+  test("with 403 for users who are not admins", async () => {
     const stranger = await service.user("a-stranger");
     await ask({ count: true }, stranger).expect(403);
     await ask({ deleted: true }, stranger).expect(403);
@@ -199,7 +199,7 @@ describe("is refused", () => {
   });
 });
 
-test("the action users.list takes count and deleted as booleans", async () => {
+test("the action users.list accepts count and deleted as booleans", async () => {
   expect(await service.broker.call("users.list", { count: true, deleted: true, limit: 1 })).toMatchObject({
     total: expect.any(Number),
     items: [{ deletedAt: expect.any(String) }],

@@ -7,8 +7,8 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-test("a page of the longest profiles stays below the size of a Kafka message, and the next page goes on behind it", async () => {
-  // 4 bytes for each of 2,000 code points: 100 of these users are more than a message holds
+test("a page of the longest profiles is smaller than a Kafka message, and the next page continues after it", async () => {
+  // 4 bytes for each of 2,000 code points: 100 of these users exceed a message
   await service.database.sql(
     "INSERT INTO users (keycloak_id, email, full_name, company_name, bio) SELECT 'm' || n, 'm' || n || '@example.com', repeat('\u{1f600}', 100), repeat('\u{1f600}', 100), repeat('\u{1f600}', 2000) FROM generate_series(1, 100) AS n",
   );

@@ -22,14 +22,14 @@ const byId = (users: User[]) => [...users].sort((a, b) => (a.id < b.id ? -1 : 1)
 const NONE = { ids: [], keycloakIds: [], emails: [] };
 
 describe("finds users", () => {
-  test("by ids, Keycloak ids and e-mails together, each as GET /users/:id shows it", async () => {
+  test("by ids, Keycloak ids and e-mails together, each as in GET /users/:id", async () => {
     const [a, b, c] = [await createUser(service), await createUser(service), await createUser(service)];
     const found = await lookUp({ ids: [a.id], keycloakIds: [b.keycloakId], emails: [c.email] });
     expect(byId(found.items)).toEqual(byId([a, b, c].map(userOf)));
     expect(found.missing).toEqual(NONE);
   });
 
-  test("once, if several keys are the same user's or a key is given twice", async () => {
+  test("once, if several keys belong to the same user or a key is repeated", async () => {
     const { id, keycloakId, email } = await createUser(service);
     const { items } = await lookUp({
       ids: [id, id.toUpperCase()],
@@ -39,7 +39,7 @@ describe("finds users", () => {
     expect(items.map((user) => user.id)).toEqual([id]);
   });
 
-  test("by e-mails in any case of letters, and by ids in capitals", async () => {
+  test("by e-mails in any letter case, and by ids in upper case", async () => {
     const { id } = await createUser(service, { email: "Ångström@Example.com" });
     expect((await lookUp({ emails: ["åNGSTRÖM@example.COM"] })).items).toHaveLength(1);
     expect((await lookUp({ ids: [id.toUpperCase()] })).items).toHaveLength(1);
@@ -107,7 +107,7 @@ describe("is 400 and names the field", () => {
     ["an empty keycloakId", { keycloakIds: [""] }, ["keycloakIds.0"]],
     ["a keycloakId of 256 characters", { keycloakIds: ["k".repeat(256)] }, ["keycloakIds.0"]],
     ["a keycloakId with NUL", { keycloakIds: ["k\0"] }, ["keycloakIds.0"]],
-    ["ids that are no list", { ids: crypto.randomUUID() }, ["ids"]],
+    ["ids that are not a list", { ids: crypto.randomUUID() }, ["ids"]],
     ["ids that are an object", { ids: { 0: crypto.randomUUID() } }, ["ids"]],
     ["ids that are null", { ids: null }, ["ids"]],
     ["an unknown field", { names: ["Ada"] }, ["names"]],
@@ -121,7 +121,7 @@ describe("is 400 and names the field", () => {
   });
 });
 
-test("users who are more than one Kafka message holds are 400, and fewer of them are found", async () => {
+test("users who exceed a Kafka message are 400, and fewer of them are found", async () => {
   await service.database.sql(
     `INSERT INTO users (keycloak_id, email, full_name, bio)
      SELECT 'm' || n, 'm' || n || '@example.com', 'Large', repeat('\u{1f600}', 2000) FROM generate_series(1, 100) AS n`,
@@ -133,7 +133,7 @@ test("users who are more than one Kafka message holds are 400, and fewer of them
   expect((await lookUp({ keycloakIds: keycloakIds.slice(50) })).items).toHaveLength(50);
 });
 
-test("GET /users/lookup is 405: `lookup` is not taken for an id", async () => {
+test("GET /users/lookup is 405, because `lookup` is not read as an id", async () => {
   const { headers } = await service.http.get(PATH).set(service.internal).expect(405);
   expect(headers.allow).toBe("POST");
 });

@@ -23,13 +23,13 @@ const upload = async (): Promise<Partial<Asked>> => ({
   body: formOf({ filename: "a.jpg", type: "image/jpeg", content: await jpeg() }),
 });
 
-/** Every route at `/users/:id` that a user may call, as method and what follows the id. */
+/** Every route at `/users/:id` that a user may call, as method and rest of the path. */
 const SUFFIXES = OFFERED.flatMap(([, { rest = "", access }]): [string, string][] => {
   const [, method, suffix] = /^(\w+) \/users\/:id(\/.*)?$/.exec(rest) ?? [];
   return method && access !== "internal" ? [[method, suffix ?? ""]] : [];
 });
 
-test("every route of /users/:id is there at /users/me, but those that no user may call", () => {
+test("every route of /users/:id exists at /users/me, except those that no user may call", () => {
   const expected = SUFFIXES.map(([method, suffix]) => `${method} /users/me${suffix}`);
   const found = Object.keys(ROUTES).filter((route) => / \/users\/me(\/|$)/.test(route));
   expect(found.sort()).toEqual(expected.sort());
@@ -62,7 +62,7 @@ const BODIES: Record<string, object> = {
   "POST /suspend": { reason: "Sent spam" },
 };
 
-/** What differs between two users. */
+/** The values that differ between two users. */
 const withoutIds = ({ body }: Answered, { id, keycloakId, email, profile }: Person): unknown => {
   const own = [id, keycloakId, email, profile.fullName];
   const text = own.reduce((text, value) => text.replaceAll(value, "-"), JSON.stringify(body));
@@ -71,7 +71,7 @@ const withoutIds = ({ body }: Answered, { id, keycloakId, email, profile }: Pers
   );
 };
 
-test.each(SUFFIXES)("%s /users/me%s answers as /users/:id%s does for the owner", async (method, suffix) => {
+test.each(SUFFIXES)("%s /users/me%s has the answer of /users/:id%s for the owner", async (method, suffix) => {
   const roles =
     ["/email", "/quotas", "/revert", "/restore", "/hold", "/suspend", "/activate"].includes(suffix) ||
     method + suffix === "DELETE/erasure"
@@ -94,7 +94,7 @@ test.each(SUFFIXES)("%s /users/me%s answers as /users/:id%s does for the owner",
 });
 
 describe("/users/me", () => {
-  test("changes the token's own user and nobody else", async () => {
+  test("changes only the token's own user", async () => {
     const [person, other] = [await createUser(service), await createUser(service)];
     const before = await rowOf(service, other.id);
     const patch = { method: "PATCH", path: `${users}/me`, body: { profile: { bio: "mine" } } };
@@ -109,14 +109,14 @@ describe("/users/me", () => {
   test.each<[string, Asked, string]>([
     ["id in a body", { method: "PATCH", path: `${users}/me`, body: { id: VICTIM } }, "id"],
     [
-      "id in a body beside others",
+      "id in a body with other fields",
       { method: "PUT", path: `${users}/me/profile`, body: { id: VICTIM, fullName: "New Name" } },
       "id",
     ],
     ["id in the query of a GET", { path: `${users}/me/preferences?id=${VICTIM}` }, "id"],
     ["id in the query of a DELETE", { method: "DELETE", path: `${users}/me?id=${VICTIM}` }, "id"],
     ["keycloakId in the query", { path: `${users}/me?keycloakId=x` }, "keycloakId"],
-  ])("takes no %s: 400, and nothing changes", async (_, asked, field) => {
+  ])("refuses %s with 400, and nothing changes", async (_, asked, field) => {
     const person = await createUser(service);
     const before = await allRows(service);
     const answer = await ask(asked, person.headers);
@@ -138,7 +138,7 @@ describe("/users/me", () => {
     },
   );
 
-  test("a body that is not valid is 400 also if the user does not exist, as everywhere", async () => {
+  test("an invalid body is 400, also if the user does not exist", async () => {
     const headers = await service.user(crypto.randomUUID());
     const patch = { method: "PATCH", path: `${users}/me`, body: { profile: { fullName: "x" } } };
     const answer = await ask(patch, headers);
@@ -160,7 +160,7 @@ describe("/users/me", () => {
     expect((await ask(form, stale)).status).toBe(412);
   });
 
-  test("no cache mixes up the answers of two users: each is private, checked again, and varies by token", async () => {
+  test("caches cannot mix up the answers of two users, because each is private, revalidated and varies by token", async () => {
     const person = await createUser(service);
     await ask({ method: "POST", path: `${users}/me/avatar`, ...(await upload()) }, person.headers);
     for (const rest of ["", "/preferences", "/stats", "/avatar", "/avatar?v=1"]) {
@@ -172,7 +172,7 @@ describe("/users/me", () => {
     expect([own.headers["cache-control"], own.headers.vary]).toEqual(["public, max-age=300", "Accept"]);
   });
 
-  test("a user who signs up again after a deletion is the new user at once", async () => {
+  test("after a deletion and a new sign-up, it is the new user at once", async () => {
     const person = await createUser(service);
     await ask({ method: "DELETE", path: `${users}/me` }, person.headers);
     const again = await createUser(service, { keycloakId: person.keycloakId });

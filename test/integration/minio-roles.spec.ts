@@ -9,13 +9,13 @@ import { minioStore } from "../../lib/object-store/minio-store.ts";
 import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** MINIO_USE_IAM: temporary credentials of a role, from each of the places where platforms put them. */
+/** MINIO_USE_IAM: temporary credentials of a role, from each source that platforms offer. */
 
 const folder = mkdtempSync(join(tmpdir(), "roles-"));
 const environment = { ...process.env };
 let s3: FakeS3;
 let platform: http.Server;
-/** How many credentials the platform has given out, and for how long they are valid, in s. */
+/** The number of issued credentials, and their validity in s. */
 let given: number;
 let validFor: number;
 beforeEach(async () => {
@@ -46,7 +46,7 @@ const asXml = () => `
     </Credentials></AssumeRoleWithWebIdentityResult>
   </AssumeRoleWithWebIdentityResponse>`;
 
-/** Starts a server of the platform; `answers` are by the beginning of the path. */
+/** Starts a server of the platform. The keys of `answers` are prefixes of paths. */
 async function startPlatform(
   answers: Record<string, (req: http.IncomingMessage) => string>,
 ): Promise<string> {
@@ -103,7 +103,7 @@ test("the role of an EC2 instance signs requests to the store", async () => {
   expect(signedBy("ROLE1")).toBe(1);
 });
 
-test("a role's credentials are asked for once, and renewed before they expire", async () => {
+test("a role's credentials are requested once, and renewed before they expire", async () => {
   process.env.AWS_CONTAINER_CREDENTIALS_FULL_URI = `${await startPlatform({ "/role": () => asJson() })}/role`;
   const lasting = store();
   await put(lasting);
@@ -118,7 +118,7 @@ test("a role's credentials are asked for once, and renewed before they expire", 
   expect(signedBy("ROLE2")).toBeGreaterThan(0);
 });
 
-test("a platform that gives no credentials is an unavailable store, with the reason", async () => {
+test("the store is unavailable, with the reason, if the platform returns no credentials", async () => {
   process.env.AWS_CONTAINER_CREDENTIALS_FULL_URI = `${await startPlatform({})}/role`;
   const start = performance.now();
   await expect(put(store())).rejects.toMatchObject({

@@ -4,7 +4,7 @@ import { minioStore } from "../../lib/object-store/minio-store.ts";
 import type { ObjectStore } from "../../lib/object-store/object-store.types.ts";
 import { type FakeS3, startFakeS3 } from "../helpers/fake-s3.ts";
 
-/** What the store asks an S3 server, and what it makes of the answers. */
+/** The requests of the store to an S3 server, and its handling of the answers. */
 
 let s3: FakeS3;
 afterEach(() => s3.close());
@@ -22,14 +22,14 @@ const unavailable = (reason = /./) => ({
 const created = () => s3.requests.filter((request) => /^PUT .avatars.? /.test(request));
 
 describe("the region of the object store", () => {
-  test("is the configured one: every request to S3 is signed for it", async () => {
+  test("is the configured region, for which every request is signed", async () => {
     s3 = await startFakeS3({ region: "eu-central-1" });
     await storeOf(s3, "eu-central-1").prepare();
     expect(s3.requests.length).toBeGreaterThanOrEqual(4);
     for (const request of s3.requests) expect(request).toContain("/eu-central-1/s3/aws4_request");
   });
 
-  test("is that of the server if none is configured: the bucket is created there, and found there later", async () => {
+  test("is the server's region if none is configured: the bucket is created and later found there", async () => {
     s3 = await startFakeS3({ region: "eu-central-1" });
     const store = storeOf(s3);
     expect(await store.prepare()).toBeUndefined();
@@ -38,13 +38,13 @@ describe("the region of the object store", () => {
     await storeOf(s3).prepare();
   });
 
-  test("is found also by credentials that may not ask for it", async () => {
+  test("is found also without the right to request it", async () => {
     s3 = await startFakeS3({ region: "eu-central-1", hasBucket: true });
     s3.denied.add("s3:GetBucketLocation");
     expect(await storeOf(s3).prepare()).toBeUndefined();
   });
 
-  test("is never guessed if one is configured: with that of another server, the store is unavailable", async () => {
+  test("is not detected if one is configured: with a wrong region, the store is unavailable", async () => {
     s3 = await startFakeS3({ region: "eu-central-1" });
     await expect(storeOf(s3, "us-west-2").prepare()).rejects.toMatchObject(unavailable());
   });
@@ -57,14 +57,14 @@ describe("the bucket", () => {
     expect(created()).toHaveLength(1);
   });
 
-  test("keeps its policy and everything else if it exists", async () => {
+  test("is not changed if it exists", async () => {
     s3 = await startFakeS3({ hasBucket: true });
     await storeOf(s3).prepare();
     expect(created()).toEqual([]);
     expect(s3.requests.filter((request) => request.includes("policy"))).toEqual([]);
   });
 
-  test("that is missing and that the credentials may not create is the reason of an unavailable store", async () => {
+  test("is the reason of an unavailable store if it is missing and cannot be created", async () => {
     s3 = await startFakeS3();
     s3.denied.add("s3:CreateBucket");
     await expect(storeOf(s3).prepare()).rejects.toMatchObject(
@@ -77,20 +77,20 @@ describe("credentials for the object store", () => {
   test.each([
     ["s3:PutObject", "no avatar can be uploaded"],
     ["s3:GetObject", "no avatar can be shown"],
-  ])("without the right %s are refused, with what does not work", async (right, without) => {
+  ])("without the right %s are refused, with the feature that would not work", async (right, without) => {
     s3 = await startFakeS3();
     s3.denied.add(right);
     const reason = `The credentials lack the right ${right}: ${without}`;
     await expect(storeOf(s3).prepare()).rejects.toMatchObject(unavailable(new RegExp(reason)));
   });
 
-  test("without the right s3:DeleteObject give a warning that says what does not work", async () => {
+  test("without the right s3:DeleteObject cause a warning that names the missing feature", async () => {
     s3 = await startFakeS3();
     s3.denied.add("s3:DeleteObject");
     expect(await storeOf(s3).prepare()).toMatch(/s3:DeleteObject: replaced and deleted avatars stay/);
   });
 
-  test("without the right s3:ListBucket work; only a listing fails, and says why", async () => {
+  test("without the right s3:ListBucket work; only a listing fails, with the reason", async () => {
     s3 = await startFakeS3();
     s3.denied.add("s3:ListBucket");
     const store = storeOf(s3);
@@ -100,7 +100,7 @@ describe("credentials for the object store", () => {
     await expect(Array.fromAsync(store.list({}))).rejects.toMatchObject(unavailable(/s3:ListBucket/));
   });
 
-  test("that lose the right to read make the store unavailable, and no avatar seem missing", async () => {
+  test("that lose the right to read make the store unavailable, instead of hiding avatars", async () => {
     s3 = await startFakeS3();
     const store = storeOf(s3);
     await store.prepare();
@@ -110,7 +110,7 @@ describe("credentials for the object store", () => {
   });
 });
 
-test("with MINIO_PREFIX every object is below it, and names come back without it", async () => {
+test("with MINIO_PREFIX, every object is stored below it, and listed without it", async () => {
   s3 = await startFakeS3({ hasBucket: true });
   const store = storeOf(s3, "us-east-1", { MINIO_PREFIX: "team/users/" });
   await store.prepare();

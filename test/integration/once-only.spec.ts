@@ -36,7 +36,7 @@ const older = (eventType: string, userId: string, data: object, eventId: unknown
   payload: { userId, ...data },
 });
 
-/** What the exported types offer for native events: the bare data with the ids, or an envelope that is not complete. */
+/** The forms of native events that the exported types allow: bare data with the ids, or an incomplete envelope. */
 const bare = (_eventType: string, userId: string, data: object) => ({ eventId: newId(), userId, ...data });
 const inPart = (_eventType: string, userId: string, data: object) => ({ eventId: newId(), userId, data });
 
@@ -46,7 +46,7 @@ describe.each([
   ["an envelope with the ids and the data only", inPart],
   ["the form of bare data", bare],
 ])("in %s", (_form, envelope) => {
-  test("an event that is emitted 5 times at once, and again later, counts once", async () => {
+  test("an event that is emitted 5 times concurrently and again later is counted once", async () => {
     const { id } = await createUser(service);
     const all: [string, { eventId: unknown }][] = [
       ["interview.created", envelope("interview.created", id, { interviewId: "i-1" })],
@@ -70,7 +70,7 @@ describe.each([
   });
 });
 
-test("counters are the same for any order of events: stored as negative, shown as 0", async () => {
+test("counters are the same for any order of events; a negative counter is shown as 0", async () => {
   const { id } = await createUser(service);
   await emit(
     "interview.completed",
@@ -124,7 +124,7 @@ type DeadLetter = {
 const deadLettersOf = (part: string): Promise<DeadLetter[]> =>
   service.database.sql("SELECT * FROM dead_letters WHERE convert_from(event, 'UTF8') LIKE $1", [`%${part}%`]);
 
-test("an event for an unknown user is retried, and counts once when the user exists", async () => {
+test("an event for an unknown user is retried, and counted once when the user exists", async () => {
   const id = crypto.randomUUID();
   const event = today("interview.created", id, { interviewId: "i" });
   await Promise.all(Array.from({ length: 5 }, () => emit("interview.created", event)));
@@ -152,7 +152,7 @@ test("an event is given up after the fifth retry (0.5, 1, 2, 4, 8 s), and blocks
     expect([pause, planned > pause - 200, planned < pause + 1_200]).toEqual([pause, true, true]);
     const now = "UPDATE dead_letters SET retry_at = now() WHERE key LIKE $1 AND retry_count = $2";
     await service.database.sql(now, [`%${event.eventId}`, retries]);
-    await retryWaiting({ broker, logger: broker.logger }); // sooner than the service does
+    await retryWaiting({ broker, logger: broker.logger }); // earlier than the service would
   }
   await emit("media.uploaded", today("media.uploaded", known, { fileId: "g", fileSize: 5 }));
   expect(await statsOf(known)).toMatchObject({ storageUsed: 5 });
@@ -160,7 +160,7 @@ test("an event is given up after the fifth retry (0.5, 1, 2, 4, 8 s), and blocks
   expect(letter).toMatchObject({ code: "USER_NOT_FOUND", topic: "media-events", retry_at: null });
   expect(JSON.parse(String(letter?.event))).toEqual(event);
 
-  await insertUser(id); // a replay of the given-up event counts
+  await insertUser(id); // a replay of the given-up event is counted
   await emit("media.uploaded", event);
   expect(await statsOf(id)).toMatchObject({ storageUsed: 5 });
 }, 30_000);
@@ -202,7 +202,7 @@ test("an event for a deleted user is skipped and counted, without a dead letter"
   expect(await rowOf(service, id)).toMatchObject({ interviews_created: 0 });
 });
 
-test("a quota mark is published once, with the event that reached it as the cause", async () => {
+test("a quota event is published once per mark, with the consumed event as its cause", async () => {
   const { id } = await createUser(service);
   await service.http
     .patch(`/api/v1/users/${id}/quotas`)
@@ -239,7 +239,7 @@ test("POST increment-interviews has the same effect as one interview.created", a
     (await events.of(id, 3)).slice(1).map(({ eventType, data }) => [eventType, data]);
   expect(await marks(one.id)).toEqual(await marks(other.id));
   const updatedAt = (await rowOf(service, one.id)).updated_at;
-  expect(updatedAt).toEqual(new Date(one.updatedAt)); // not moved by counters
+  expect(updatedAt).toEqual(new Date(one.updatedAt)); // counters do not change it
 });
 
 describe("a batch of stats.apply", () => {

@@ -27,7 +27,7 @@ test("is a valid OpenAPI document", async () => {
   expect(await new Validator().validate(structuredClone(document))).toEqual({ valid: true });
 });
 
-test("has every route of the gateway but those that show the documents", async () => {
+test("has every route of the gateway, except those of the documents", async () => {
   const { HEALTH_ROUTES } = await import("../../lib/http/health.routes.ts");
   const routes = Object.keys(ROUTES).map((route) => route.replace(" ", ` ${BASE_PATH}`));
   const expected = [...routes, ...Object.keys(HEALTH_ROUTES)].map((route) =>
@@ -72,7 +72,7 @@ describe("an example", () => {
     await request(service.url, { method, path, headers, body: { reason: "court case" } });
   };
 
-  /** What differs from run to run, as the examples have it. */
+  /** Replaces values that differ in each run by those of the examples. */
   const asInTheExample = (body: unknown, example: unknown) => {
     const version = /v=\w+/.exec(JSON.stringify(example))?.[0] ?? "";
     const text = JSON.stringify(body)
@@ -118,7 +118,7 @@ describe("an example", () => {
     return request(service.url, asked);
   };
 
-  test("of every operation is answered as it says, in the shape that it says", async () => {
+  test("of every operation gets the documented answer, which matches its schema", async () => {
     for (const { path, method, operation } of operations()) {
       const [status = "", { content = {} } = {}] = Object.entries(operation.responses)[0] ?? [];
       await service.database.sql("TRUNCATE users, user_history, erasures, legal_holds");
@@ -139,7 +139,7 @@ describe("an example", () => {
     }
   }, 60_000);
 
-  test("of every error fits the one form", () => {
+  test("of every error matches the one schema of errors", () => {
     for (const { operation } of operations())
       for (const { content } of Object.values(operation.responses))
         for (const { value } of Object.values(content?.["application/json"]?.examples ?? {}))

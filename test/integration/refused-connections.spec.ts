@@ -22,7 +22,7 @@ afterAll(async () => {
   await server.drop();
 });
 
-/** A statement, a transaction, and a query of Sequelize. */
+/** Requests that use a statement, a transaction, and a query of Sequelize. */
 async function answers(): Promise<{ status: number; retryAfter: string | undefined }[]> {
   const created = await postUser(service.url);
   const quotas = `/api/v1/users/${person.id}/quotas`;
@@ -45,14 +45,14 @@ test.each<[string, () => string, () => string]>([
     () => `ALTER ROLE ${role} PASSWORD 'second'`,
     () => `ALTER ROLE ${role} PASSWORD 'first'`,
   ],
-  ["the role may not log in", () => `ALTER ROLE ${role} NOLOGIN`, () => `ALTER ROLE ${role} LOGIN`],
+  ["the role has no right to log in", () => `ALTER ROLE ${role} NOLOGIN`, () => `ALTER ROLE ${role} LOGIN`],
   [
     "the role has no connections left",
     () => `ALTER ROLE ${role} CONNECTION LIMIT 0`,
     () => `ALTER ROLE ${role} CONNECTION LIMIT -1`,
   ],
   [
-    "the role may not connect to the database",
+    "the role has no right to connect to the database",
     () => `REVOKE CONNECT ON DATABASE ${name()} FROM PUBLIC`,
     () => `GRANT CONNECT ON DATABASE ${name()} TO PUBLIC`,
   ],

@@ -33,7 +33,7 @@ afterAll(() => close());
 
 type Row = { key: string | null };
 
-/** Enqueues records; the id of each is its place, from 1. */
+/** Enqueues records. The ids are their positions, from 1. */
 const enqueue = (rows: Row[], topic = LANE.topic) =>
   database.sql(
     "INSERT INTO outbox (topic, key, value) SELECT $1, key, '{}' FROM unnest($2::text[]) AS rows (key)",
@@ -52,7 +52,7 @@ const wholeLease = (): Lease => ({
   over: new AbortController().signal,
 });
 
-/** A relay with its clients, which lives until what was there is published that can be, or until something fails. */
+/** Runs a relay until every record that can be published is published, or until something fails. */
 async function liveOnce(publish: RelayPort["publish"]) {
   const setAside: number[] = [];
   const delays: unknown[] = [];
@@ -79,11 +79,11 @@ const history = fc.record({
   weather: fc.array(fc.constantFrom<Weather>("passes", "is lost", "arrives, but its answer is lost"), {
     maxLength: 6,
   }),
-  /** The relay dies after it published this batch, before that is committed. */
+  /** The relay dies after it has published this batch, before it commits. */
   dies: fc.option(fc.integer({ min: 1, max: 6 })),
 });
 
-test("whatever fails, each good record is published in order, each refused one set aside once, later ones of its key held", async () => {
+test("after any failures, valid records are published in order, refused ones are set aside once, and later ones of their key held", async () => {
   await fc.assert(
     fc.asyncProperty(history, async ({ rows, weather, dies }) => {
       await database.sql("TRUNCATE outbox RESTART IDENTITY");
@@ -134,10 +134,10 @@ test("whatever fails, each good record is published in order, each refused one s
   );
 }, 60_000);
 
-/** The ids that arrived, each once. */
+/** The ids that arrived, without duplicates. */
 const arrivals = (taken: { id: number }[]) => [...new Set(taken.map(({ id }) => id))].sort((a, b) => a - b);
 
-/** Of each key, the first arrivals of the records are in order. */
+/** Expects that the first arrivals of each key's records are in order. */
 function expectOrder(taken: { id: number; key: string | null }[]): void {
   for (const [key, records] of Map.groupBy(taken, (record) => record.key)) {
     const first = [...new Set(records.map(({ id }) => id))];
@@ -145,7 +145,7 @@ function expectOrder(taken: { id: number; key: string | null }[]): void {
   }
 }
 
-test("a user with thousands of records delays the users of other shards by one page, and each user's order is kept", async () => {
+test("a user with thousands of records delays users of other shards by one page, and each user's order is kept", async () => {
   const busy = Array.from({ length: 3_000 }, () => ({ key: "busy" }));
   const names = Array.from({ length: 100 }, (_, n) => `user-${n}`);
   await enqueue([...busy, ...names.map((key) => ({ key })), ...names.map((key) => ({ key }))]);
@@ -167,7 +167,7 @@ test("a user with thousands of records delays the users of other shards by one p
   expect(before.length).toBeLessThan(10 * 5);
 });
 
-test("records held behind one that is set aside cost one look per round, however many they are", async () => {
+test("held records cost one query per round, for any number of them", async () => {
   await enqueue([{ key: "held" }, ...Array.from({ length: 2_000 }, () => ({ key: "held" }))]);
   await database.sql("UPDATE outbox SET set_aside_at = now(), fault = CASE id WHEN 1 THEN 'X' END");
   await enqueue([{ key: "zoe" }]);
@@ -200,7 +200,7 @@ test("a topic that refuses everything is retried for 30 s, then the first record
   expect(await idsWhere("fault IS NULL")).toEqual([3]);
 });
 
-test("a lane reads its own topic only", async () => {
+test("a lane reads only its own topic", async () => {
   await enqueue([{ key: "a" }], "media-events-dlq");
   await enqueue([{ key: "b" }]);
   const kafka = createFakeKafka(() => false);
@@ -209,7 +209,7 @@ test("a lane reads its own topic only", async () => {
 });
 
 describe("The age of the outbox", () => {
-  /** Enqueues a record that is so many seconds old. */
+  /** Enqueues records of this age in seconds. */
   const enqueueOld = (topic: string, keys: (string | null)[], seconds: number) =>
     database.sql(
       `INSERT INTO outbox (topic, key, value, created_at)
@@ -218,10 +218,10 @@ describe("The age of the outbox", () => {
     );
   const takeOut = (fault: string | null) =>
     database.sql("UPDATE outbox SET set_aside_at = now(), fault = $1 WHERE set_aside_at IS NULL", [fault]);
-  /** In hours, rounded: so the time that a test takes does not matter. */
+  /** In hours, rounded, so that the duration of a test does not matter. */
   const age = async () => Math.round((await outboxAge()) / 3_600);
 
-  test("is 0 if nothing waits, and else that of the oldest record that waits, with a key or without", async () => {
+  test("is 0 if no record waits, otherwise the age of the oldest one, with or without a key", async () => {
     expect(await age()).toBe(0);
     await enqueueOld("user-events", ["b", "b", "a"], 3_600);
     expect(await age()).toBe(1);
@@ -231,7 +231,7 @@ describe("The age of the outbox", () => {
     expect(await age()).toBe(3);
   });
 
-  test("leaves out records that are set aside, and those held behind them on the same topic", async () => {
+  test("ignores records that are set aside, and those held behind them on the same topic", async () => {
     await enqueueOld("user-events", ["a", null], 36_000);
     await takeOut("X");
     await enqueueOld("user-events", ["a", "a"], 18_000);
@@ -243,14 +243,14 @@ describe("The age of the outbox", () => {
     expect(await age()).toBe(2);
   });
 
-  test("includes records that are held because their batch was not published completely, of the first 1,000 keys", async () => {
+  test("includes records that are held because their batch was not completely published, for the first 1,000 keys", async () => {
     const keys = Array.from({ length: 1_000 }, (_, n) => `key-${n}`);
     await enqueueOld("user-events", keys, 3_600);
     await takeOut(null);
     expect(await age()).toBe(1);
     await enqueueOld("user-events", ["key-7", "key-7"], 7_200);
     await takeOut(null);
-    expect(await age()).toBe(1); // of each key, the first record counts
+    expect(await age()).toBe(1); // only the first record of each key counts
     await enqueueOld("user-events", ["key-8"], 7_200);
     expect(await age()).toBe(2);
   });

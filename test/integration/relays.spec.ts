@@ -22,12 +22,12 @@ afterAll(() => close());
 const USERS = 40;
 const random = (below: number) => Math.floor(Math.random() * below);
 
-/** Commits events of random users, each user's in order, in transactions of different length; some roll back. */
+/** Commits events of random users, in order per user, in transactions of different duration, of which some roll back. */
 async function write(client: pg.Client, counts: number[], until: AbortSignal): Promise<void> {
   while (!until.aborted) {
     const user = random(USERS);
     await client.query("BEGIN");
-    await client.query("SELECT pg_advisory_xact_lock(1, $1)", [user]); // as the lock on the user's row
+    await client.query("SELECT pg_advisory_xact_lock(1, $1)", [user]); // like the lock on the user's row
     const number = (counts[user] ?? 0) + 1;
     await client.query("INSERT INTO outbox (topic, key, value) VALUES ('user-events', $1, $2)", [
       `user ${user}`,
@@ -40,7 +40,7 @@ async function write(client: pg.Client, counts: number[], until: AbortSignal): P
   }
 }
 
-test("whatever order transactions commit in, and however often leases are lost, two relays keep each user's order and lose nothing", async () => {
+test("two relays keep each user's order and lose nothing, for any order of commits and any loss of leases", async () => {
   const numbers = new Map<number, number>();
   const weather: Weather[] = [];
   const kafka = createFakeKafka(() => false, weather);

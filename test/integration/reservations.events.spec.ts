@@ -4,7 +4,7 @@ import { rowOf } from "../helpers/people.ts";
 import { MISSING, reservationsOf } from "../helpers/reservations.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Contract 26: an event uses up a reservation. */
+/** Contract 26: an event ends a reservation. */
 
 let service: TestService;
 beforeAll(async () => {
@@ -17,7 +17,7 @@ const { commit, release, reserved, quotasOf, userWith, expire, stateOf, created,
 );
 
 describe("an event with data.reservationId", () => {
-  test("interview.created counts and ends the reservation", async () => {
+  test("of type interview.created is counted and ends the reservation", async () => {
     const id = await userWith(10);
     const { reservationId } = await reserved(id, { resource: "interviews" });
     await created(id, reservationId.toUpperCase());
@@ -25,7 +25,7 @@ describe("an event with data.reservationId", () => {
     expect(await rowOf(service, id)).toMatchObject({ interviews_created: 1, interviews_active: 1 });
   });
 
-  test("media.uploaded counts its own size and ends the reservation, whatever that was for", async () => {
+  test("of type media.uploaded is counted with its own size and ends the reservation of any amount", async () => {
     const id = await userWith();
     const { reservationId } = await reserved(id, { resource: "storage", amount: 500 });
     await uploaded(id, 300, reservationId);
@@ -49,7 +49,7 @@ describe("an event with data.reservationId", () => {
     expect((await quotasOf(id)).storage).toMatchObject({ used: 1, reserved: 0 });
   });
 
-  test("counts once, however often it is delivered and the reservation is committed besides", async () => {
+  test("is counted once, although it is delivered repeatedly and the reservation is committed too", async () => {
     const id = await userWith(10);
     for (const [first, then] of [
       ["event", "commit"],
@@ -73,7 +73,7 @@ describe("an event with data.reservationId", () => {
     expect(await rowOf(service, id)).toMatchObject({ interviews_created: 3, interviews_active: 3 });
   });
 
-  test("of a file that is smaller than the amount that was committed: its size is what counts", async () => {
+  test("replaces the committed amount by the size of its file", async () => {
     const id = await userWith();
     const { reservationId } = await reserved(id, { resource: "storage", amount: 500 });
     await commit(id, reservationId).expect(200);
@@ -82,7 +82,7 @@ describe("an event with data.reservationId", () => {
     expect((await quotasOf(id)).storage.used).toBe(300);
   });
 
-  test("two events that name one reservation both count; the reservation ends once", async () => {
+  test("is counted also if another event names the same reservation, which ends once", async () => {
     const id = await userWith(10);
     const { reservationId } = await reserved(id, { resource: "interviews" });
     await Promise.all([created(id, reservationId), created(id, reservationId)]);
@@ -91,7 +91,7 @@ describe("an event with data.reservationId", () => {
     expect((await quotasOf(id)).interviews).toMatchObject({ used: 3, reserved: 0 });
   });
 
-  test("that names none of the user's open reservations of that resource counts as ever", async () => {
+  test("is counted as usual if it names no open reservation of the user and resource", async () => {
     const [id, other] = [await userWith(), await userWith()];
     const theirs = await reserved(other, { resource: "interviews" });
     const storage = await reserved(id, { resource: "storage" });
@@ -110,13 +110,13 @@ describe("an event with data.reservationId", () => {
     expect(await stateOf(released.reservationId)).toBe("released");
   });
 
-  test("counts beyond the limit", async () => {
+  test("is counted beyond the limit", async () => {
     const id = await userWith(0);
     await created(id, MISSING);
     expect((await quotasOf(id)).interviews).toMatchObject({ used: 1, limit: 0, exceeded: true });
   });
 
-  test("counts and ends in one transaction: if the outbox refuses, neither happened", async () => {
+  test("is counted and ends the reservation in one transaction: if the outbox fails, neither happens", async () => {
     const id = await userWith(1);
     const { reservationId } = await reserved(id, { resource: "interviews" });
     await outboxEmpty(service.database);

@@ -5,7 +5,7 @@ import { createUser } from "../helpers/people.ts";
 import { request } from "../helpers/request.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Contract 26 in any mix of calls, events and expiries, many of them at once. */
+/** Contract 26 with random calls, events and expiries, many of them concurrent. */
 
 let service: TestService;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 type Reserve = { kind: "reserve"; amount: number; key?: number };
-/** `of` is the number of a reservation among those that were made. */
+/** `of` is the index of a reservation. */
 type End = { kind: "commit" | "release" | "expire" | "event" | "commit and event"; of: number };
 type Step = Reserve | End;
 
@@ -30,18 +30,18 @@ const ending: fc.Arbitrary<End> = fc.record({
   kind: fc.constantFrom("commit", "release", "expire", "event", "commit and event"),
   of: fc.nat({ max: 30 }),
 });
-/** Rounds of what runs at once. */
+/** Rounds of concurrent steps. */
 const rounds: fc.Arbitrary<Step[][]> = fc.array(
   fc.array(fc.oneof(reserving, ending), { minLength: 1, maxLength: 12 }),
   { minLength: 1, maxLength: 6 },
 );
 
-/** A user whose storage is limited, and what was done to the reservations. */
+/** A user whose storage is limited, and the steps that were applied to the reservations. */
 class Account {
   readonly made = new Map<string, number>();
   readonly committed = new Set<string>();
   readonly counted = new Set<string>();
-  /** Those whose part may be free again. */
+  /** Reservations whose amount may be available again. */
   readonly freed = new Set<string>();
 
   readonly id: string;
@@ -106,7 +106,7 @@ class Account {
     await service.broker.emit("media.uploaded", { eventType: "media.uploaded", userId: this.id, data });
   }
 
-  /** Events count beyond the limit if the part that they use is free again: only these may exceed it. */
+  /** Events may exceed the limit only if the amount of their reservation was available again. */
   async check(): Promise<Quota> {
     const quota = await this.quota();
     const { used, reserved, remaining } = quota;
@@ -125,7 +125,7 @@ class Account {
   }
 }
 
-test("used plus reserved never exceeds the limit through reservations, and each counts once, in any mix of calls and events", async () => {
+test("for any mix of calls and events, used plus reserved stays within the limit, and each reservation is counted once", async () => {
   const play = async (limit: number, all: Step[][]) => {
     const account = new Account((await createUser(service)).id, limit);
     await account.ask("PATCH", "/quotas", { maxStorage: limit });

@@ -7,7 +7,7 @@ import { samplesAt } from "../helpers/samples.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-/** Contract 26: parts of a quota are reserved. */
+/** Contract 26: reservations of a quota. */
 
 let service: TestService;
 beforeAll(async () => {
@@ -48,7 +48,7 @@ describe("POST /users/:id/quota/reservations", () => {
     expect(headers.location).toBe(pathOf(id, `/${body.reservationId}`));
   });
 
-  test("reserves 1 for 900 s unless amount and ttl say otherwise", async () => {
+  test("reserves 1 for 900 s unless amount and ttl are given", async () => {
     const id = await userWith();
     const before = Date.now();
     const { body } = await reserve(id, { resource: "storage" }).expect(201);
@@ -81,7 +81,7 @@ describe("POST /users/:id/quota/reservations", () => {
     });
   });
 
-  test("what is used counts against the limit, and a counter below 0 gives no more room", async () => {
+  test("use counts against the limit, and a negative counter counts as 0", async () => {
     const id = await userWith(10);
     await service.database.sql("UPDATE users SET interviews_created = 9, storage_used = -5 WHERE id = $1", [
       id,
@@ -91,7 +91,7 @@ describe("POST /users/:id/quota/reservations", () => {
     expect((await reserved(id, { resource: "storage", amount: 1000 })).remaining).toBe(0);
   });
 
-  test("is refused while use is over the limit, as events count beyond it", async () => {
+  test("is refused while the use is over the limit, which events can cause", async () => {
     const id = await userWith(1);
     await reserved(id, { resource: "interviews" });
     await created(id);
@@ -120,11 +120,11 @@ describe("POST /users/:id/quota/reservations", () => {
     expect(await allReservations()).toEqual(before);
   });
 
-  test.each([1, 86_400])("a ttl of %d s is taken", async (ttl) => {
+  test.each([1, 86_400])("a ttl of %d s is accepted", async (ttl) => {
     await reserve(await userWith(), { resource: "interviews", ttl }).expect(201);
   });
 
-  test("the largest amount, 2^53-1, is taken if the limit is as large", async () => {
+  test("the largest amount, 2^53-1, is accepted if the limit is as large", async () => {
     const id = await userWith();
     const most = 2 ** 53 - 1;
     await setQuotas(id, { maxStorage: most });
@@ -132,7 +132,7 @@ describe("POST /users/:id/quota/reservations", () => {
     await reserve(id, { resource: "storage" }).expect(409);
   });
 
-  test("a missing resource, a user who does not exist, and one who was deleted are 400 and 404", async () => {
+  test("a missing resource is 400, an unknown or deleted user 404", async () => {
     const id = await userWith();
     expect(fieldsOf((await reserve(id, {}).expect(400)).body)).toEqual(["resource"]);
     expect((await reserve(MISSING, { resource: "storage" }).expect(404)).body.message).toBe(
@@ -157,7 +157,7 @@ describe("an Idempotency-Key", () => {
     expect((await quotasOf(id)).interviews).toMatchObject({ reserved: 4, remaining: 6 });
   });
 
-  test("a repeat of a refusal is refused with the same details, although there is room by now", async () => {
+  test("a repeat of a refusal is refused with the same details, although the amount would now be available", async () => {
     const id = await userWith(0);
     const headers = key();
     const first = await reserve(id, { resource: "interviews" }, headers).expect(409);
@@ -176,7 +176,7 @@ describe("an Idempotency-Key", () => {
   });
 });
 
-test("GET quotas and PATCH quotas show what is reserved of each resource, and remaining takes it off", async () => {
+test("GET quotas and PATCH quotas return reserved of each resource, and subtract it from remaining", async () => {
   const id = await userWith(10);
   await reserved(id, { resource: "interviews", amount: 2 });
   await reserved(id, { resource: "interviews", amount: 3 });
@@ -189,7 +189,7 @@ test("GET quotas and PATCH quotas show what is reserved of each resource, and re
   expect((await setQuotas(id, {})).body).toStrictEqual(expected);
 });
 
-test("the ETag of quotas is the version, and names what is reserved if anything is: no 304 is stale", async () => {
+test("the ETag of quotas contains the version and the reserved amounts, so that no 304 is stale", async () => {
   const id = await userWith(10);
   const get = (headers: Headers) =>
     service.http.get(`/api/v1/users/${id}/quotas`).set(service.internal).set(headers);
@@ -213,7 +213,7 @@ test("the ETag of quotas is the version, and names what is reserved if anything 
   await patch(`"${version}.2.0"`).expect(200);
 });
 
-test("the metric user_service_quota_reservations shows the reservations by resource and state", async () => {
+test("the metric user_service_quota_reservations counts reservations by resource and state", async () => {
   await service.database.sql("DELETE FROM quota_reservations");
   const id = await userWith(null);
   const [, committed, released, counted, expired] = await Promise.all(
@@ -230,7 +230,7 @@ test("the metric user_service_quota_reservations shows the reservations by resou
     const states = ["open", "committed", "released", "counted", "expired"];
     return ["interviews", "storage"].map((resource) => states.map((state) => of(resource, state)));
   };
-  await waitFor(async () => (await shown())[0]?.every((count) => count === 1), 10_000); // shared for 5 s
+  await waitFor(async () => (await shown())[0]?.every((count) => count === 1), 10_000); // the figures are shared for 5 s
   expect(await shown()).toEqual([
     [1, 1, 1, 1, 1],
     [0, 0, 0, 0, 0],

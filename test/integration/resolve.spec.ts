@@ -5,7 +5,7 @@ import type { User } from "../../services/users/users.contract.ts";
 import { createUser, type Person } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** Contract 23: users.resolve, as moleculer-db's `populates` of other services call it. */
+/** Contract 23: users.resolve, called by moleculer-db's `populates` of other services. */
 
 /** Another team's service, with moleculer-db's own adapter in memory. */
 const posts = {
@@ -45,11 +45,11 @@ describe("a moleculer-db service that names users.resolve in its populates", () 
     return service.broker.call("posts.get", { id: _id, populate });
   };
 
-  test("gets the user in place of an id", async () => {
+  test("gets the user instead of an id", async () => {
     expect(await populated({ author: ada.id }, ["author"])).toMatchObject({ author: ada });
   });
 
-  test("gets the named fields of each user of a list, in its order, without unknown and deleted ones", async () => {
+  test("gets the named fields of each user of a list, in order, without unknown and deleted users", async () => {
     const { voters } = await populated({ voters: [ben.id, unknown, gone.id, ada.id] }, ["voters"]);
     expect(voters).toEqual([
       { id: ben.id, profile: { fullName: "Ben" } },
@@ -62,7 +62,7 @@ describe("a moleculer-db service that names users.resolve in its populates", () 
     expect(editor).toEqual({ email: ada.email, profile: { fullName: "Ada" } });
   });
 
-  test("gets nothing in place of an id that no user has", async () => {
+  test("gets nothing for an unknown id", async () => {
     expect((await populated({ author: unknown }, ["author"])).author).toBeUndefined();
   });
 
@@ -82,12 +82,12 @@ describe("a moleculer-db service that names users.resolve in its populates", () 
 });
 
 describe("without mapping", () => {
-  test("one id is one user", async () => {
+  test("one id returns one user", async () => {
     expect(await resolve({ id: ada.id })).toEqual(ada);
     expect(await resolve({ id: ada.id.toUpperCase(), mapping: false })).toEqual(ada);
   });
 
-  test("a list of ids is a list of the users that exist, each once, in the order of the ids", async () => {
+  test("a list of ids returns the existing users, each once, in the order of the ids", async () => {
     expect(await resolve({ id: [ben.id, unknown, ada.id, gone.id, ben.id] })).toEqual([ben, ada]);
     expect(await resolve({ id: [unknown] })).toEqual([]);
     expect(await resolve({ id: [] })).toEqual([]);
@@ -106,13 +106,13 @@ describe("without mapping", () => {
 });
 
 describe("with mapping", () => {
-  test("a list of ids is an object of the users that exist, by id", async () => {
+  test("a list of ids returns an object of the existing users by id", async () => {
     const found = await resolve({ id: [ada.id, unknown, ben.id], mapping: true });
     expect(found).toEqual({ [ada.id]: ada, [ben.id]: ben });
     expect(await resolve({ id: [unknown], mapping: true })).toEqual({});
   });
 
-  test("one id is an object with one user, or 404", async () => {
+  test("one id returns an object with one user, or 404", async () => {
     expect(await resolve({ id: ada.id, mapping: true })).toEqual({ [ada.id]: ada });
     await expect(resolve({ id: unknown, mapping: true })).rejects.toMatchObject({ code: 404 });
   });
@@ -125,11 +125,11 @@ describe("with fields", () => {
     ["a text with commas and spaces", "email, profile.fullName profile.bio", some],
     ["a whole part and a field of it", ["stats", "stats.storageUsed"], { stats: expect.any(Object) }],
     ["no field", [], {}],
-  ])("of %s, a user has these and no others", async (_which, fields, expected) => {
+  ])("%s selects exactly the named fields", async (_which, fields, expected) => {
     expect(await resolve({ id: ada.id, fields })).toEqual(expected);
   });
 
-  test("the ids of a mapping stay, also if `id` is not among the fields", async () => {
+  test("the mapping is by id, also if `id` is not selected", async () => {
     expect(await resolve({ id: [ada.id], mapping: true, fields: ["email"] })).toEqual({
       [ada.id]: { email: ada.email },
     });
@@ -149,8 +149,8 @@ describe("is refused with the name of the field:", () => {
     ["a field that a user does not have", { id: [], fields: ["email", "deletedAt"] }, ["fields.1"]],
     ["a column", { id: [], fields: "avatar_key" }, ["fields"]],
     ["__proto__", { id: [], fields: ["__proto__", "constructor"] }, ["fields.0", "fields.1"]],
-    ["mapping that is a text", { id: [], mapping: "true" }, ["mapping"]],
-    ["populate: users have nothing to populate", { id: [], populate: ["company"] }, ["populate"]],
+    ["a mapping that is a text", { id: [], mapping: "true" }, ["mapping"]],
+    ["populate, which users do not support", { id: [], populate: ["company"] }, ["populate"]],
   ])("%s", async (_which, params, fields) => {
     await expect(resolve(params)).rejects.toMatchObject({
       code: 400,
@@ -168,7 +168,7 @@ describe("is refused with the name of the field:", () => {
   });
 });
 
-test("1,000 users are resolved at once; if they are more than one Kafka message holds, with the fields that are needed", async () => {
+test("1,000 users are resolved in one call; if they would exceed a Kafka message, with selected fields", async () => {
   const rows = await service.database.sql<{ id: string }>(
     `INSERT INTO users (keycloak_id, email, full_name, bio)
      SELECT 'm' || n, 'm' || n || '@example.com', 'Person ' || n, repeat('x', 2000)

@@ -38,7 +38,7 @@ const spans = (): Span[] =>
   collector.posted.flatMap(({ body }) => JSON.parse(String(body)).resourceSpans[0].scopeSpans[0].spans);
 const spansOf = (trace: string) => spans().filter(({ traceId }) => traceId === trace);
 
-/** The spans of a trace, once there is one of each of these names. */
+/** Waits until a trace has spans with all these names, and returns its spans. */
 const trace = async (id: string, ...names: string[]): Promise<Map<string, Span>> => {
   await waitFor(() => names.every((name) => spansOf(id).some((span) => span.name === name)));
   return new Map(spansOf(id).map((span) => [span.name, span]));
@@ -47,7 +47,7 @@ const trace = async (id: string, ...names: string[]): Promise<Map<string, Span>>
 const create = (headers: Record<string, string>, body = newUser()) =>
   service.http.post("/api/v1/users").set(service.internal).set(headers).send(body);
 
-test("a recorded trace has a span for every hop, below its parent", async () => {
+test("a recorded trace has a span for every step, below its parent", async () => {
   const id = newTrace();
   const answer = await create(sent(id)).expect(201);
   const [event] = await collected.of(answer.body.id, 1);
@@ -90,7 +90,7 @@ test("an event that is emitted natively is counted in its own trace", async () =
   expect(found.get("stats.apply")?.parentSpanId).toBe(found.get("consume interview-events")?.spanId);
 });
 
-test("an error's trace id is that of its trace, a failure is marked and a refusal is not", async () => {
+test("an error has the trace id of its trace; failures are marked as errors, and refusals are not", async () => {
   const id = newTrace();
   const path = `/api/v1/users/${crypto.randomUUID()}`;
   const answer = await service.http.get(path).set(service.internal).set(sent(id)).expect(404);
@@ -100,7 +100,7 @@ test("an error's trace id is that of its trace, a failure is marked and a refusa
   expect(refused?.attributes).toContainEqual({ key: "error.code", value: { stringValue: "404" } });
 });
 
-test("a trace that the caller does not record is not recorded, also downstream", async () => {
+test("a trace that the caller does not sample is not recorded, also in later calls and events", async () => {
   const id = newTrace();
   const answer = await create(sent(id, "00")).expect(201);
   expect(answer.headers.traceparent).toMatch(new RegExp(`^00-${id}-[0-9a-f]{16}-00$`));

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-test("each of many reads of the same moment gets its own user, or none", async () => {
+test("each of many concurrent reads returns its own user, or none", async () => {
   const ids = fc.array(fc.constantFrom(...living, ...missing), { maxLength: 30 });
   await fc.assert(
     fc.asyncProperty(ids, async (ids) => {
@@ -31,7 +31,7 @@ test("each of many reads of the same moment gets its own user, or none", async (
   );
 });
 
-test("a read that is asked for after a change has committed sees it, also beside reads from before", async () => {
+test("a read that starts after a commit returns the change, also together with earlier reads", async () => {
   const id = String(living[0]);
   for (let i = 0; i < 20; i++) {
     const before = findUser(id);
@@ -42,7 +42,7 @@ test("a read that is asked for after a change has committed sees it, also beside
   }
 });
 
-test("reads of the same moment fail together if their query fails, and the next ones succeed", async () => {
+test("concurrent reads fail together if their query fails, and later reads succeed", async () => {
   const reads = ["not-a-uuid", ...living].map(findUser);
   const outcomes = await Promise.allSettled(reads);
   expect(outcomes.map(({ status }) => status)).toEqual(Array(reads.length).fill("rejected"));

@@ -5,7 +5,7 @@ import { createListener } from "../helpers/listener.ts";
 import { createUser, rowOf } from "../helpers/people.ts";
 import { startService, type TestService } from "../helpers/service.ts";
 
-/** What belongs to a user beside the profile: preferences, quotas, statistics; and what stays of one who left. */
+/** Preferences, quotas and statistics of a user, and the deletion. */
 const listener = createListener();
 let service: TestService;
 beforeAll(async () => {
@@ -32,7 +32,7 @@ const DEFAULTS = {
 };
 
 describe("preferences", () => {
-  test("are the defaults until they are changed, deeply, with what really changed in the event", async () => {
+  test("are the defaults until they are changed; a patch merges deeply, and its event has only real changes", async () => {
     const { id } = await createUser(service);
     const url = urlOf(id, "/preferences");
     expect((await get(url).expect(200)).body).toStrictEqual(DEFAULTS);
@@ -82,7 +82,7 @@ describe("preferences", () => {
 });
 
 describe("quotas", () => {
-  test("are returned with the use, the remaining amount and whether the limit is reached", async () => {
+  test("are returned with use, remaining amount and whether the limit is exceeded", async () => {
     const { id } = await createUser(service);
     const counters = "interviews_created = 3, storage_used = 3000";
     await service.database.sql(`UPDATE users SET ${counters} WHERE id = $1`, [id]);
@@ -103,7 +103,7 @@ describe("quotas", () => {
     expect((await get(urlOf(id))).body.quotas).toEqual({ maxInterviews: 3, maxStorage: 2 ** 53 - 1 });
   });
 
-  test("a limit that is left out stays, and no limit at all is 200 without a change", async () => {
+  test("an omitted limit is kept, and a body without limits is 200 without a change", async () => {
     const { id, updatedAt } = await createUser(service);
     for (const wish of [{}, { maxInterviews: 10 }]) await patch(urlOf(id, "/quotas"), wish).expect(200);
     expect((await get(urlOf(id))).body.updatedAt).toBe(updatedAt);
@@ -126,7 +126,7 @@ describe("quotas", () => {
   });
 });
 
-test("a limit of null is unlimited: remaining is null, and nothing is exceeded", async () => {
+test("a limit of null means unlimited: remaining is null, and nothing is exceeded", async () => {
   const { id } = await createUser(service);
   const { body } = await patch(urlOf(id, "/quotas"), { maxInterviews: null, maxStorage: null }).expect(200);
   const unlimited = { used: 0, limit: null, reserved: 0, remaining: null, exceeded: false };
@@ -137,7 +137,7 @@ test("a limit of null is unlimited: remaining is null, and nothing is exceeded",
 });
 
 describe("stats", () => {
-  test("an interview is counted by increment-interviews, as by one interview.created", async () => {
+  test("increment-interviews counts an interview, like one interview.created", async () => {
     const { id, updatedAt } = await createUser(service);
     const url = urlOf(id, "/stats/increment-interviews");
     await Promise.all(
@@ -168,7 +168,7 @@ describe("stats", () => {
     expect((await get(urlOf(id, "/stats"))).body).toMatchObject({ storageUsed, storageUsedFormatted });
   });
 
-  test("an interview more than the column can count is no failure of the service", async () => {
+  test("an interview above the maximum of the column is not answered with a 5xx", async () => {
     const { id } = await createUser(service);
     await service.database.sql("UPDATE users SET interviews_created = 2147483647 WHERE id = $1", [id]);
     const url = urlOf(id, "/stats/increment-interviews");
@@ -223,7 +223,7 @@ describe("DELETE /api/v1/users/:id", () => {
     expect(await events(person.id)).toEqual([["user.deleted", { deletedAt, reason }]]);
   });
 
-  test("leaves the row, and every route answers 404 from then on", async () => {
+  test("keeps the row, and every route answers 404 afterwards", async () => {
     const person = await createUser(service);
     const { id, keycloakId, email } = person;
     const del = () => service.http.delete(urlOf(id)).set(person.headers);
