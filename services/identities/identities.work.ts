@@ -68,14 +68,18 @@ export async function syncNow(runner: Runner, comparison: Comparison): Promise<R
   return { ...report, left: await endDifferences(runner, keycloak) };
 }
 
+/** After so many passes in a row that ended no difference, the rest is left: what runs in the background adds some. */
+const PATIENCE = 3;
+
 /** Follows what differs, until nothing more ends. @returns what is left */
 async function endDifferences(runner: Runner, keycloak: KeycloakAdmin): Promise<Counts> {
   let left = await followDue(runner, keycloak);
-  for (let before = Number.POSITIVE_INFINITY; sumOf(left) < before; ) {
-    before = sumOf(left);
+  for (let fruitless = 0; sumOf(left) > 0 && fruitless < PATIENCE; ) {
+    const before = sumOf(left);
     // an e-mail may be free now because its user has another one
     await retryDifferences(TRY_AGAIN.last);
     left = await followDue(runner, keycloak);
+    fruitless = sumOf(left) < before ? 0 : fruitless + 1;
   }
   return left;
 }
