@@ -35,8 +35,9 @@ type Decide = (user: UserRow) => Change | undefined;
 
 /**
  * Changes one user. In the same transaction it records the change in the history, and publishes its event and the quota
- * events that follow from it. Reports the row's version to the caller. The change is decided on the row that the access check read,
- * and shares one statement with others of the same moment; if that row is outdated, it is decided again on the locked row.
+ * events that follow from it. Reports the row's version to the caller. The change is decided on the row that the access
+ * check read, and shares one statement with others of the same moment; if that row is outdated, it is decided again on
+ * the locked row.
  *
  * @param owner the service that makes the change: only its columns and counters are written
  * @param decide pure, because it may run again; returns undefined if nothing changes
@@ -72,7 +73,7 @@ async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promis
   const before = ctx.locals?.user;
   const change = before && decideSafely(before, ctx, decide);
   if (!change) return undefined;
-  const together = change.row.email === before.email;
+  const together = change.row.email === before.email; // a new e-mail may have to wait for another transaction
   try {
     const saved = await (together ? saveTogether[owner](change) : saveAlone(owner, change));
     if (!saved) return undefined;

@@ -69,12 +69,12 @@ export async function syncNow(runner: Runner, comparison: Comparison): Promise<R
 }
 
 /** After so many passes in a row that ended no difference, the rest is left: what runs in the background adds some. */
-const PATIENCE = 3;
+const FRUITLESS_PASSES = 3;
 
 /** Follows what differs, until nothing more ends. @returns what is left */
 async function endDifferences(runner: Runner, keycloak: KeycloakAdmin): Promise<Counts> {
   let left = await followDue(runner, keycloak);
-  for (let fruitless = 0; sumOf(left) > 0 && fruitless < PATIENCE; ) {
+  for (let fruitless = 0; sumOf(left) > 0 && fruitless < FRUITLESS_PASSES; ) {
     const before = sumOf(left);
     // an e-mail may be free now because its user has another one
     await retryDifferences(TRY_AGAIN.last);

@@ -42,11 +42,11 @@ const insertStatement = (name: string, rest: string) => ({
     SELECT ${USER_COLUMNS} FROM created`,
 });
 const INSERT = insertStatement("insert-user", "");
-/** How long all sign-ups of a moment wait if the user of one is in a transaction that has not committed yet, in ms. */
-const PATIENCE = 500;
+/** How long sign-ups of a moment wait together for a transaction that has not committed the same user yet, in ms. */
+const WAIT_TOGETHER = 500;
 const INSERT_FREE = insertStatement(
   "insert-users",
-  `CROSS JOIN set_config('lock_timeout', '${PATIENCE}', true) ON CONFLICT DO NOTHING`,
+  `CROSS JOIN set_config('lock_timeout', '${WAIT_TOGETHER}', true) ON CONFLICT DO NOTHING`,
 );
 
 type SignUp = { user: NewUser; record: OutboxRecord; entries: Entry[] };
@@ -62,9 +62,11 @@ async function insert(statement: Statement, signUps: SignUp[], within?: Transact
 
 /**
  * Sign-ups at the same moment share one statement, which leaves out those whose e-mail or keycloakId is taken. It leaves
- * out all of them if one fails it, or waits longer than PATIENCE for a transaction that has not committed the same user.
+ * out all of them if one fails it, or waits for another transaction for longer than WAIT_TOGETHER. A single sign-up is
+ * left to a statement of its own, which waits as long as any other.
  */
 const insertIfFree = inBatches(async (signUps: SignUp[]) => {
+  if (signUps.length === 1) return [undefined];
   const rows = await insert(INSERT_FREE, signUps).catch((error) => {
     if (mayBeOfOne(error, signUps.length)) return [];
     throw error;

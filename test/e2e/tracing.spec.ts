@@ -94,7 +94,7 @@ describe.each([
     const names = [
       "POST /api/v1/users",
       "users.create",
-      "SQL insert-users",
+      "SQL insert-user",
       "publish user-events",
       "consume interview-events",
       "stats.apply",

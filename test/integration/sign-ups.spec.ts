@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { User } from "../../services/users/users.contract.ts";
@@ -38,6 +39,19 @@ test("a sign-up that waits for an uncommitted one waits alone: other concurrent 
   await waitFor(() => service.database.someoneWaits());
   await holder.end();
   expect(await waiting).toMatchObject({ email: taken.user.email });
+});
+
+test("a single sign-up waits for an uncommitted one, and is created if that is rolled back", async () => {
+  const { user, event } = newUser(
+    { keycloakId: "single", email: "single@example.com", profile: { fullName: "Ada" } },
+    crypto.randomUUID(),
+    new Date(),
+  );
+  const holder = await blockEmail(service.database, user.email);
+  const waiting = insertUser({ id: "", requestID: "", meta: {} }, user, event);
+  await sleep(700); // longer than sign-ups wait together
+  await holder.end();
+  expect(await waiting).toMatchObject({ email: user.email });
 });
 
 /** A name that is too long for its column, which fails the whole statement. */

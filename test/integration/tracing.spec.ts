@@ -59,7 +59,7 @@ test("a recorded trace has a span for every step, below its parent", async () =>
   expect(parentOf("POST /api/v1/users")).toBe(SPAN);
   expect(answer.headers.traceparent).toBe(`00-${id}-${idOf("POST /api/v1/users")}-01`);
   expect(parentOf("users.create")).toBe(idOf("POST /api/v1/users"));
-  expect(parentOf("SQL insert-users")).toBe(idOf("users.create"));
+  expect(parentOf("SQL insert-user")).toBe(idOf("users.create"));
   expect(parentOf("publish user-events")).toBe(idOf("users.create"));
   expect(parentOf("user.** in collector")).toBe(idOf("publish user-events"));
   for (const { startTimeUnixNano: start, endTimeUnixNano: end } of found.values()) {
