@@ -1,5 +1,5 @@
 import { constants, createReadStream } from "node:fs";
-import { access, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { access, mkdir, open, readdir, rename, rmdir, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DependencyUnavailable } from "../contract/errors.ts";
 import type { ObjectStore, StoredObject } from "./object-store.types.ts";
@@ -36,28 +36,24 @@ export function folderStore(folder: string): ObjectStore {
         return { body: createReadStream("", { fd: file }), length };
       }),
 
-    async *list({ prefix = "", after = "" }) {
-      for (const owner of await namesIn(folder)) {
-        if (!owner.startsWith(prefix.slice(0, owner.length)) || `${owner}/\uffff` < after) continue;
-        yield* listBelow(owner, (name) => name.startsWith(prefix) && name > after);
-      }
-    },
+    list: (prefix = "") => listFolder(prefix.slice(0, prefix.lastIndexOf("/") + 1), prefix),
 
     remove: (names) =>
       orUnavailable(async () => {
-        await Promise.all(names.map((name) => rm(pathOf(name), { force: true })));
+        await Promise.all(names.map((name) => ifThere(unlink(pathOf(name)))));
         for (const path of new Set(names.map((name) => dirname(pathOf(name))))) await removeEmpty(path);
       }),
   };
 
-  async function* listBelow(name: string, isWanted: (name: string) => boolean): AsyncIterable<StoredObject> {
-    const found = await ifThere(stat(pathOf(name)));
-    if (!found) return; // removed in the meantime
-    if (found.isFile()) {
-      if (isWanted(name)) yield { name, modifiedAt: found.mtime };
-      return;
+  /** `parent` is empty or ends with a slash. Other folders are not read: there is one for each user. */
+  async function* listFolder(parent: string, prefix: string): AsyncIterable<StoredObject> {
+    for (const child of await namesIn(pathOf(parent))) {
+      const name = parent + child;
+      const found = name.startsWith(prefix) && (await ifThere(stat(pathOf(name)))); // it may have been removed
+      if (!found) continue;
+      if (found.isFile()) yield { name, modifiedAt: found.mtime };
+      else yield* listFolder(`${name}/`, prefix);
     }
-    for (const child of await namesIn(pathOf(name))) yield* listBelow(`${name}/${child}`, isWanted);
   }
 
   /** Removes a folder below ours if it is empty, and then its parents in the same way. */
@@ -73,7 +69,7 @@ export function folderStore(folder: string): ObjectStore {
 /** Removes the draft of a process that was killed. A recent draft may still be in use by another process. */
 async function removeIfOld(path: string): Promise<void> {
   const draft = await ifThere(stat(path));
-  if (draft && Date.now() - draft.mtimeMs > ABANDONED) await rm(path, { force: true });
+  if (draft && Date.now() - draft.mtimeMs > ABANDONED) await ifThere(unlink(path));
 }
 
 const ABANDONED = 3_600_000; // ms

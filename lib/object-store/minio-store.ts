@@ -56,9 +56,9 @@ export function minioStore(config: MinioConfig): ObjectStore {
         return { body, length: Number((answer as http.IncomingMessage).headers["content-length"]) };
       }),
 
-    async *list({ prefix = "", after = "" }) {
+    async *list(prefix = "") {
       const objects = await ask("s3:ListBucket", async (client) =>
-        client.listObjectsV2(bucket, base + prefix, true, after && base + after),
+        client.listObjectsV2(bucket, base + prefix, true),
       );
       try {
         for await (const { name, lastModified } of objects)

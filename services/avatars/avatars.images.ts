@@ -30,8 +30,10 @@ export type Avatar = { hash: string; fallback: FallbackFormat; variants: Variant
 
 type Pixels = { data: Buffer; info: { channels: 3 | 4 } };
 
-/** Conversions use at most two of libuv's four threads, because verifying a token needs one too. */
+/** Two at once, because each takes memory. */
 const conversions = new WorkQueue({ slots: 2, waiting: 32 });
+/** They use two of libuv's four threads, because verifying a token needs one too. A single conversion uses both. */
+const threads = new WorkQueue({ slots: 2, waiting: Infinity });
 sharp.cache(false);
 sharp.concurrency(1);
 
@@ -49,13 +51,20 @@ export async function makeAvatar(file: Buffer, signal?: AbortSignal): Promise<Av
 }
 
 async function convert(file: Buffer, image: ImageFile): Promise<Avatar> {
-  const start = performance.now();
-  const square = await timeStage("decode", decode(image)).catch(() => {
-    throw refusalAfter(performance.now() - start);
-  });
+  const square = await timeStage(
+    "decode",
+    threads.run(() => decodeInTime(image)),
+  );
   const hash = createHash("sha256").update(file).digest("hex").slice(0, 32);
   const fallback = isOpaque(square) ? "jpeg" : "png";
   return { hash, fallback, variants: await timeStage("encode", encodeAll(square, fallback)) };
+}
+
+async function decodeInTime(image: ImageFile): Promise<Pixels> {
+  const start = performance.now();
+  return decode(image).catch(() => {
+    throw refusalAfter(performance.now() - start);
+  });
 }
 
 /**
@@ -95,14 +104,15 @@ function isOpaque({ data, info }: Pixels): boolean {
   return true;
 }
 
-/** One after the other, because the conversion has one thread. */
-async function encodeAll(square: Pixels, fallback: FallbackFormat): Promise<Variant[]> {
-  const variants: Variant[] = [];
-  for (const size of SIZES)
-    for (const format of ["webp", fallback] as const)
-      variants.push({ size, format, bytes: await encode(square, size, format) });
-  return variants;
-}
+const encodeAll = (square: Pixels, fallback: FallbackFormat): Promise<Variant[]> =>
+  Promise.all(
+    SIZES.flatMap((size) =>
+      (["webp", fallback] as const).map(async (format) => {
+        const bytes = await threads.run(() => encode(square, size, format));
+        return { size, format, bytes };
+      }),
+    ),
+  );
 
 const encode = ({ data, info }: Pixels, size: number, format: Format): Promise<Buffer> =>
   sharp(data, { raw: { width: LARGEST, height: LARGEST, channels: info.channels } })

@@ -30,7 +30,7 @@ export async function ensureAvatar(key: string, avatar: Avatar): Promise<void> {
 
 /** Whether all variants are in the store. */
 export async function isAvatarStored(key: string): Promise<boolean> {
-  const names = await Array.fromAsync(objectStore.list({ prefix: `${key}/` }), ({ name }) => name);
+  const names = await Array.fromAsync(objectStore.list(`${key}/`), ({ name }) => name);
   return objectNames(key).every((name) => names.includes(name));
 }
 
@@ -71,6 +71,6 @@ export const removeAvatarOf = (userId: string): Promise<void> =>
 export async function removeAllOf(userId: string): Promise<void> {
   const text = "SELECT FROM users WHERE id = $1 AND deleted_at IS NOT NULL AND keycloak_id = ''";
   if ((await query({ name: "is-erased", text }, [userId])).length === 0) return;
-  const objects = objectStore.list({ prefix: `${userId}/` });
+  const objects = objectStore.list(`${userId}/`);
   await objectStore.remove(await Array.fromAsync(objects, ({ name }) => name));
 }

@@ -55,7 +55,7 @@ async function lockReconciler(tx: Transaction): Promise<boolean> {
 async function* pages(): AsyncIterable<{ page: ObjectsByUser; last: string }> {
   let page: ObjectsByUser = new Map();
   let last = "";
-  for await (const object of objectStore.list({})) {
+  for await (const object of objectStore.list()) {
     const [userId = ""] = object.name.split("/");
     if (!UUID.test(userId)) continue; // not one of our objects
     if (page.size >= PAGE && userId !== last) {

@@ -10,8 +10,8 @@ export function describeObjectStore(open: () => ObjectStore): void {
     const object = await store.get(name);
     return object && { length: object.length, bytes: await buffer(object.body) };
   };
-  const namesOf = async (store: ObjectStore, from: Parameters<ObjectStore["list"]>[0] = {}) =>
-    Array.fromAsync(store.list(from), ({ name }) => name);
+  const namesOf = async (store: ObjectStore, prefix?: string) =>
+    Array.fromAsync(store.list(prefix), ({ name }) => name);
 
   test("prepare can be called any number of times", async () => {
     await open().prepare();
@@ -38,20 +38,19 @@ export function describeObjectStore(open: () => ObjectStore): void {
     const store = open();
     await store.put(`${anna}/a.jpeg/64.jpeg`, bytes("another"), "image/jpeg");
     expect((await read(store, `${anna}/a.jpeg/64.jpeg`))?.bytes).toEqual(bytes("another"));
-    const [listed] = await Array.fromAsync(store.list({ prefix: `${anna}/` }));
+    const [listed] = await Array.fromAsync(store.list(`${anna}/`));
     expect(Math.abs(Date.now() - Number(listed?.modifiedAt))).toBeLessThan(60_000);
   });
 
-  test("objects are listed in order of their names: all, by prefix, and after a name", async () => {
+  test("objects are listed in order of their names: all, or by prefix", async () => {
     const store = open();
     const names = [`${anna}/a.jpeg/128.webp`, `${anna}/b.png/64.png`, `${ben}/a.jpeg/64.jpeg`];
     for (const name of names.toReversed()) await store.put(name, bytes(name), "image/jpeg");
     const all = [`${anna}/a.jpeg/128.webp`, `${anna}/a.jpeg/64.jpeg`, ...names.slice(1)];
     expect(await namesOf(store)).toEqual(all);
-    expect(await namesOf(store, { prefix: `${anna}/a.jpeg/` })).toEqual(all.slice(0, 2));
-    expect(await namesOf(store, { prefix: `${ben}/` })).toEqual(all.slice(3));
-    expect(await namesOf(store, { after: all[1] })).toEqual(all.slice(2));
-    expect(await namesOf(store, { prefix: "nobody/" })).toEqual([]);
+    expect(await namesOf(store, `${anna}/a.jpeg/`)).toEqual(all.slice(0, 2));
+    expect(await namesOf(store, `${ben}/`)).toEqual(all.slice(3));
+    expect(await namesOf(store, "nobody/")).toEqual([]);
   });
 
   test("a removed object is gone, and removing it again succeeds", async () => {

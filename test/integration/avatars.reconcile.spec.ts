@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => service?.stop());
 
 const inTwoHours = () => new Date(Date.now() + 7_200_000);
-const namesOf = (id: string) => Array.fromAsync(store.list({ prefix: `${id}/` }), ({ name }) => name);
+const namesOf = (id: string) => Array.fromAsync(store.list(`${id}/`), ({ name }) => name);
 const put = (...names: string[]) =>
   Promise.all(names.map((name) => store.put(name, Buffer.from("x"), "image/webp")));
 

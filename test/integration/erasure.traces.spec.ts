@@ -86,7 +86,7 @@ describe("erasing", () => {
     });
     await outboxEmpty(service.database);
     const { objectStore } = await import("../../lib/object-store/object-store.ts"); // after the variables are set, because the import reads the configuration
-    const objects = () => Array.fromAsync(objectStore.list({ prefix: `${person.id}/` }));
+    const objects = () => Array.fromAsync(objectStore.list(`${person.id}/`));
     expect(await waitFor(async () => (await objects()).length === 0)).toBe(true);
   });
 
