@@ -85,12 +85,11 @@ export const GATEWAY_OVERRIDES = {
    */
   resolveAlias(this: GatewayState, url: string, method: string) {
     this.paths ??= [...Map.groupBy(this.aliases, ({ fullPath }) => fullPath).values()];
-    const ofPath = this.paths.find(([alias]) => alias?.match(url));
-    if (!ofPath) throw new RouteNotFound();
-    const wanted = method === "HEAD" ? "GET" : method;
-    const alias = ofPath.find((alias) => alias.method === wanted);
-    if (alias) return { alias, params: alias.match(url) };
-    throw new MethodNotAllowed(ofPath.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : method)));
+    for (const aliases of this.paths) {
+      const params = aliases[0]?.match(url);
+      if (params) return { alias: aliasFor(method, aliases), params };
+    }
+    throw new RouteNotFound();
   },
 
   /** Sets the length for HEAD too. */
@@ -120,6 +119,14 @@ const toContext = (broker: ServiceBroker, { headers }: Request): Context<unknown
     {},
     { parentSpan: readTraceparent(headers.traceparent) },
   );
+
+/** @throws MethodNotAllowed if none of them has the method */
+function aliasFor(method: string, aliases: Alias[]): Alias {
+  const wanted = method === "HEAD" ? "GET" : method;
+  const alias = aliases.find((alias) => alias.method === wanted);
+  if (alias) return alias;
+  throw new MethodNotAllowed(aliases.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : method)));
+}
 
 function split(text: string, separator: string): [string, string] {
   const at = text.indexOf(separator);
