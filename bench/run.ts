@@ -86,3 +86,4 @@ load.stop();
 await databases.stop();
 progress("");
 console.log(`${toTable(measurements)}\n\n${CONDITIONS}`);
+process.exit(); // also if a failed part left a server

@@ -10,7 +10,7 @@ import { toRecord, wakeRelay } from "./outbox.ts";
 import { quotaEvents } from "./quota.rules.ts";
 import { type Decided, saveAlone, saveTogether, type Writer } from "./save-user.ts";
 import { HIGHEST, type Owner, USER_COLUMNS, type UserRow } from "./user.ts";
-import { forgetUsers, reportVersion } from "./user-row.ts";
+import { findUser, forgetUsers, reportVersion } from "./user-row.ts";
 import { inTurn } from "./user-turn.ts";
 
 /** The only way to change a user: decide, save, record, publish. */
@@ -24,7 +24,7 @@ export type Change = {
 
 /**
  * The call of an action that changes a user. With `ifVersion` it changes only a row of that version.
- * `locals.user` is the row as the access check read it.
+ * `locals.user` is the row as the access check read it, if it did.
  */
 export type ChangeCall = TracedCall & {
   params: { id: string; ifVersion?: number };
@@ -35,9 +35,9 @@ type Decide = (user: UserRow) => Change | undefined;
 
 /**
  * Changes one user. In the same transaction it records the change in the history, and publishes its event and the quota
- * events that follow from it. Reports the row's version to the caller. The change is decided on the row that the access
- * check read, and shares one statement with others of the same moment; if that row is outdated, it is decided again on
- * the locked row.
+ * events that follow from it. Reports the row's version to the caller. The change is decided on a row that is not
+ * locked, as the access check or this function read it, and shares one statement with others of the same moment; if
+ * that row is outdated, it is decided again on the locked row.
  *
  * @param owner the service that makes the change: only its columns and counters are written
  * @param decide pure, because it may run again; returns undefined if nothing changes
@@ -70,7 +70,7 @@ export const changeDeleted = async (ctx: ChangeCall, decide: Decide, tx: Transac
 
 /** Returns undefined if nothing was saved, because an error or "no change" may only be due to an outdated row. */
 async function changeRead(owner: Owner, ctx: ChangeCall, decide: Decide): Promise<UserRow | undefined> {
-  const before = ctx.locals?.user;
+  const before = ctx.locals?.user ?? (await findUser(ctx.params.id));
   const change = before && decideSafely(before, ctx, decide);
   if (!change) return undefined;
   const together = change.row.email === before.email; // a new e-mail may have to wait for another transaction

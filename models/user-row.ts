@@ -2,7 +2,8 @@ import { LRUCache } from "lru-cache";
 import type { Transaction } from "sequelize";
 import { config } from "../lib/config/config.ts";
 import type { Meta } from "../lib/contract/caller.ts";
-import { endOfTurn, inBatches } from "../lib/runtime/batch.ts";
+import { emailKey } from "../lib/contract/email.ts";
+import { endOfTurn, findInBatches, inBatches } from "../lib/runtime/batch.ts";
 import { query } from "./database.ts";
 import { USER_COLUMNS, type UserRow } from "./user.ts";
 
@@ -26,11 +27,7 @@ const FIND = {
 const readUsers = (ids: string[]): Promise<UserRow[]> => query<UserRow>(FIND, [ids]);
 
 /** Reads at the same moment share one query. */
-const readUser = inBatches(async (ids: string[]) => {
-  const rows = await readUsers(ids);
-  const found = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => found.get(id));
-});
+const readUser = findInBatches(readUsers, ({ id }) => id);
 
 /**
  * A cached row comes at the end of the turn too. The requests of a turn are then all read before the first is answered,
@@ -93,11 +90,30 @@ export const findUsersByKeycloakId = async (keycloakIds: string[]): Promise<User
  * @returns undefined if there is no such user, or the user is deleted
  * @throws DependencyUnavailable
  */
-export const findUserByKeycloakId = inBatches(async (keycloakIds: string[]) => {
-  const rows = await findUsersByKeycloakId(keycloakIds);
-  const found = new Map(rows.map((row) => [row.keycloakId, row]));
-  return keycloakIds.map((keycloakId) => found.get(keycloakId));
-});
+export const findUserByKeycloakId = findInBatches(findUsersByKeycloakId, ({ keycloakId }) => keycloakId);
+
+const FIND_BY_EMAIL = {
+  name: "find-users-by-email",
+  text: `
+    SELECT ${USER_COLUMNS} FROM users
+    WHERE deleted_at IS NULL
+      AND email_key(email) = ANY(ARRAY(SELECT email_key(given) FROM unnest($1::text[]) AS given))`,
+};
+
+/**
+ * Reads the current rows; nothing is cached.
+ * @returns the rows of those users that exist and are not deleted
+ * @throws DependencyUnavailable
+ */
+export const findUsersByEmail = async (emails: string[]): Promise<UserRow[]> =>
+  emails.length > 0 ? query<UserRow>(FIND_BY_EMAIL, [emails]) : [];
+
+/**
+ * The current row of one user. Reads at the same moment share one query.
+ * @returns undefined if there is no such user, or the user is deleted
+ * @throws DependencyUnavailable
+ */
+export const findUserByEmail = findInBatches(findUsersByEmail, ({ email }) => email, emailKey);
 
 const FIND_SUSPENDED = {
   name: "find-suspended",

@@ -37,3 +37,22 @@ export function inBatches<Item, Result>(
     return (await results)[index] as Result;
   };
 }
+
+/**
+ * Finds rows by keys that are asked for in one turn of the event loop with one query.
+ *
+ * @param read gets the keys, and returns the rows that exist, in any order
+ * @param keyOf the key of a row
+ * @param compared what of a key is compared, if equal keys may be written in different ways
+ * @returns gets one key, and returns its row, or undefined if there is none
+ */
+export const findInBatches = <Row>(
+  read: (keys: string[]) => Promise<Row[]>,
+  keyOf: (row: Row) => string,
+  compared = (key: string) => key,
+): ((key: string) => Promise<Row | undefined>) =>
+  inBatches(async (keys: string[]) => {
+    const rows = await read(keys);
+    const found = new Map(rows.map((row) => [compared(keyOf(row)), row]));
+    return keys.map((key) => found.get(compared(key)));
+  });

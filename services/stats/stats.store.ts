@@ -1,6 +1,7 @@
 import type { Transaction } from "sequelize";
 import { UserNotFound } from "../../lib/contract/errors.ts";
 import type { Resource } from "../../lib/contract/resource.ts";
+import { findInBatches } from "../../lib/runtime/batch.ts";
 import { query, type Statement } from "../../models/database.ts";
 import { type PurgeLimits, purge } from "../../models/purge.ts";
 import { HIGHEST, type UserRow } from "../../models/user.ts";
@@ -45,7 +46,7 @@ export const lockFreeUsers = lockWith(LOCK_FREE);
 /** A user's use, reservations and limits, in interviews and bytes. Null is unlimited. */
 export type Usage = Pick<
   UserRow,
-  "version" | "interviewsCreated" | "maxInterviews" | "storageUsed" | "maxStorage"
+  "id" | "version" | "interviewsCreated" | "maxInterviews" | "storageUsed" | "maxStorage"
 > & {
   reservedInterviews: number;
   reservedStorage: number;
@@ -64,8 +65,19 @@ const FIND_USAGE = {
       FROM quota_reservations
       WHERE user_id = users.id AND state = 'open' AND expires_at > statement_timestamp()
     ) AS reserved
-    WHERE id = $1`,
+    WHERE id = ANY($1::uuid[])`,
 };
+
+type AnyUsage = Usage & Pick<UserRow, "deletedAt">;
+
+const readUsages = (ids: string[], tx?: Transaction): Promise<AnyUsage[]> =>
+  query<AnyUsage>(FIND_USAGE, [ids], tx);
+
+/** Reads at the same moment share one query. */
+const readUsage = findInBatches(
+  (ids) => readUsages(ids),
+  ({ id }) => id,
+);
 
 /**
  * Reads use, reservations and limits at one moment.
@@ -81,11 +93,8 @@ export async function findUsage(id: string, tx?: Transaction): Promise<Usage> {
  * The same, also of a deleted user.
  * @throws UserNotFound, DependencyUnavailable
  */
-export async function findAnyUsage(
-  id: string,
-  tx?: Transaction,
-): Promise<Usage & Pick<UserRow, "deletedAt">> {
-  const [usage] = await query<Usage & Pick<UserRow, "deletedAt">>(FIND_USAGE, [id], tx);
+export async function findAnyUsage(id: string, tx?: Transaction): Promise<AnyUsage> {
+  const usage = tx ? (await readUsages([id], tx))[0] : await readUsage(id);
   if (!usage) throw new UserNotFound("ID", id);
   return usage;
 }

@@ -1,23 +1,13 @@
-import { literal, Op, type WhereOptions } from "sequelize";
 import { UserNotFound } from "../../lib/contract/errors.ts";
-import type { Reader } from "../../mixins/database.mixin.ts";
-import { sequelize } from "../../models/connections.ts";
-import { translate } from "../../models/database.errors.ts";
 import { query } from "../../models/database.ts";
-import type { User, UserRow } from "../../models/user.ts";
-
-/** A user's e-mail, compared by the rule of its unique index. */
-export const byEmail = (email: string): WhereOptions =>
-  literal(`email_key(email) = email_key(${sequelize.escape(email)})`) as WhereOptions;
+import type { UserRow } from "../../models/user.ts";
+import { findUserByEmail } from "../../models/user-row.ts";
 
 /** @throws UserNotFound, DependencyUnavailable */
-export async function findByEmail({ adapter }: Reader<User>, email: string): Promise<UserRow> {
-  const where = { [Op.and]: [{ deletedAt: null }, byEmail(email)] };
-  const user = await adapter.findOne({ where }).catch((error) => {
-    throw translate(error);
-  });
+export async function findByEmail(email: string): Promise<UserRow> {
+  const user = await findUserByEmail(email);
   if (!user) throw new UserNotFound("email", email);
-  return user.get();
+  return user;
 }
 
 /**

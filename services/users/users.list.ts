@@ -5,7 +5,6 @@ import { translate } from "../../models/database.errors.ts";
 import type { User as UserModel, UserRow } from "../../models/user.ts";
 import { type Listing, type SORTS, TOTAL_MAX, type UserPage } from "./users.contract.ts";
 import { fromCursor, type Position, toCursor } from "./users.cursor.ts";
-import { byEmail } from "./users.find.ts";
 import { cutToOneMessage, sizeOfUser } from "./users.message.ts";
 import { presentListed } from "./users.presenter.ts";
 import { limitSearch } from "./users.search.ts";
@@ -107,6 +106,10 @@ function filters({
   if (search !== undefined) where.push(bySearch(search));
   return where;
 }
+
+/** Compared by the rule of the unique index. */
+const byEmail = (email: string): WhereOptions =>
+  literal(`email_key(email) = email_key(${sequelize.escape(email)})`) as WhereOptions;
 
 /** Matches a part of name, e-mail or company, ignoring case; `%`, `_` and `\` have no special meaning. */
 function bySearch(search: string): WhereOptions {

@@ -1,8 +1,7 @@
 import { emailKey } from "../../lib/contract/email.ts";
 import { UserNotFound, ValidationFailed } from "../../lib/contract/errors.ts";
-import { query } from "../../models/database.ts";
-import { USER_COLUMNS, type UserRow } from "../../models/user.ts";
-import { findUsers, findUsersByKeycloakId } from "../../models/user-row.ts";
+import type { UserRow } from "../../models/user.ts";
+import { findUsers, findUsersByEmail, findUsersByKeycloakId } from "../../models/user-row.ts";
 import {
   type FoundUsers,
   LOOKUP_MAX,
@@ -18,17 +17,6 @@ import { presentUser } from "./users.presenter.ts";
 
 /** Many users at once (contract 23): one query per kind of key. */
 
-const FIND_BY_EMAIL = {
-  name: "find-users-by-email",
-  text: `
-    SELECT ${USER_COLUMNS} FROM users
-    WHERE deleted_at IS NULL
-      AND email_key(email) = ANY(ARRAY(SELECT email_key(given) FROM unnest($1::text[]) AS given))`,
-};
-
-const findByEmails = async (emails: string[]): Promise<UserRow[]> =>
-  emails.length > 0 ? query<UserRow>(FIND_BY_EMAIL, [emails]) : [];
-
 /**
  * Users by ids, Keycloak ids and e-mails, each once, and the keys that belong to no user.
  * @throws ValidationFailed for more than 100 keys, DependencyUnavailable
@@ -37,7 +25,11 @@ export async function lookUp({ ids = [], keycloakIds = [], emails = [] }: Lookup
   const kinds = { ids, keycloakIds, emails };
   if (ids.length + keycloakIds.length + emails.length > LOOKUP_MAX)
     throw refuse(kinds, `must have at most ${LOOKUP_MAX} entries, together with the other lists`);
-  const found = await Promise.all([findUsers(ids), findUsersByKeycloakId(keycloakIds), findByEmails(emails)]);
+  const found = await Promise.all([
+    findUsers(ids),
+    findUsersByKeycloakId(keycloakIds),
+    findUsersByEmail(emails),
+  ]);
   const rows = [...new Map(found.flat().map((row) => [row.id, row])).values()];
   if (cutToOneMessage(rows, sizeOfUser).length < rows.length) throw refuse(kinds, TOO_LARGE);
   return {

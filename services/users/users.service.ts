@@ -91,9 +91,7 @@ const UsersService: ServiceSchema<ServiceSettingSchema, Methods, State> = {
       return { created };
     },
 
-    async getByEmail(this: Reader<UserModel>, ctx) {
-      return answerWith(ctx, await findByEmail(this, ctx.params.email));
-    },
+    getByEmail: async (ctx) => answerWith(ctx, await findByEmail(ctx.params.email)),
 
     list(this: Reader<UserModel>, ctx) {
       return listUsers(this, ctx.params);

@@ -58,6 +58,11 @@ describe("changes of the same moment", () => {
         changeUser("users", callWith({ ...user, version: user.version - 1 }), withBio(bio)),
       outcome: (bio: string) => ({ value: { bio } }),
     },
+    unread: {
+      ask: (user: UserRow, bio: string) =>
+        changeUser("users", { ...callWith(user), locals: {} }, withBio(bio)),
+      outcome: (bio: string) => ({ value: { bio } }),
+    },
     nothing: {
       ask: (user: UserRow) => changeUser("users", callWith(user), () => undefined),
       outcome: () => ({ status: "fulfilled" }),
@@ -80,7 +85,7 @@ describe("changes of the same moment", () => {
     place: fc.nat(2),
     kind: fc.oneof(
       { arbitrary: fc.constant<Kind>("good"), weight: 10 },
-      { arbitrary: fc.constantFrom<Kind>("outdated", "nothing", "another version"), weight: 3 },
+      { arbitrary: fc.constantFrom<Kind>("outdated", "unread", "nothing", "another version"), weight: 3 },
       { arbitrary: fc.constant<Kind>("too long"), weight: 1 },
     ),
   });

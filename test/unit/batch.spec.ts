@@ -1,7 +1,8 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { endOfTurn, inBatches } from "../../lib/runtime/batch.ts";
+import { endOfTurn, findInBatches, inBatches } from "../../lib/runtime/batch.ts";
 
+const lower = (text: string) => text.toLowerCase();
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test("each item gets its own result, however the items are spread over turns of the event loop", async () => {
@@ -33,6 +34,26 @@ test("a batch that fails rejects its own items and no others", async () => {
   const second = [3, 4].map(positive);
   expect((await Promise.allSettled(first)).map(({ status }) => status)).toEqual(Array(3).fill("rejected"));
   expect(await Promise.all(second)).toEqual([3, 4]);
+});
+
+test("each key gets its own row or none, however many are asked for at once, and in whatever way it is written", async () => {
+  const key = fc.constantFrom("a", "A", "b", "B", "c", "C");
+  await fc.assert(
+    fc.asyncProperty(fc.uniqueArray(key, { selector: lower }), fc.array(key), async (existing, asked) => {
+      const queries: string[][] = [];
+      const find = findInBatches(
+        async (keys) => {
+          queries.push(keys);
+          return existing.filter((name) => keys.map(lower).includes(lower(name))).map((name) => ({ name }));
+        },
+        ({ name }) => name,
+        lower,
+      );
+      const expected = asked.map((key) => existing.find((name) => lower(name) === lower(key)));
+      expect((await Promise.all(asked.map(find))).map((row) => row?.name)).toEqual(expected);
+      expect(queries).toEqual(asked.length > 0 ? [asked] : []);
+    }),
+  );
 });
 
 test("everything that waits for the end of a turn continues together, after all other work of that turn", async () => {
