@@ -36,7 +36,7 @@ export function folderStore(folder: string): ObjectStore {
         return { body: createReadStream("", { fd: file }), length };
       }),
 
-    list: (prefix = "") => listFolder(prefix.slice(0, prefix.lastIndexOf("/") + 1), prefix),
+    list: (parent = "") => listFolder(parent),
 
     remove: (names) =>
       orUnavailable(async () => {
@@ -45,14 +45,14 @@ export function folderStore(folder: string): ObjectStore {
       }),
   };
 
-  /** `parent` is empty or ends with a slash. Other folders are not read: there is one for each user. */
-  async function* listFolder(parent: string, prefix: string): AsyncIterable<StoredObject> {
+  /** Other folders are not read: there is one for each user. */
+  async function* listFolder(parent: string): AsyncIterable<StoredObject> {
     for (const child of await namesIn(pathOf(parent))) {
       const name = parent + child;
-      const found = name.startsWith(prefix) && (await ifThere(stat(pathOf(name)))); // it may have been removed
-      if (!found) continue;
+      const found = await ifThere(stat(pathOf(name)));
+      if (!found) continue; // removed in the meantime
       if (found.isFile()) yield { name, modifiedAt: found.mtime };
-      else yield* listFolder(`${name}/`, prefix);
+      else yield* listFolder(`${name}/`);
     }
   }
 

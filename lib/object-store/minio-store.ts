@@ -56,9 +56,9 @@ export function minioStore(config: MinioConfig): ObjectStore {
         return { body, length: Number((answer as http.IncomingMessage).headers["content-length"]) };
       }),
 
-    async *list(prefix = "") {
+    async *list(parent = "") {
       const objects = await ask("s3:ListBucket", async (client) =>
-        client.listObjectsV2(bucket, base + prefix, true),
+        client.listObjectsV2(bucket, base + parent, true),
       );
       try {
         for await (const { name, lastModified } of objects)

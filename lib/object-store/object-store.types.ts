@@ -18,8 +18,8 @@ export type ObjectStore = {
   put(name: string, bytes: Buffer, contentType: string): Promise<void>;
   /** The bytes and their number, or undefined if there is no object with that name. */
   get(name: string): Promise<{ body: Readable; length: number } | undefined>;
-  /** The objects whose names start with `prefix`, or all, in the order of their names. */
-  list(prefix?: string): AsyncIterable<StoredObject>;
+  /** The objects whose names start with `parent`, which ends with a slash, or all; in the order of their names. */
+  list(parent?: string): AsyncIterable<StoredObject>;
   /** Removes objects. A missing one is no error. */
   remove(names: string[]): Promise<void>;
 };

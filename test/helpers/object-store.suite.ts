@@ -42,7 +42,7 @@ export function describeObjectStore(open: () => ObjectStore): void {
     expect(Math.abs(Date.now() - Number(listed?.modifiedAt))).toBeLessThan(60_000);
   });
 
-  test("objects are listed in order of their names: all, or by prefix", async () => {
+  test("objects are listed in order of their names: all, or those below a name", async () => {
     const store = open();
     const names = [`${anna}/a.jpeg/128.webp`, `${anna}/b.png/64.png`, `${ben}/a.jpeg/64.jpeg`];
     for (const name of names.toReversed()) await store.put(name, bytes(name), "image/jpeg");
